@@ -1,0 +1,1 @@
+"""Trunkline: one token, every provider. The public names; nothing is defined here."""

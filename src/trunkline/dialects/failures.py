@@ -1,0 +1,312 @@
+"""Error bodies of every provider seen, read into the one tree of errors.
+
+Bodies are strings, lists or objects, JSON or not; the texts in the table are those that Hugging
+Face's router, its engines (TGI, TEI, transformers) and the providers are known to send.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from trunkline import errors
+from trunkline.wire import strict_json
+from trunkline.wire.retry_after import read_retry_after
+
+MAX_MESSAGE = 2000
+"""Characters of a server's text that an error quotes."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """What an error answer says, before it is an exception."""
+
+    message: str
+    status: int
+    code: str | None = None
+    kind: str | None = None
+    """The body's `type` or `error_type`."""
+    retry_after: float | None = None
+    body: Any = None
+
+
+class _Meaning(msgspec.Struct, frozen=True):
+    """A row of the table: these statuses with this text are that class."""
+
+    statuses: frozenset[int]
+    text: re.Pattern[str]
+    error: type[errors.APIError]
+
+
+def _row(statuses: set[int], text: str, error: type[errors.APIError]) -> _Meaning:
+    return _Meaning(frozenset(statuses), re.compile(text, re.IGNORECASE | re.DOTALL), error)
+
+
+_REFUSED = {400, 404, 413, 422, 500}
+
+_MEANINGS = (
+    _row(
+        _REFUSED,
+        r"context_length_exceeded|context_window|maximum context|context (length|window|size)"
+        r"|max_new_tokens` must be <=|`inputs` (tokens|must have less than)|prompt is too long"
+        r"|maximum (allowed )?(input|prompt) length|max_seq_len|reduce the length of the (messages|prompt)"
+        r"|exceeds? .{0,40}(token|context).{0,20}(limit|length)|too many tokens|range of input length",
+        errors.ContextWindowExceededError,
+    ),
+    _row(
+        {400, 403, 422},
+        r"content_policy|content_filter|content management policy|moderation|nsfw|safety (system|filter)",
+        errors.ContentPolicyViolationError,
+    ),
+    _row(
+        {400},
+        r"model_not_supported|not supported by (any )?provider|is not a valid provider"
+        r"|model_not_found|model .{0,200}(does not exist|not found|is not available)",
+        errors.ModelNotSupportedError,
+    ),
+    _row(
+        {400},
+        r"UNSUPPORTED_OPENAI_PARAMS|wrong_api_format|unsupported_(parameter|value)|is unsupported"
+        r"|(parameters?|propert(y|ies)|arguments?) .{0,120}(not supported|unsupported)"
+        r"|`model_kwargs` are not used|unrecognized request argument|unexpected fields",
+        errors.UnsupportedParamsError,
+    ),
+    _row({503}, r"currently loading|estimated_time|model is loading", errors.ModelLoadingError),
+    _row({500}, r"timed? ?out|unable to get response in less than", errors.GatewayTimeoutError),
+    _row({403}, r"depleted|exceeded your (monthly )?(included )?credits", errors.PaymentRequiredError),
+)
+
+_ODD_STATUSES: dict[int, type[errors.APIError]] = {
+    498: errors.AuthenticationError,
+    520: errors.BadGatewayError,
+    521: errors.ServiceUnavailableError,
+    522: errors.GatewayTimeoutError,
+    523: errors.BadGatewayError,
+    524: errors.GatewayTimeoutError,
+    529: errors.ServiceUnavailableError,
+}
+
+_STATUS_OF_KIND = {
+    "invalid_request_error": 400,
+    "invalid_request": 400,
+    "badrequesterror": 400,
+    "authentication_error": 401,
+    "unauthorized": 401,
+    "insufficient_credits": 402,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "model_not_found": 404,
+    "timeout": 408,
+    "request_too_large": 413,
+    "validation": 422,
+    "template_error": 422,
+    "missing_template_variable": 422,
+    "tool_error": 422,
+    "tokenizer": 422,
+    "empty": 422,
+    "generation": 424,
+    "backend": 424,
+    "incomplete_generation": 424,
+    "incomplete_generation_stream": 424,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "too_many_requests": 429,
+    "overloaded": 429,
+    "insufficient_quota": 429,
+    "overloaded_error": 503,
+    "service_unavailable": 503,
+    "unhealthy": 503,
+    "engine_overloaded_error": 503,
+    "timeout_error": 504,
+}
+
+_HINTS: tuple[tuple[type[errors.APIError], str], ...] = (
+    (
+        errors.ModelNotSupportedError,
+        "Check the spelling at https://huggingface.co/models, which providers serve the model "
+        "(`trunkline models SEARCH`), and which ones are enabled at "
+        "https://huggingface.co/settings/inference-providers.",
+    ),
+    (
+        errors.ContextWindowExceededError,
+        "Shorten the messages, lower max_tokens, or choose a model with a longer context.",
+    ),
+    (
+        errors.UnsupportedParamsError,
+        "Leave the parameter out, or choose a provider that takes it.",
+    ),
+    (
+        errors.AuthenticationError,
+        "The token was not accepted: `trunkline doctor` shows which one is used and where it "
+        "was found. New tokens: https://huggingface.co/settings/tokens.",
+    ),
+    (
+        errors.PaymentRequiredError,
+        "Add credits or subscribe at https://huggingface.co/settings/billing, name an "
+        "organisation with bill_to=, or use a provider's own key. It is not tried again.",
+    ),
+    (
+        errors.PermissionDeniedError,
+        "The token needs the permission 'Make calls to Inference Providers' "
+        "(https://huggingface.co/settings/tokens); a gated model also needs its terms accepted.",
+    ),
+    (
+        errors.GoneError,
+        "Use https://router.huggingface.co, which is the default here.",
+    ),
+    (
+        errors.GatewayTimeoutError,
+        "A long answer keeps its connection with stream=True.",
+    ),
+    (
+        errors.ModelLoadingError,
+        "The model is being loaded; it is tried again while retries and the deadline allow.",
+    ),
+)
+
+
+def read_failure(status: int, headers: Mapping[str, str], data: bytes) -> Failure:
+    """Read an error answer; always returns something to say."""
+    body: Any = None
+    if data:
+        try:
+            body = strict_json.decode(data)
+        except strict_json.JsonError:
+            body = data.decode("utf-8", "replace")
+    message, code, kind, loading = _describe(body)
+    if not message:
+        message = headers.get("x-error-message", "") or _plain_text(body, headers)
+    retry_after = read_retry_after(headers) if status in (429, 503, 529) else None
+    return Failure(
+        message=message[:MAX_MESSAGE] or f"The server answered {status} and said nothing more.",
+        status=status,
+        code=code,
+        kind=kind,
+        retry_after=loading if retry_after is None else retry_after,
+        body=body,
+    )
+
+
+def failure_in_stream(data: bytes) -> Failure | None:
+    """Read an event of a 200 stream as an error; None where it is none.
+
+    The status is what the event says, else what its type means, else 500.
+    """
+    try:
+        body = strict_json.decode(data)
+    except strict_json.JsonError:
+        return Failure(data.decode("utf-8", "replace")[:MAX_MESSAGE], 500)
+    return failure_in_body(body)
+
+
+def failure_in_body(body: Any) -> Failure | None:
+    """Read a decoded 200 body as an error; None where it has no word of one."""
+    if not isinstance(body, dict) or "choices" in body and not body.get("error"):
+        return None
+    if not body.get("error") and body.get("object") != "error" and "detail" not in body:
+        return None
+    message, code, kind, loading = _describe(body)
+    status = _status_told(body) or _STATUS_OF_KIND.get((kind or "").lower())
+    status = status or _STATUS_OF_KIND.get((code or "").lower()) or 500
+    return Failure(message[:MAX_MESSAGE] or str(body)[:MAX_MESSAGE], status, code, kind, loading, body)
+
+
+def error_for(failure: Failure, **where: Any) -> errors.APIError:
+    """Return the exception for `failure`; `where` is provider, model, request_id and the like."""
+    said = f"{failure.code or ''} {failure.kind or ''} {failure.message}"
+    found = next(
+        (row.error for row in _MEANINGS if failure.status in row.statuses and row.text.search(said)),
+        _ODD_STATUSES.get(failure.status) or errors.class_for_status(failure.status),
+    )
+    hint = next((text for kind, text in _HINTS if issubclass(found, kind)), None)
+    return found(
+        failure.message,
+        status=failure.status,
+        code=failure.code,
+        retry_after=failure.retry_after,
+        body=failure.body,
+        hint=where.pop("hint", None) or hint,
+        **where,
+    )
+
+
+_Said = tuple[str, str | None, str | None, float | None]
+
+
+def _describe(body: Any) -> _Said:
+    """Return message, code, type and loading time of a decoded body, whatever its shape."""
+    if not isinstance(body, dict):
+        return "", None, None, None
+    error = body.get("error")
+    inner: dict[str, Any] = error if isinstance(error, dict) else {}
+    message = _first_text(
+        error,
+        inner.get("message"),
+        inner.get("detail"),
+        body.get("detail"),
+        body.get("message"),
+        body.get("errors"),
+        body.get("error_description"),
+        body.get("title"),
+    )
+    warnings = body.get("warnings")
+    if isinstance(warnings, list) and warnings and message == "unknown error":
+        message = f"{message}: {_text(warnings)}"
+    code = inner.get("code", body.get("code"))
+    kind = inner.get("type") or inner.get("error_type") or body.get("error_type") or body.get("type")
+    loading = body.get("estimated_time")
+    return (
+        message,
+        str(code) if isinstance(code, (str, int)) and code != "" else None,
+        kind if isinstance(kind, str) else None,
+        float(loading) if isinstance(loading, (int, float)) and loading >= 0 else None,
+    )
+
+
+def _first_text(*candidates: Any) -> str:
+    return next((text for item in candidates if (text := _text(item))), "")
+
+
+def _text(item: Any) -> str:
+    """Return what a string, a list of them, or a list of validation errors says."""
+    if isinstance(item, str):
+        return item.strip()
+    if isinstance(item, list):
+        return "; ".join(text for part in item if (text := _text_of_part(part)))
+    return ""
+
+
+def _text_of_part(part: Any) -> str:
+    if isinstance(part, dict):
+        said = _first_text(part.get("msg"), part.get("message"), part.get("detail"))
+        place = part.get("loc")
+        if isinstance(place, list) and said:
+            return f"{'.'.join(map(str, place))}: {said}"
+        return said
+    return _text(part)
+
+
+def _plain_text(body: Any, headers: Mapping[str, str]) -> str:
+    """Return a text body as it is, but of an HTML page only its title."""
+    if isinstance(body, dict):
+        return strict_json.encode(body).decode()
+    text = body.strip() if isinstance(body, str) else ""
+    if "html" in headers.get("content-type", "") or text[:1] == "<":
+        title = re.search(r"<title[^>]*>([^<]*)</title>", text[:10_000], re.IGNORECASE)
+        return f"The server answered with a web page: {title[1].strip()!r}." if title else ""
+    return text
+
+
+def _status_told(body: dict[str, Any]) -> int | None:
+    inner = body.get("error")
+    for source in (inner if isinstance(inner, dict) else {}, body):
+        for name in ("status_code", "http_status_code", "status", "code"):
+            told = source.get(name)
+            if isinstance(told, str) and told.isdigit():
+                told = int(told)
+            if isinstance(told, int) and 400 <= told <= 599:
+                return told
+    return None

@@ -1,0 +1,281 @@
+"""Every error Trunkline raises, named as users of OpenAI's client and of LiteLLM know them.
+
+    TrunklineError
+    ├── ConfigurationError            a setting, an environment variable or an option is wrong
+    └── APIError                      a call failed; everything below says where and what to do
+        ├── APIConnectionError        no answer, or half of one
+        │   ├── Timeout               408, and limits of ours
+        │   │   └── DeadlineExceeded  the call's own deadline
+        │   └── StreamTruncated       a stream ended without saying that it was finished
+        ├── InvalidResponseError      an answer came that cannot be read
+        │   └── OutputValidationError an answer does not fit the `response_model`
+        ├── BadRequestError           400
+        │   ├── InvalidInputError     refused here, before anything was sent
+        │   │   └── UnknownParameterError
+        │   ├── ContextWindowExceededError
+        │   ├── ContentPolicyViolationError
+        │   ├── UnsupportedParamsError
+        │   └── RequestTooLargeError  413
+        ├── AuthenticationError       401, and no token at all
+        ├── PaymentRequiredError      402
+        ├── PermissionDeniedError     403
+        ├── NotFoundError             404
+        │   ├── ModelNotSupportedError  (also a BadRequestError: the router answers 400)
+        │   └── GoneError             410
+        ├── ConflictError             409
+        ├── UnprocessableEntityError  422
+        ├── RateLimitError            429
+        └── InternalServerError       500 and every other 5xx
+            ├── GenerationError       424, a model failed while answering
+            ├── BadGatewayError       502
+            ├── ServiceUnavailableError  503
+            │   └── ModelLoadingError    503, the model is being loaded
+            └── GatewayTimeoutError   504 (also a Timeout)
+
+A class names one meaning; those that belong to an HTTP status register themselves for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from trunkline.types import Attempt, Completion, Usage
+
+_BY_STATUS: dict[int, type[APIError]] = {}
+
+
+class TrunklineError(Exception):
+    """The root: `except TrunklineError` catches whatever this package raises on purpose."""
+
+
+class ConfigurationError(TrunklineError, ValueError):
+    """A setting, an environment variable or an option is wrong."""
+
+
+class APIError(TrunklineError):
+    """A call failed.
+
+    `str(error)` is one paragraph: what happened, where, and what to do next. The same facts are
+    attributes, each None where unknown.
+    """
+
+    status_of_class: ClassVar[int | None] = None
+
+    def __init_subclass__(cls, *, status: int | None = None, **kwargs: Any) -> None:
+        """Register the class for an HTTP status."""
+        super().__init_subclass__(**kwargs)
+        if status is not None:
+            cls.status_of_class = status
+            _BY_STATUS[status] = cls
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        attempts: tuple[Attempt, ...] = (),
+        retry_after: float | None = None,
+        hint: str | None = None,
+        code: str | None = None,
+        body: Any = None,
+    ) -> None:
+        """Keep the facts; `body` is the answer as decoded JSON or text."""
+        super().__init__(message)
+        self.message = message
+        self.provider = provider
+        self.model = model
+        self.status = status
+        self.request_id = request_id
+        self.attempts = attempts
+        self.retry_after = retry_after
+        self.hint = hint
+        self.code = code
+        self.body = body
+
+    @property
+    def status_code(self) -> int | None:
+        """`status`, under the name that other clients use."""
+        return self.status
+
+    @property
+    def llm_provider(self) -> str | None:
+        """`provider`, under LiteLLM's name."""
+        return self.provider
+
+    def __str__(self) -> str:
+        """Say what happened, where, and what to do next."""
+        where = [
+            f"{name} {value}"
+            for name, value in (
+                ("provider", self.provider),
+                ("model", self.model),
+                ("status", self.status),
+                ("request id", self.request_id),
+            )
+            if value is not None
+        ]
+        if len(self.attempts) > 1:
+            where.append(f"{len(self.attempts)} attempts")
+        said = f"{self.message} ({', '.join(where)})" if where else self.message
+        return f"{said}\n{self.hint}" if self.hint else said
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by attributes, so that an error crosses process borders whole."""
+        return _restore, (type(self), self.message, self.__dict__.copy())
+
+
+def _restore(cls: type[APIError], message: str, state: dict[str, Any]) -> APIError:
+    error = cls.__new__(cls, message)
+    error.args = (message,)
+    error.__dict__.update(state)
+    return error
+
+
+class APIConnectionError(APIError):
+    """No answer came, or half of one."""
+
+    received: bool = False
+    """Whether any byte of an answer had arrived; if not, asking again is safe to try."""
+
+
+class Timeout(APIConnectionError, status=408):
+    """A time limit passed: the server's (408) or one of the call's."""
+
+
+class DeadlineExceeded(Timeout):
+    """The call's own `deadline` passed."""
+
+
+class StreamTruncated(APIConnectionError):
+    """A stream ended without a finish reason: what arrived is here, and it is not the whole."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        text: str = "",
+        usage: Usage | None = None,
+        partial: Completion | None = None,
+        **facts: Any,
+    ) -> None:
+        """Keep the partial `text`, `usage` and the `partial` completion."""
+        super().__init__(message, **facts)
+        self.text = text
+        self.usage = usage
+        self.partial = partial
+        self.received = True
+
+
+class InvalidResponseError(APIError):
+    """An answer came that cannot be read as one."""
+
+
+class OutputValidationError(InvalidResponseError):
+    """An answer does not fit the `response_model`; `text` is what the model wrote."""
+
+    def __init__(
+        self, message: str, *, text: str = "", completion: Completion | None = None, **facts: Any
+    ) -> None:
+        """Keep the raw `text` and the `completion` it came in."""
+        super().__init__(message, **facts)
+        self.text = text
+        self.completion = completion
+
+
+class BadRequestError(APIError, status=400):
+    """The server refused the request as wrong."""
+
+
+class InvalidInputError(BadRequestError, ValueError):
+    """Refused here, before a byte was sent."""
+
+
+class UnknownParameterError(InvalidInputError, TypeError):
+    """A keyword that no chat parameter has; `extra_body` sends it anyway."""
+
+
+class ContextWindowExceededError(BadRequestError):
+    """The prompt, or prompt and answer together, exceed the model's context."""
+
+
+class ContentPolicyViolationError(BadRequestError):
+    """The provider refused the content."""
+
+
+class UnsupportedParamsError(BadRequestError):
+    """The provider does not take a parameter that was sent."""
+
+
+class RequestTooLargeError(BadRequestError, status=413):
+    """The request's body is larger than the server takes."""
+
+
+class AuthenticationError(APIError, status=401):
+    """The token or key is missing, wrong, expired or revoked."""
+
+
+class PaymentRequiredError(APIError, status=402):
+    """Credits are used up, or the account cannot pay for this provider."""
+
+
+class PermissionDeniedError(APIError, status=403):
+    """The token is known and may not do this."""
+
+
+class NotFoundError(APIError, status=404):
+    """The model or route does not exist."""
+
+
+class ModelNotSupportedError(NotFoundError, BadRequestError):
+    """No enabled provider, or not this one, serves the model (the router says so with a 400)."""
+
+
+class GoneError(NotFoundError, status=410):
+    """The address is no longer served."""
+
+
+class ConflictError(APIError, status=409):
+    """The request conflicts with another."""
+
+
+class UnprocessableEntityError(APIError, status=422):
+    """The request's shape was understood and its content refused."""
+
+
+class RateLimitError(APIError, status=429):
+    """Too many requests, or the model is overloaded; `retry_after` in seconds where told."""
+
+
+class InternalServerError(APIError, status=500):
+    """The server failed."""
+
+
+class GenerationError(InternalServerError, status=424):
+    """The model failed while it answered."""
+
+
+class BadGatewayError(InternalServerError, status=502):
+    """A server in between got no proper answer."""
+
+
+class ServiceUnavailableError(InternalServerError, status=503):
+    """The service is overloaded or down for the moment."""
+
+
+class ModelLoadingError(ServiceUnavailableError):
+    """The model is being loaded; `retry_after` is the server's estimate in seconds."""
+
+
+class GatewayTimeoutError(InternalServerError, Timeout, status=504):
+    """A server in between waited too long; streaming keeps such a connection alive."""
+
+
+def class_for_status(status: int) -> type[APIError]:
+    """Return the class registered for `status`, else the nearest by its hundred."""
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return InternalServerError if status >= 500 else BadRequestError if status >= 400 else APIError

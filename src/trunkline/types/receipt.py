@@ -1,0 +1,72 @@
+"""What happened to a call: its attempts, who served it, how long it took, what it used.
+
+Built once from the attempts; the log, the bill and every screen read this same value.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from trunkline.types.record import Record
+
+TokenSource = Literal["provider", "estimated", "unknown"]
+
+
+class Attempt(Record, msgspec.Struct, frozen=True):
+    """One HTTP exchange with one target, and how it ended."""
+
+    number: int
+    """Counts from 1 within the call."""
+    provider: str | None
+    """Provider asked for, or the one that the answer named; None when the router chose unseen."""
+    model: str
+    """Model name as it stood in the request's body."""
+    url: str
+    status: int | None
+    """HTTP status; None when no answer came."""
+    error: str | None
+    """Class name of the error that ended it; None for success."""
+    request_id: str | None
+    started: float
+    """Seconds since the call began."""
+    seconds: float
+    """How long the exchange took."""
+
+
+class TokenCount(Record, msgspec.Struct, frozen=True):
+    """Tokens of a call and where the numbers come from."""
+
+    input: int | None
+    output: int | None
+    source: TokenSource
+    """`provider`: as reported. `estimated`: counted here from the text. `unknown`: neither."""
+
+
+class Receipt(Record, msgspec.Struct, frozen=True):
+    """What happened, in one frozen value."""
+
+    provider: str | None
+    """Provider that served the answer, from `x-inference-provider`, else the one asked for."""
+    model: str | None
+    """Model as the answer names it."""
+    request_id: str | None
+    attempts: tuple[Attempt, ...]
+    time_to_first_token: float | None
+    """Seconds from the call's start to the first event of a stream (None without streaming)."""
+    total_time: float
+    """Seconds from the call's start to the end of the answer."""
+    tokens: TokenCount
+
+    def __repr__(self) -> str:
+        """Show who served it, how long it took and what it used."""
+        first = (
+            "" if self.time_to_first_token is None else f", first {self.time_to_first_token:.3f}s"
+        )
+        tries = len(self.attempts)
+        return (
+            f"Receipt({self.provider or 'unknown provider'}, {tries} attempt{'s'[: tries != 1]}"
+            f"{first}, {self.total_time:.3f}s, {self.tokens.input}+{self.tokens.output} tokens "
+            f"({self.tokens.source}), request {self.request_id})"
+        )

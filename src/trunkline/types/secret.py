@@ -1,0 +1,29 @@
+"""A token or key, with the place it came from; it shows itself only to who asks for its value."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """A credential. `str()` and `repr()` show its last four characters at most."""
+
+    value: str
+    origin: str
+    """Where it was found, in words: `the argument token=`, `environment variable HF_TOKEN`."""
+
+    @property
+    def masked(self) -> str:
+        """The value with all but its last four characters hidden, at a fixed width."""
+        return "****" + (self.value[-4:] if len(self.value) >= 12 else "")
+
+    @property
+    def is_hugging_face(self) -> bool:
+        """Whether it has the form of a Hugging Face user or OAuth token."""
+        return self.value.startswith("hf_")
+
+    def __repr__(self) -> str:
+        """Hide the value."""
+        return f"Secret({self.masked} from {self.origin})"
+
+    __str__ = __repr__

@@ -1,0 +1,346 @@
+"""HTTP/1.1 without I/O, in both roles: the bytes of one exchange in, its head and body out.
+
+Parsing is llhttp's, strict. It opens nothing and reads no clock; limits are arguments.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable
+from http import HTTPStatus
+from urllib.parse import unquote
+
+import httptools
+import msgspec
+
+from trunkline.errors import InvalidInputError
+from trunkline.wire.message import HttpRequest, ResponseHead
+
+
+class HttpLimits(msgspec.Struct, frozen=True):
+    """How much of a peer's message is accepted, in bytes."""
+
+    head: int = 64 * 1024
+    headers: int = 256
+    """Number of header lines."""
+    body: int = 64 * 1024 * 1024
+
+
+class HttpError(ValueError):
+    """The peer's bytes are not the HTTP that they should be; `status` is the answer to give."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        """Keep the status that a server answers with."""
+        super().__init__(message)
+        self.status = status
+
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's window bits for each
+_DEFAULT = HttpLimits()
+
+
+def check_header(name: str, value: str) -> None:
+    """Refuse a header that would break out of its line; raises InvalidInputError."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInputError(f"{name[:80]!r} is not a header name.")
+    if _UNSAFE.search(value) or not value.isascii() or value != value.strip():
+        raise InvalidInputError(
+            f"The value of header {name!r} has line breaks, control or non-ASCII characters, or "
+            "white space around it.",
+            hint="Header values are plain ASCII text on one line.",
+        )
+
+
+def write_request(request: HttpRequest, *, absolute: bool = False) -> bytes:
+    """Return the request as bytes, head and body in one piece.
+
+    `absolute` puts the whole URL in the request line, as a proxy of plain HTTP expects.
+    Raises InvalidInputError for a header that would break out of its line.
+    """
+    url = request.url
+    lines = [
+        f"{request.method} {url if absolute else url.target} HTTP/1.1\r\nhost: {url.authority}"
+    ]
+    for name, value in request.headers:
+        check_header(name, value)
+        lines.append(f"{name}: {value}")
+    if request.body or request.method in ("POST", "PUT", "PATCH"):
+        lines.append(f"content-length: {len(request.body)}")
+    return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + request.body
+
+
+class _Body:
+    """A message's body as it arrives: bounded, and decompressed where it says it is packed."""
+
+    __slots__ = ("_inflate", "limit", "parts", "size")
+
+    def __init__(self, limit: int) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.limit = limit
+        self._inflate: zlib._Decompress | None = None
+
+    def unpack(self, encoding: str) -> None:
+        name = encoding.strip().lower()
+        if name in ("", "identity"):
+            return
+        if name not in _ENCODINGS:
+            raise HttpError(f"the body is encoded as {encoding[:40]!r}, which was not asked for")
+        self._inflate = zlib.decompressobj(_ENCODINGS[name])
+
+    def add(self, data: bytes) -> None:
+        if self._inflate is not None:
+            try:
+                data = self._inflate.decompress(data, self.limit - self.size + 1)
+            except zlib.error as error:
+                raise HttpError(f"the body cannot be decompressed: {error}") from error
+        self.size += len(data)
+        if self.size > self.limit:
+            raise HttpError(f"the body is larger than {self.limit} bytes", 413)
+        if data:
+            self.parts.append(data)
+
+    def take(self) -> bytes:
+        parts = self.parts
+        if not parts:
+            return b""
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        self.parts = []
+        return data
+
+
+class ResponseReader:
+    """Reads one response: feed bytes, then look at `head`, `take()` and `complete`."""
+
+    __slots__ = (
+        "_body",
+        "_framed",
+        "_head_bytes",
+        "_headers",
+        "_limits",
+        "_parser",
+        "complete",
+        "head",
+        "keep_alive",
+    )
+
+    def __init__(self, limits: HttpLimits = _DEFAULT) -> None:
+        """Await a response to a GET or POST; `limits` bound what is accepted."""
+        self._parser = httptools.HttpResponseParser(self)
+        self._limits = limits
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
+        self._body = _Body(limits.body)
+        self._framed = True
+        self.head: ResponseHead | None = None
+        self.complete = False
+        self.keep_alive = False
+
+    def feed(self, data: bytes) -> None:
+        """Read more bytes; raises HttpError."""
+        if self.complete:
+            raise HttpError("bytes arrived after the response was complete")
+        if self.head is None:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            if isinstance(error.__context__, HttpError):
+                raise error.__context__ from None
+            raise
+        except httptools.HttpParserUpgrade as error:
+            raise HttpError("the server wants to change the protocol") from error
+        except httptools.HttpParserError as error:
+            self.keep_alive = False
+            if not self.complete:
+                raise HttpError(f"the server's answer is not valid HTTP: {error}") from error
+        if self.head is None and self._head_bytes > self._limits.head:
+            raise HttpError(f"the response head is larger than {self._limits.head} bytes")
+
+    def take(self) -> bytes:
+        """Return the body bytes that have arrived since the last time."""
+        return self._body.take()
+
+    def end_of_input(self) -> bool:
+        """Tell that the peer closed; returns whether that completes the response.
+
+        Only a body without length and without chunks may end so.
+        """
+        if not self.complete and self.head is not None and not self._framed:
+            self.complete = True
+        return self.complete
+
+    # called by the parser
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
+        if len(self._headers) > self._limits.headers:
+            raise HttpError(f"the response has more than {self._limits.headers} headers")
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200 and status != 101:
+            self._headers = []  # an interim answer; the real one follows
+            return
+        headers = read_headers(self._headers)
+        self.head = ResponseHead(status, headers)
+        chunked = headers.get("transfer-encoding", "").lower().endswith("chunked")
+        self._framed = chunked or "content-length" in headers or status in (204, 304)
+        if "content-encoding" in headers:
+            self._body.unpack(headers["content-encoding"])
+
+    def on_body(self, data: bytes) -> None:
+        self._body.add(data)
+
+    def on_message_complete(self) -> None:
+        if self.head is not None:
+            self.complete = True
+            self.keep_alive = self._framed and self._parser.should_keep_alive()
+
+
+class RequestHead(msgspec.Struct, frozen=True):
+    """The head of a request as a server sees it; header names are lower-case."""
+
+    method: str
+    target: str
+    """Path and query as sent."""
+    path: str
+    """Percent-decoded, without query."""
+    query: str
+    headers: dict[str, str]
+    keep_alive: bool = True
+
+
+_ONCE = frozenset({"host", "authorization", "content-length", "content-type"})
+
+
+class RequestReader:
+    """Reads one request: feed bytes, then look at `head`, `take()` and `complete`."""
+
+    __slots__ = (
+        "_body",
+        "_head_bytes",
+        "_headers",
+        "_limits",
+        "_parser",
+        "_url",
+        "complete",
+        "head",
+        "rest",
+    )
+
+    def __init__(self, limits: HttpLimits = _DEFAULT) -> None:
+        """Await a request; `limits` bound what is accepted."""
+        self._parser = httptools.HttpRequestParser(self)
+        self._limits = limits
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
+        self._body = _Body(limits.body)
+        self._url = b""
+        self.head: RequestHead | None = None
+        self.complete = False
+        self.rest = b""
+        """Bytes of the client's next request, which came in the same read."""
+
+    def feed(self, data: bytes) -> None:
+        """Read more bytes; raises HttpError, whose status is the answer to give."""
+        if self.head is None:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.head and b"\r\n\r\n" not in data:
+                raise HttpError("the request head is too large", 431)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            if isinstance(error.__context__, HttpError):
+                raise error.__context__ from None
+            raise
+        except httptools.HttpParserUpgrade as error:
+            raise HttpError("protocol upgrades are not served here") from error
+        except httptools.HttpParserError as error:
+            if not self.complete:
+                raise HttpError(f"the request is not valid HTTP: {error}") from error
+
+    def take(self) -> bytes:
+        """Return the body bytes that have arrived since the last time."""
+        return self._body.take()
+
+    # called by the parser
+
+    def on_url(self, data: bytes) -> None:
+        self._url += data
+        if len(self._url) > 8192:
+            raise HttpError("the request target is too long", 414)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.complete:
+            raise HttpError("pipelined requests are not served here")
+        self._headers.append((name, value))
+        if len(self._headers) > self._limits.headers:
+            raise HttpError("the request has too many headers", 431)
+
+    def on_headers_complete(self) -> None:
+        if self.complete:
+            raise HttpError("pipelined requests are not served here")
+        names = [name.lower().decode("latin-1") for name, _ in self._headers]
+        for name in _ONCE:
+            if names.count(name) > 1:
+                raise HttpError(f"the header {name} is there twice")
+        headers = read_headers(self._headers)
+        if "host" not in headers and self._parser.get_http_version() != "1.0":
+            raise HttpError("the request has no Host header")
+        if "transfer-encoding" in headers and "content-length" in headers:
+            raise HttpError("the request has both a length and a transfer encoding")
+        target = self._url.decode("ascii", "replace")
+        if not target.startswith("/"):
+            raise HttpError("the request target is not a path")
+        path, _, query = target.partition("?")
+        self.head = RequestHead(
+            method=self._parser.get_method().decode("ascii"),
+            target=target,
+            path=unquote(path),
+            query=query,
+            headers=headers,
+            keep_alive=self._parser.should_keep_alive(),
+        )
+
+    def on_body(self, data: bytes) -> None:
+        self._body.add(data)
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by lower-case name; the values of a repeated one are joined by `, `."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+def write_head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:
+    """Return a response head as bytes; raises InvalidInputError for an unsafe header."""
+    try:
+        reason = HTTPStatus(status).phrase
+    except ValueError:
+        reason = "Unknown"
+    lines = [f"HTTP/1.1 {status} {reason}"]
+    for name, value in headers:
+        check_header(name, value)
+        lines.append(f"{name}: {value}")
+    return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n"
+
+
+def write_chunk(data: bytes) -> bytes:
+    """Return one piece of a chunked body; an empty one would end it and is refused."""
+    if not data:
+        raise ValueError("an empty chunk ends the body: use LAST_CHUNK")
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+LAST_CHUNK = b"0\r\n\r\n"

@@ -1,0 +1,142 @@
+"""Server-sent events, as the WHATWG describes them: bytes in, events out, and back.
+
+Lines end with CR, LF or CRLF and with nothing else; text is decoded per whole event, so that a
+character split between reads is never harmed.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+MAX_EVENT_BYTES = 1 << 20
+"""An event larger than this is refused: memory stays bounded whatever a server sends."""
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BOM = b"\xef\xbb\xbf"
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """One event: its data as bytes (UTF-8, lines joined by LF) and its name, empty if none."""
+
+    data: bytes
+    name: str = ""
+
+
+class EventTooLarge(ValueError):
+    """One event passed the limit."""
+
+
+class EventReader:
+    """Turns the bytes of a stream into events. Feeding may split the bytes anywhere."""
+
+    __slots__ = ("_data", "_limit", "_name", "_rest", "_size", "_started", "comments")
+
+    def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
+        """Start at the beginning of a stream; `limit` is an event's size in bytes."""
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._name = ""
+        self._size = 0
+        self._limit = limit
+        self._started = False
+        self.comments = 0
+        """How many comment lines (keep-alives) have passed."""
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Return the events that `data` completes; raises EventTooLarge."""
+        if not self._started:
+            data = self._rest + data
+            if len(data) < len(_BOM) and _BOM.startswith(data):
+                self._rest = data
+                return []
+            self._rest = b""
+            self._started = True
+            data = data.removeprefix(_BOM)
+        if b"\r" not in data and not self._data and not self._name:
+            return self._feed_plain(data)
+        return self._feed_lines(data)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the bytes so far stop inside an event."""
+        return bool(self._data or self._rest.strip(b"\r\n"))
+
+    def finish(self) -> list[Event]:
+        """Return the event whose last line was complete but whose blank line never came.
+
+        A browser drops such an event; providers end streams with a bare `data: [DONE]`, and
+        whether a whole line is worth anything is for the reader of its JSON to say.
+        """
+        events: list[Event] = []
+        rest, self._rest = self._rest, b""
+        if rest:
+            self._line(rest.rstrip(b"\r"), events)
+        self._line(b"", events)
+        return events
+
+    def _feed_plain(self, data: bytes) -> list[Event]:
+        """Read events of the one shape nearly all are: a single `data:` line, ended by LF LF."""
+        rest = self._rest
+        if rest:
+            if b"\r" in rest:
+                return self._feed_lines(data)
+            data = rest + data
+        blocks = data.split(b"\n\n")
+        tail = blocks.pop()
+        self._check(len(tail))
+        events: list[Event] = []
+        for index, block in enumerate(blocks):
+            if block[:6] == b"data: " and b"\n" not in block:
+                self._check(len(block))
+                events.append(Event(block[6:]))
+            else:
+                self._rest = b""
+                remaining = b"\n\n".join([*blocks[index:], tail])
+                return events + self._feed_lines(remaining)
+        self._rest = tail
+        return events
+
+    def _feed_lines(self, data: bytes) -> list[Event]:
+        data = self._rest + data
+        self._rest = b""
+        events: list[Event] = []
+        start = 0
+        for end in _LINE_END.finditer(data):
+            if end.group() == b"\r" and end.end() == len(data):
+                break  # it may be the first half of a CRLF
+            self._line(data[start : end.start()], events)
+            start = end.end()
+        self._rest = data[start:]
+        self._check(len(self._rest))
+        return events
+
+    def _line(self, line: bytes, events: list[Event]) -> None:
+        if not line:
+            if self._data:
+                events.append(Event(b"\n".join(self._data), self._name))
+            self._data, self._name, self._size = [], "", 0
+            return
+        field, _, value = line.partition(b":")
+        if not field:
+            self.comments += 1
+            return
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._check(len(value))
+            self._size += len(value) + 1
+            self._data.append(value)
+        elif field == b"event":
+            self._name = value.decode("utf-8", "replace")
+
+    def _check(self, more: int) -> None:
+        if self._size + more > self._limit:
+            raise EventTooLarge(f"a server-sent event is larger than {self._limit} bytes")
+
+
+def write_event(data: bytes, name: str = "") -> bytes:
+    """Return one event as bytes; `data` may have several lines."""
+    head = f"event: {name}\n".encode() if name else b""
+    lines = b"".join(b"data: " + line + b"\n" for line in _LINE_END.split(data))
+    return head + lines + b"\n"

@@ -1,0 +1,111 @@
+"""JSON in and out, strictly: what cannot be said in JSON is an error and never a null."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import msgspec
+
+MAX_DEPTH = 128
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder()
+
+
+class JsonError(ValueError):
+    """The bytes are not JSON, or the value cannot be written as JSON."""
+
+
+def encode(value: Any) -> bytes:
+    """Write `value` as compact JSON.
+
+    Raises JsonError, naming the place, for NaN, infinities and objects that JSON cannot hold.
+    """
+    try:
+        text = _encoder.encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise JsonError(_reason(value, str(error))) from error
+    if b"null" in text:  # msgspec writes NaN as null; only then is it worth a walk
+        place = _not_finite(value, "")
+        if place:
+            raise JsonError(f"{place} is not a finite number")
+    return text
+
+
+def decode(data: bytes | str) -> Any:
+    """Read one JSON value; raises JsonError (too deep a nesting included)."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise JsonError(str(error)) from error
+
+
+_LONE_SURROGATE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+def decode_repaired(data: bytes) -> Any:
+    """Read JSON whose text is damaged: bytes that are no UTF-8 and halves of surrogate pairs
+    become U+FFFD, NaN and infinities become None. Raises JsonError where it is still no JSON.
+
+    Only for what servers send; models do cut characters in half.
+    """
+    import json  # slow to load and rarely needed
+
+    text = _LONE_SURROGATE.sub(r"\\ufffd", data.decode("utf-8", "replace"))
+    try:
+        return json.loads(text, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        raise JsonError(str(error)) from error
+
+
+def depth_of(data: bytes) -> int:
+    """Return how deep the brackets of a JSON text nest, without building it."""
+    depth = deepest = 0
+    in_string = escaped = False
+    for byte in data:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in (0x5B, 0x7B):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in (0x5D, 0x7D):
+            depth -= 1
+    return deepest
+
+
+def _not_finite(value: Any, path: str) -> str | None:
+    """Return the path of the first NaN or infinity in `value`."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else (path or "the value")
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    for key, item in items:
+        found = _not_finite(item, f"{path}.{key}" if path else str(key))
+        if found:
+            return found
+    return None
+
+
+def _reason(value: Any, text: str) -> str:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            try:
+                _encoder.encode(item)
+            except (TypeError, ValueError, RecursionError):
+                return f"{key}: {text}"
+    return text
