@@ -25,6 +25,7 @@
         ├── ConflictError             409
         ├── UnprocessableEntityError  422
         ├── RateLimitError            429
+        ├── ToolRoundsExceeded        the model still called tools after `max_rounds` answers
         └── InternalServerError       500 and every other 5xx
             ├── GenerationError       424, a model failed while answering
             ├── BadGatewayError       502
@@ -79,11 +80,16 @@ class APIError(TrunklineError):
         request_id: str | None = None,
         attempts: tuple[Attempt, ...] = (),
         retry_after: float | None = None,
+        should_retry: bool | None = None,
         hint: str | None = None,
         code: str | None = None,
         body: Any = None,
     ) -> None:
-        """Keep the facts; `body` is the answer as decoded JSON or text."""
+        """Keep the facts.
+
+        `retry_after` is in seconds; `should_retry` is the server's own word on it, where it gave
+        one; `body` is the answer as decoded JSON or text.
+        """
         super().__init__(message)
         self.message = message
         self.provider = provider
@@ -92,6 +98,7 @@ class APIError(TrunklineError):
         self.request_id = request_id
         self.attempts = attempts
         self.retry_after = retry_after
+        self.should_retry = should_retry
         self.hint = hint
         self.code = code
         self.body = body
@@ -138,8 +145,10 @@ def _restore(cls: type[APIError], message: str, state: dict[str, Any]) -> APIErr
 class APIConnectionError(APIError):
     """No answer came, or half of one."""
 
+    sent: bool = False
+    """Whether the request may have reached the server."""
     received: bool = False
-    """Whether any byte of an answer had arrived; if not, asking again is safe to try."""
+    """Whether any of the answer had arrived."""
 
 
 class Timeout(APIConnectionError, status=408):
@@ -167,6 +176,7 @@ class StreamTruncated(APIConnectionError):
         self.text = text
         self.usage = usage
         self.partial = partial
+        self.sent = True
         self.received = True
 
 
@@ -252,6 +262,23 @@ class RateLimitError(APIError, status=429):
 
 class InternalServerError(APIError, status=500):
     """The server failed."""
+
+
+class ToolRoundsExceeded(APIError):
+    """The model still called tools after `max_rounds` answers; what was done so far is here."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        messages: list[dict[str, Any]],
+        completions: tuple[Completion, ...] = (),
+        **facts: Any,
+    ) -> None:
+        """Keep the conversation up to the last tool's result, and every answer with its receipt."""
+        super().__init__(message, **facts)
+        self.messages = messages
+        self.completions = completions
 
 
 class GenerationError(InternalServerError, status=424):

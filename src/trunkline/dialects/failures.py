@@ -29,6 +29,8 @@ class Failure(msgspec.Struct, frozen=True):
     kind: str | None = None
     """The body's `type` or `error_type`."""
     retry_after: float | None = None
+    should_retry: bool | None = None
+    """The server's own word on trying again (`x-should-retry`)."""
     body: Any = None
 
 
@@ -186,6 +188,7 @@ def read_failure(status: int, headers: Mapping[str, str], data: bytes) -> Failur
         code=code,
         kind=kind,
         retry_after=loading if retry_after is None else retry_after,
+        should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "").lower()),
         body=body,
     )
 
@@ -211,7 +214,7 @@ def failure_in_body(body: Any) -> Failure | None:
     message, code, kind, loading = _describe(body)
     status = _status_told(body) or _STATUS_OF_KIND.get((kind or "").lower())
     status = status or _STATUS_OF_KIND.get((code or "").lower()) or 500
-    return Failure(message[:MAX_MESSAGE] or str(body)[:MAX_MESSAGE], status, code, kind, loading, body)
+    return Failure(message[:MAX_MESSAGE] or str(body)[:MAX_MESSAGE], status, code, kind, loading, None, body)
 
 
 def error_for(failure: Failure, **where: Any) -> errors.APIError:
@@ -227,6 +230,7 @@ def error_for(failure: Failure, **where: Any) -> errors.APIError:
         status=failure.status,
         code=failure.code,
         retry_after=failure.retry_after,
+        should_retry=failure.should_retry,
         body=failure.body,
         hint=where.pop("hint", None) or hint,
         **where,

@@ -63,6 +63,63 @@ def decode_repaired(data: bytes) -> Any:
         raise JsonError(str(error)) from error
 
 
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+def decode_strict(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
+    """Read JSON that a client sent, refusing what parsers disagree about.
+
+    Raises JsonError for bytes that are not UTF-8 (naming the offset), NaN and infinities, keys that
+    are there twice, and a nesting deeper than `max_depth`.
+    """
+    try:
+        value = decode(data)
+    except JsonError:
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise JsonError(f"byte {error.start} is not UTF-8") from error
+        raise
+    keys = _count_keys(value, max_depth)
+    # outside of strings every colon follows a key, so a key that was there twice shows
+    if _STRINGS.sub(b"", data).count(b":") != keys:
+        raise JsonError(f"{_repeated_key(data)} is there twice")
+    return value
+
+
+def _count_keys(value: Any, max_depth: int) -> int:
+    """Return how many keys all objects within `value` have; raises JsonError where it is deep."""
+    keys = 0
+    level: list[Any] = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(max_depth + 1):
+        if not level:
+            return keys
+        keys += sum(len(item) for item in level if isinstance(item, dict))
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if isinstance(item, dict) else item)
+            if isinstance(inner, (dict, list))
+        ]
+    raise JsonError(f"brackets nest deeper than {max_depth}")
+
+
+def _repeated_key(data: bytes) -> str:
+    import json  # slow to load and rarely needed
+
+    found: list[str] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                found.append(key)
+            seen.add(key)
+
+    json.loads(data, object_pairs_hook=note)
+    return f"the key {found[0]!r}" if found else "a key"
+
+
 def depth_of(data: bytes) -> int:
     """Return how deep the brackets of a JSON text nest, without building it."""
     depth = deepest = 0

@@ -1,0 +1,162 @@
+"""From what a caller writes to a flow that is ready to run. Shared by both clients; no I/O."""
+
+from __future__ import annotations
+
+import functools
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from trunkline import model_id
+from trunkline.dialects.messages import prepare_messages
+from trunkline.errors import InvalidInputError
+from trunkline.parameters import (
+    BODY_NAMES,
+    check_parameters,
+    headers_from,
+    timeouts_from,
+)
+from trunkline.providers.mapping import ModelNames
+from trunkline.providers.spec import Target
+from trunkline.providers.targets import Places, chat_target
+from trunkline.routing.flow import Flow, Journey, chat_flow
+from trunkline.routing.retry import Retry
+from trunkline.settings import Settings, TokenSource, checked_secret
+from trunkline.types import Chat, Messages, Secret, Timeouts
+from trunkline.wire.http1 import check_header
+
+_parse = functools.lru_cache(maxsize=256)(model_id.parse)
+_parse_served = functools.lru_cache(maxsize=256)(model_id.parse_served)
+
+
+class Defaults(msgspec.Struct, frozen=True):
+    """What a client was made with; a call's own keywords come first."""
+
+    secret: Secret | None = None
+    api_base: str | None = None
+    direct: bool | None = None
+    bill_to: str | None = None
+    session_id: str | None = None
+    headers: dict[str, str] = {}
+    timeouts: Timeouts = Timeouts()
+    deadline: float | None = None
+    max_retries: int = 2
+
+
+class Calls:
+    """Makes flows, on one set of settings and defaults."""
+
+    def __init__(self, settings: Settings, tokens: TokenSource, defaults: Defaults) -> None:
+        """Keep them; nothing is looked up before the first call."""
+        self.settings = settings
+        self.defaults = defaults
+        self._tokens = tokens
+        self._names: ModelNames | None = None
+
+    def chat(
+        self, model: str, messages: Messages, given: Mapping[str, Any], *, stream: bool
+    ) -> tuple[Flow, Target]:
+        """Return the flow of one chat and where it goes.
+
+        Raises InvalidInputError or AuthenticationError before anything is sent.
+        """
+        check_parameters(given)
+        defaults = self.defaults
+        get = given.get
+        api_base = get("api_base") or defaults.api_base
+        parsed = _parsed(model, api_base)
+        secret, explicit = self._secret(given, parsed, api_base)
+        bill_to = get("bill_to") or defaults.bill_to
+        places = Places(
+            router=self.settings.router_url,
+            api_base=api_base,
+            secret=secret,
+            explicit=explicit,
+            direct=get("direct", defaults.direct),
+            bill_to=_header_value("bill_to", bill_to or self.settings.bill_to.value),
+            bill_to_explicit=bill_to is not None,
+            session_id=_header_value("session_id", get("session_id") or defaults.session_id),
+        )
+        target = chat_target(parsed, places)
+        chat = Chat(
+            model=parsed,
+            messages=prepare_messages(messages),
+            parameters=_body_parameters(given, target),
+            stream=stream,
+            extra_body=dict(get("extra_body") or {}),
+            extra_headers={**defaults.headers, **headers_from(get("extra_headers"))},
+            think_tags=bool(get("think_tags")),
+            timeouts=timeouts_from(get("timeout"), defaults.timeouts),
+            deadline=_deadline(get("deadline", defaults.deadline)),
+            max_retries=_first(get("max_retries"), defaults.max_retries),
+        )
+        journey = Journey(chat, Retry(chat.max_retries, random.random), time.monotonic(), self.names)
+        return chat_flow(journey, target), target
+
+    @property
+    def names(self) -> ModelNames:
+        """The providers' names for models, asked of the Hub when a provider's key needs them."""
+        if self._names is None:
+            self._names = ModelNames(self.settings.hub_url, self._tokens.current())
+        return self._names
+
+    def renew(self, refused: Secret) -> Secret | None:
+        """Look whether a refused token has been replaced; one that was passed in stays."""
+        if refused.origin.startswith("the argument"):
+            return None
+        return self._tokens.renew(refused)
+
+    def _secret(
+        self, given: Mapping[str, Any], model: model_id.ModelId, api_base: str | None
+    ) -> tuple[Secret | None, bool]:
+        """Return the credential of a call, and whether the caller gave it."""
+        token, key = given.get("token"), given.get("api_key")
+        if token is not None and key is not None:
+            raise InvalidInputError("token and api_key are the same thing; give one of them.")
+        if token is not None or key is not None:
+            name = "token=" if token is not None else "api_key="
+            return checked_secret(token if token is not None else key, f"the argument {name}"), True
+        if self.defaults.secret is not None:
+            return self.defaults.secret, True
+        if model.scheme == "sandbox":
+            return None, False
+        return self._tokens.current(), False
+
+
+def _parsed(model: str, api_base: str | None) -> model_id.ModelId:
+    try:
+        return _parse(model) if api_base is None else _parse_served(model)
+    except TypeError:  # unhashable, so no string
+        return model_id.parse(model)
+
+
+def _body_parameters(given: Mapping[str, Any], target: Target) -> dict[str, Any]:
+    body = {name: value for name, value in given.items() if value is not None and name in BODY_NAMES}
+    if "tools" in body:
+        from trunkline.tools import tool_schemas  # loads inspection code that few calls need
+
+        body["tools"] = tool_schemas(body["tools"])
+    if "max_completion_tokens" in body and target.provider != "openai" and target.via != "served":
+        # Hugging Face's own specification knows only max_tokens
+        limit = body.pop("max_completion_tokens")
+        body.setdefault("max_tokens", limit)
+    return body
+
+
+def _header_value(name: str, value: str | None) -> str | None:
+    if value is not None:
+        check_header(name, value)
+    return value
+
+
+def _deadline(value: float | None) -> float | None:
+    if value is not None and value <= 0:
+        raise InvalidInputError(f"deadline is {value}; seconds above 0 are expected.")
+    return value
+
+
+def _first(value: int | None, default: int) -> int:
+    return default if value is None else value

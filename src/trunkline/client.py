@@ -1,0 +1,334 @@
+"""Clients: each owns its settings and its connections, blocking or awaiting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack, overload
+
+from trunkline import drive
+from trunkline.calls import Calls, Defaults
+from trunkline.errors import InvalidInputError
+from trunkline.parameters import headers_from, timeouts_from
+from trunkline.providers.spec import Target
+from trunkline.routing.flow import Flow, Opened
+from trunkline.settings import Settings, TokenSource, checked_secret, read_settings
+from trunkline.streams import AsyncStream, Stream
+from trunkline.transport.seam import AsyncTransport, Transport
+from trunkline.types import Completion, Messages, Timeouts
+from trunkline.types.parameters import ChatParameters
+
+T = TypeVar("T")
+
+
+def _calls(
+    token: str | None,
+    settings: Settings | None,
+    *,
+    api_key: str | None,
+    api_base: str | None,
+    direct: bool | None,
+    bill_to: str | None,
+    session_id: str | None,
+    extra_headers: Mapping[str, str] | None,
+    timeout: float | Timeouts | None,
+    deadline: float | None,
+    max_retries: int,
+) -> Calls:
+    """Check what a client is made with."""
+    if token is not None and api_key is not None:
+        raise InvalidInputError("token and api_key are the same thing; give one of them.")
+    name = "token=" if token is not None else "api_key="
+    value = token if token is not None else api_key
+    defaults = Defaults(
+        secret=None if value is None else checked_secret(value, f"the argument {name}"),
+        api_base=api_base,
+        direct=direct,
+        bill_to=bill_to,
+        session_id=session_id,
+        headers=headers_from(extra_headers),
+        timeouts=timeouts_from(timeout, Timeouts()),
+        deadline=deadline,
+        max_retries=max_retries,
+    )
+    return Calls(settings or read_settings(), TokenSource(), defaults)
+
+
+class Client:
+    """A blocking client: plain sockets, no thread, no event loop.
+
+    Safe to share between threads and to use after a fork. A context manager.
+    """
+
+    def __init__(
+        self,
+        token: str | None = None,
+        *,
+        api_key: str | None = None,
+        api_base: str | None = None,
+        direct: bool | None = None,
+        bill_to: str | None = None,
+        session_id: str | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | Timeouts | None = None,
+        deadline: float | None = None,
+        max_retries: int = 2,
+        ca_file: str | None = None,
+        settings: Settings | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        """Set defaults for every call; a call's own keywords come first.
+
+        `token` is a Hugging Face token or a provider's key; without it the environment and the
+        login of `hf auth login` are looked at, for each call. `timeout` and `deadline` are in
+        seconds. `ca_file` is a PEM file of authorities to trust instead of the system's.
+        `settings` replaces what the environment says, `transport` what moves the bytes.
+        """
+        self._calls = _calls(
+            token,
+            settings,
+            api_key=api_key,
+            api_base=api_base,
+            direct=direct,
+            bill_to=bill_to,
+            session_id=session_id,
+            extra_headers=extra_headers,
+            timeout=timeout,
+            deadline=deadline,
+            max_retries=max_retries,
+        )
+        self._transport = transport
+        self._ca_file = ca_file
+        self._sandbox: Transport | None = None
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the client."""
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection, those of streams that are still open included."""
+        for transport in (self._transport, self._sandbox):
+            if transport is not None:
+                transport.close()
+
+    @overload
+    def chat(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        response_model: None = None,
+        **parameters: Unpack[ChatParameters],
+    ) -> Completion: ...
+    @overload
+    def chat(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        response_model: type[T],
+        repair_rounds: int = 0,
+        **parameters: Unpack[ChatParameters],
+    ) -> T: ...
+    def chat(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        response_model: Any = None,
+        repair_rounds: int = 0,
+        **parameters: Any,
+    ) -> Any:
+        """Chat with a model and return its whole answer.
+
+        With `response_model` (a msgspec Struct, dataclass, TypedDict or pydantic model) the answer
+        is validated and returned as that type; one that does not fit raises OutputValidationError
+        with its raw text, after `repair_rounds` further tries. Raises APIError.
+        """
+        if response_model is None:
+            flow, target = self._calls.chat(model, messages, parameters, stream=False)
+            return self._run(flow, target)
+        from trunkline.structured import structured_chat  # loads schema code few calls need
+
+        asking = structured_chat(response_model, messages, parameters, repair_rounds)
+        try:
+            ask = next(asking)
+            while True:
+                ask = asking.send(self.chat(model, ask.messages, **ask.parameters))
+        except StopIteration as end:
+            return end.value
+
+    def stream(
+        self, model: str, messages: Messages, **parameters: Unpack[ChatParameters]
+    ) -> Stream:
+        """Chat with a model and return its answer as it is written; raises as `chat`."""
+        flow, target = self._calls.chat(model, messages, parameters, stream=True)
+        opened = self._run(flow, target)
+        assert isinstance(opened, Opened)
+        return Stream(opened)
+
+    def _run(self, flow: Flow, target: Target) -> Completion | Opened:
+        return drive.run(flow, self._transport_to(target), self._calls.renew)
+
+    def _transport_to(self, target: Target) -> Transport:
+        if target.via == "sandbox":
+            if self._sandbox is None:
+                from trunkline.sandbox.inprocess import InProcessTransport  # few programs need it
+
+                self._sandbox = InProcessTransport()
+            return self._sandbox
+        if self._transport is None:
+            from trunkline.transport.blocking import BlockingTransport  # not for sandbox-only use
+
+            self._transport = BlockingTransport(
+                proxies=self._calls.settings.proxies, ca_file=self._ca_file
+            )
+        return self._transport
+
+
+class AsyncClient:
+    """Client, awaiting: `await client.chat(...)`, `async for chunk in client.stream(...)`.
+
+    Usable from any number of event loops, each of which gets its own connections.
+    """
+
+    def __init__(
+        self,
+        token: str | None = None,
+        *,
+        api_key: str | None = None,
+        api_base: str | None = None,
+        direct: bool | None = None,
+        bill_to: str | None = None,
+        session_id: str | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | Timeouts | None = None,  # noqa: ASYNC109 - a default for every call
+        deadline: float | None = None,
+        max_retries: int = 2,
+        ca_file: str | None = None,
+        settings: Settings | None = None,
+        transport: AsyncTransport | None = None,
+    ) -> None:
+        """Set defaults for every call, as Client does."""
+        self._calls = _calls(
+            token,
+            settings,
+            api_key=api_key,
+            api_base=api_base,
+            direct=direct,
+            bill_to=bill_to,
+            session_id=session_id,
+            extra_headers=extra_headers,
+            timeout=timeout,
+            deadline=deadline,
+            max_retries=max_retries,
+        )
+        self._transport = transport
+        self._ca_file = ca_file
+        self._sandbox: AsyncTransport | None = None
+
+    async def __aenter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the client."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection, those of streams that are still open included."""
+        for transport in (self._transport, self._sandbox):
+            if transport is not None:
+                transport.close()
+
+    aclose = close
+
+    @overload
+    async def chat(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        response_model: None = None,
+        **parameters: Unpack[ChatParameters],
+    ) -> Completion: ...
+    @overload
+    async def chat(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        response_model: type[T],
+        repair_rounds: int = 0,
+        **parameters: Unpack[ChatParameters],
+    ) -> T: ...
+    async def chat(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        response_model: Any = None,
+        repair_rounds: int = 0,
+        **parameters: Any,
+    ) -> Any:
+        """Chat with a model and return its whole answer, as Client.chat does."""
+        if response_model is None:
+            flow, target = self._calls.chat(model, messages, parameters, stream=False)
+            return await self._run(flow, target)
+        from trunkline.structured import structured_chat  # loads schema code few calls need
+
+        asking = structured_chat(response_model, messages, parameters, repair_rounds)
+        try:
+            ask = next(asking)
+            while True:
+                ask = asking.send(await self.chat(model, ask.messages, **ask.parameters))
+        except StopIteration as end:
+            return end.value
+
+    def stream(
+        self, model: str, messages: Messages, **parameters: Unpack[ChatParameters]
+    ) -> AsyncStream:
+        """Chat with a model and return its answer as it is written.
+
+        The stream opens when it is awaited, entered or iterated; bad input raises at once.
+        """
+        flow, target = self._calls.chat(model, messages, parameters, stream=True)
+
+        async def open_stream() -> Opened:
+            opened = await self._run(flow, target)
+            assert isinstance(opened, Opened)
+            return opened
+
+        return AsyncStream(open_stream)
+
+    async def _run(self, flow: Flow, target: Target) -> Completion | Opened:
+        return await drive.run_async(flow, self._transport_to(target), self._calls.renew)
+
+    def _transport_to(self, target: Target) -> AsyncTransport:
+        if target.via == "sandbox":
+            if self._sandbox is None:
+                from trunkline.sandbox.inprocess import AsyncInProcessTransport  # as above
+
+                self._sandbox = AsyncInProcessTransport()
+            return self._sandbox
+        if self._transport is None:
+            from trunkline.transport.aio import AioTransport  # asyncio is slow to load
+
+            self._transport = AioTransport(
+                proxies=self._calls.settings.proxies, ca_file=self._ca_file
+            )
+        return self._transport

@@ -1,0 +1,1 @@
+"""Names that other libraries' users know, on top of Trunkline's own."""

@@ -1,0 +1,257 @@
+"""OpenAI's chat completions, as the one who answers: bytes in, a Chat out; answers and errors back.
+
+The gateway and the sandbox read and write with this; it opens nothing and knows no provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trunkline.dialects.openai_write import (
+    DONE_EVENT,
+    chunk_event,
+    completion_body,
+    error_body,
+    error_event,
+)
+from trunkline.model_id import ModelId
+from trunkline.types import Chat
+from trunkline.wire import strict_json
+
+__all__ = [
+    "DONE_EVENT",
+    "RequestRefused",
+    "chunk_event",
+    "completion_body",
+    "error_body",
+    "error_event",
+    "read_chat",
+    "wants_usage",
+]
+
+_ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
+
+
+class RequestRefused(ValueError):
+    """A client's request is wrong; `param` names the place, `status` is the answer to give."""
+
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, status: int = 400
+    ) -> None:
+        """Keep what the error body says."""
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+        self.status = status
+
+    def body(self) -> bytes:
+        """Return the body of the answer."""
+        return error_body(self.message, param=self.param, code=self.code)
+
+
+def read_chat(data: bytes) -> Chat:
+    """Read a request's body.
+
+    The model's name stays as the client wrote it (`chat.model.name`); what it means is for the
+    server to say. Fields that OpenAI does not have are kept in `extra_body`. Raises
+    RequestRefused, naming the parameter, for anything that is not a chat.
+    """
+    try:
+        body = strict_json.decode_strict(data)
+    except strict_json.JsonError as error:
+        raise RequestRefused(f"The body is not valid JSON: {error}.") from error
+    if not isinstance(body, dict):
+        raise RequestRefused("The body must be a JSON object.")
+    model = body.pop("model", None)
+    if not isinstance(model, str) or not model:
+        raise RequestRefused("You must provide a model parameter.", param="model")
+    messages = _messages(body.pop("messages", None))
+    stream = body.pop("stream", None)
+    if stream is not None and not isinstance(stream, bool):
+        raise RequestRefused("'stream' must be true or false.", param="stream")
+    given = {name: value for name, value in body.items() if value is not None}
+    for name, value in given.items():
+        _check(name, value)
+    if given.get("stream_options") and not stream:
+        raise RequestRefused(
+            "'stream_options' is only allowed when 'stream' is true.", param="stream_options"
+        )
+    _check_named_tool(given)
+    return Chat(
+        model=ModelId("served", model),
+        messages=messages,
+        parameters={name: value for name, value in given.items() if name in _PARAMETERS},
+        stream=bool(stream),
+        extra_body={name: value for name, value in given.items() if name not in _PARAMETERS},
+    )
+
+
+def wants_usage(chat: Chat) -> bool:
+    """Tell whether the client asked for a last chunk with token counts."""
+    return bool((chat.parameters.get("stream_options") or {}).get("include_usage"))
+
+
+def _messages(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not value:
+        raise RequestRefused("'messages' must be a list with at least one message.", param="messages")
+    for index, message in enumerate(value):
+        _check_message(message, f"messages[{index}]")
+    return value
+
+
+def _check_message(message: Any, at: str) -> None:
+    if not isinstance(message, dict):
+        raise RequestRefused(f"'{at}' must be an object.", param=at)
+    role = message.get("role")
+    if role not in _ROLES:
+        raise RequestRefused(
+            f"'{at}.role' must be one of {', '.join(sorted(_ROLES))}.", param=f"{at}.role"
+        )
+    content = message.get("content")
+    if content is None and role != "assistant":
+        raise RequestRefused(f"'{at}.content' is missing.", param=f"{at}.content")
+    if isinstance(content, list):
+        for index, part in enumerate(content):
+            _check_part(part, f"{at}.content[{index}]")
+    elif content is not None and not isinstance(content, str):
+        raise RequestRefused(f"'{at}.content' must be text or a list.", param=f"{at}.content")
+    if role == "tool" and not isinstance(message.get("tool_call_id"), str):
+        raise RequestRefused(f"'{at}.tool_call_id' is missing.", param=f"{at}.tool_call_id")
+    calls = message.get("tool_calls")
+    if calls is not None and not (isinstance(calls, list) and all(map(_is_call, calls))):
+        raise RequestRefused(
+            f"'{at}.tool_calls' must be a list of function calls.", param=f"{at}.tool_calls"
+        )
+
+
+def _check_part(part: Any, at: str) -> None:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(kind, str):
+        raise RequestRefused(f"'{at}' must be an object with a type.", param=at)
+    if kind == "text" and not isinstance(part.get("text"), str):
+        raise RequestRefused(f"'{at}.text' must be text.", param=f"{at}.text")
+    if kind == "image_url":
+        image = part.get("image_url")
+        if not isinstance(image, dict) or not isinstance(image.get("url"), str):
+            raise RequestRefused(f"'{at}.image_url.url' is missing.", param=f"{at}.image_url")
+
+
+def _is_call(value: Any) -> bool:
+    function = value.get("function") if isinstance(value, dict) else None
+    return isinstance(function, dict) and isinstance(function.get("name"), str)
+
+
+def _check_named_tool(given: dict[str, Any]) -> None:
+    choice = given.get("tool_choice")
+    tools = given.get("tools") or []
+    if choice not in (None, "auto", "none") and not tools:
+        raise RequestRefused(
+            "'tool_choice' is only allowed when 'tools' are given.", param="tool_choice"
+        )
+    if isinstance(choice, dict):
+        wanted = choice["function"]["name"]
+        if wanted not in [tool["function"]["name"] for tool in tools if _is_tool(tool)]:
+            raise RequestRefused(
+                f"'tool_choice' names {wanted!r}, which is not in 'tools'.", param="tool_choice"
+            )
+
+
+_Rule = tuple[Callable[[Any], bool], str]
+
+
+def _number(low: float, high: float) -> _Rule:
+    return (
+        lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and low <= v <= high,
+        f"a number from {low:g} to {high:g}",
+    )
+
+
+def _count(low: int, high: int | None = None) -> _Rule:
+    return (
+        lambda v: (
+            isinstance(v, int)
+            and not isinstance(v, bool)
+            and v >= low
+            and (high is None or v <= high)
+        ),
+        f"a whole number from {low}" + (f" to {high}" if high is not None else " up"),
+    )
+
+
+def _of(kind: type | tuple[type, ...], said: str) -> _Rule:
+    return (lambda v: isinstance(v, kind), said)
+
+
+def _is_tool(value: Any) -> bool:
+    return _is_call(value) and value.get("type", "function") == "function"
+
+
+def _is_stop(value: Any) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, list) and len(value) <= 4 and all(isinstance(s, str) for s in value)
+    )
+
+
+def _is_format(value: Any) -> bool:
+    return isinstance(value, dict) and (
+        value.get("type") in ("text", "json_object")
+        or (
+            value.get("type") == "json_schema"
+            # Together's form has the schema one level higher
+            and (isinstance(value.get("json_schema"), dict) or isinstance(value.get("schema"), dict))
+        )
+    )
+
+
+_FLAG = _of(bool, "true or false")
+_TEXT = _of(str, "text")
+_OBJECT = _of(dict, "an object")
+
+_PARAMETERS: dict[str, _Rule] = {
+    "audio": _OBJECT,
+    "frequency_penalty": _number(-2, 2),
+    "function_call": _of((str, dict), "text or an object"),
+    "functions": _of(list, "a list"),
+    "logit_bias": _OBJECT,
+    "logprobs": _FLAG,
+    "max_completion_tokens": _count(1),
+    "max_tokens": _count(1),
+    "metadata": _OBJECT,
+    "modalities": _of(list, "a list"),
+    "n": _count(1, 128),
+    "parallel_tool_calls": _FLAG,
+    "prediction": _OBJECT,
+    "presence_penalty": _number(-2, 2),
+    "prompt_cache_key": _TEXT,
+    "reasoning_effort": _TEXT,
+    "response_format": (_is_format, "an object of type text, json_object or json_schema"),
+    "safety_identifier": _TEXT,
+    "seed": _of(int, "a whole number"),
+    "service_tier": _TEXT,
+    "stop": (_is_stop, "text or a list of up to four texts"),
+    "store": _FLAG,
+    "stream_options": _OBJECT,
+    "temperature": _number(0, 2),
+    "tool_choice": (
+        lambda v: v in ("auto", "none", "required") or _is_call(v),
+        "'auto', 'none', 'required' or a function",
+    ),
+    "tools": (
+        lambda v: isinstance(v, list) and all(map(_is_tool, v)),
+        "a list of functions, each with a name",
+    ),
+    "top_logprobs": _count(0, 20),
+    "top_p": _number(0, 1),
+    "user": _TEXT,
+    "verbosity": _TEXT,
+    "web_search_options": _OBJECT,
+}
+"""OpenAI's parameters, each with its rule; what is not here is passed on unread."""
+
+
+def _check(name: str, value: Any) -> None:
+    rule = _PARAMETERS.get(name)
+    if rule and not rule[0](value):
+        raise RequestRefused(f"'{name}' must be {rule[1]}.", param=name)

@@ -1,0 +1,194 @@
+"""The drivers: what runs a flow, once blocking and once awaiting. All that is written twice.
+
+They alone have a clock and wait; everything they do is something that a flow asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from trunkline.dialects.openai_chat import is_event_stream, refuse_unstreamed
+from trunkline.errors import APIConnectionError, APIError, Timeout
+from trunkline.routing.flow import Flow, Opened
+from trunkline.routing.needs import Renew, Reply, Send, Wait
+from trunkline.transport.seam import AsyncExchange, AsyncTransport, Exchange, Transport
+from trunkline.types import Chunk, Completion, Secret
+
+MAX_UNSTREAMED = 64 * 1024
+"""Bytes read of an answer that should have been a stream and is not."""
+
+Renewer = Callable[[Secret], Secret | None]
+"""Looks whether a credential has changed where it was found."""
+
+
+def run(
+    flow: Flow,
+    transport: Transport,
+    renew: Renewer,
+    *,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Completion | Opened:
+    """Do what `flow` asks, blocking, and return what it returns; raises what it raises."""
+    try:
+        need = next(flow)
+        while True:
+            if isinstance(need, Send):
+                need = flow.send(_perform(transport, need))
+            elif isinstance(need, Wait):
+                sleep(need.seconds)
+                need = flow.send(time.monotonic())
+            else:
+                need = flow.send(_renewed(need, renew))
+    except StopIteration as end:
+        result: Completion | Opened = end.value
+        return result
+
+
+async def run_async(
+    flow: Flow,
+    transport: AsyncTransport,
+    renew: Renewer,
+    *,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> Completion | Opened:
+    """Do what `flow` asks, awaiting, and return what it returns; raises what it raises."""
+    try:
+        need = next(flow)
+        while True:
+            if isinstance(need, Send):
+                need = flow.send(await _perform_async(transport, need))
+            elif isinstance(need, Wait):
+                await sleep(need.seconds)
+                need = flow.send(time.monotonic())
+            else:
+                need = flow.send(_renewed(need, renew))
+    except StopIteration as end:
+        result: Completion | Opened = end.value
+        return result
+
+
+def _renewed(need: Renew, renew: Renewer) -> Secret | None:
+    fresh = renew(need.secret)
+    return fresh if fresh is not None and fresh.value != need.secret.value else None
+
+
+def _perform(transport: Transport, send: Send) -> Reply:
+    began = time.monotonic()
+    exchange: Exchange | None = None
+    try:
+        exchange = transport.open(send.request, send.timeouts, send.until)
+        if send.reader is None or exchange.head.status >= 300:
+            body = _read_whole(exchange, send.until)
+            reply = Reply(exchange.started, time.monotonic(), exchange.head, body)
+        elif is_event_stream(exchange.head):
+            chunks = _first_chunks(exchange, send)
+            reply = _streaming(send, exchange, chunks)
+        else:
+            body = _read_whole(exchange, send.until, MAX_UNSTREAMED)
+            reply = _unstreamed(exchange, body)
+    except APIError as error:
+        head = exchange.head if exchange else None
+        reply = Reply(began, time.monotonic(), head, error=error)
+    except BaseException:
+        if exchange is not None:
+            exchange.close()
+        raise
+    if exchange is not None and reply.exchange is None:
+        exchange.close()
+    return reply
+
+
+async def _perform_async(transport: AsyncTransport, send: Send) -> Reply:
+    began = time.monotonic()
+    exchange: AsyncExchange | None = None
+    try:
+        exchange = await transport.open(send.request, send.timeouts, send.until)
+        if send.reader is None or exchange.head.status >= 300:
+            body = await _read_whole_async(exchange, send.until)
+            reply = Reply(exchange.started, time.monotonic(), exchange.head, body)
+        elif is_event_stream(exchange.head):
+            chunks = await _first_chunks_async(exchange, send)
+            reply = _streaming(send, exchange, chunks)
+        else:
+            body = await _read_whole_async(exchange, send.until, MAX_UNSTREAMED)
+            reply = _unstreamed(exchange, body)
+    except APIError as error:
+        head = exchange.head if exchange else None
+        reply = Reply(began, time.monotonic(), head, error=error)
+    except BaseException:
+        if exchange is not None:
+            exchange.close()
+        raise
+    if exchange is not None and reply.exchange is None:
+        exchange.close()
+    return reply
+
+
+def _read_whole(exchange: Exchange, until: float, limit: int | None = None) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while data := exchange.read(until):
+        parts.append(data)
+        size += len(data)
+        if limit is not None and size >= limit:
+            break
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _read_whole_async(
+    exchange: AsyncExchange, until: float, limit: int | None = None
+) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while data := await exchange.read(until):
+        parts.append(data)
+        size += len(data)
+        if limit is not None and size >= limit:
+            break
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _first_chunks(exchange: Exchange, send: Send) -> list[Chunk]:
+    reader = send.reader
+    assert reader is not None
+    chunks: list[Chunk] = []
+    while not chunks and not reader.done:
+        try:
+            data = exchange.read(send.until)
+        except APIConnectionError as cut:
+            if isinstance(cut, Timeout):
+                raise
+            return reader.finish(cut)
+        chunks = reader.feed(data) if data else reader.finish()
+    return chunks
+
+
+async def _first_chunks_async(exchange: AsyncExchange, send: Send) -> list[Chunk]:
+    reader = send.reader
+    assert reader is not None
+    chunks: list[Chunk] = []
+    while not chunks and not reader.done:
+        try:
+            data = await exchange.read(send.until)
+        except APIConnectionError as cut:
+            if isinstance(cut, Timeout):
+                raise
+            return reader.finish(cut)
+        chunks = reader.feed(data) if data else reader.finish()
+    return chunks
+
+
+def _streaming(send: Send, exchange: Exchange | AsyncExchange, chunks: list[Chunk]) -> Reply:
+    """Answer with the open stream, or with its failure where nothing came before that."""
+    now = time.monotonic()
+    reader = send.reader
+    if reader is not None and reader.failure is not None and not chunks:
+        return Reply(exchange.started, now, exchange.head, error=reader.failure)
+    return Reply(exchange.started, now, exchange.head, exchange=exchange, chunks=chunks)
+
+
+def _unstreamed(exchange: Exchange | AsyncExchange, body: bytes) -> Reply:
+    error = refuse_unstreamed(exchange.head, body)
+    return Reply(exchange.started, time.monotonic(), exchange.head, error=error)

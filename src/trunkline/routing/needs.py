@@ -1,0 +1,54 @@
+"""What a flow may ask of its driver, and what it is told. Values only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trunkline.dialects.openai_chat import ChunkReader
+from trunkline.errors import APIError
+from trunkline.providers.spec import Target
+from trunkline.types import Chunk, Secret, Timeouts
+from trunkline.wire.message import HttpRequest, ResponseHead
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send a request; the answer is a Reply."""
+
+    target: Target
+    request: HttpRequest
+    timeouts: Timeouts
+    until: float
+    """Monotonic time at which the whole answer, or a stream's first event, has to be there."""
+    reader: ChunkReader | None = None
+    """Reads a streamed answer; None for an answer that is read whole."""
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Wait; the answer is the time afterwards."""
+
+    seconds: float
+
+
+class Renew(msgspec.Struct, frozen=True):
+    """Look whether a credential has changed where it was found; the answer is a Secret or None."""
+
+    secret: Secret
+
+
+Need = Send | Wait | Renew
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What came of a Send. Times are monotonic."""
+
+    started: float
+    ended: float
+    head: ResponseHead | None = None
+    body: bytes = b""
+    error: APIError | None = None
+    """Why there is no head, or no whole body."""
+    exchange: Any = None
+    """The open exchange of a stream, whose first chunks are in `chunks`."""
+    chunks: list[Chunk] = []

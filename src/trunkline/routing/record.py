@@ -1,0 +1,88 @@
+"""Attempts and receipts, written from what a driver reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trunkline.routing.needs import Reply, Send
+from trunkline.types import Attempt, Completion, Receipt, TokenCount, Usage
+from trunkline.errors import APIError
+from trunkline.wire.message import ResponseHead
+
+_BYTES_PER_TOKEN = 4
+"""A rough rule for English text, used only where nobody counted."""
+
+
+def attempt(number: int, send: Send, reply: Reply, error: APIError | None, began: float) -> Attempt:
+    """Return the record of one attempt; `began` is when the call did."""
+    head = reply.head
+    return Attempt(
+        number=number,
+        provider=served_by(send, head),
+        model=send.target.model,
+        url=str(send.request.url).partition("?")[0],
+        status=head.status if head else None,
+        error=type(error).__name__ if error else None,
+        request_id=head.request_id if head else None,
+        started=reply.started - began,
+        seconds=reply.ended - reply.started,
+    )
+
+
+def served_by(send: Send, head: ResponseHead | None) -> str | None:
+    """Return the provider that the answer names, else the one that was asked for."""
+    told = head.headers.get("x-inference-provider") if head else None
+    return told or send.target.provider
+
+
+def receipt(
+    attempts: tuple[Attempt, ...],
+    completion: Completion,
+    messages: list[dict[str, Any]],
+    *,
+    first_at: float | None,
+    ended: float,
+    began: float,
+) -> Receipt:
+    """Return the receipt of a call that `attempts` ended; the last one answered."""
+    last = attempts[-1]
+    return Receipt(
+        provider=last.provider,
+        model=completion.model,
+        request_id=last.request_id,
+        attempts=attempts,
+        time_to_first_token=None if first_at is None else first_at - began,
+        total_time=ended - began,
+        tokens=count_tokens(completion.usage, completion, messages),
+    )
+
+
+def count_tokens(
+    usage: Usage | None, completion: Completion, messages: list[dict[str, Any]]
+) -> TokenCount:
+    """Return the provider's counts; without them an estimate from the text, marked as one."""
+    if usage and (usage.prompt_tokens is not None or usage.completion_tokens is not None):
+        return TokenCount(usage.prompt_tokens, usage.completion_tokens, "provider")
+    texts = [
+        text
+        for choice in completion.choices
+        for text in (choice.message.content, choice.message.reasoning)
+        if text
+    ]
+    return TokenCount(_estimate(_texts(messages)), _estimate(texts), "estimated")
+
+
+def _texts(messages: list[dict[str, Any]]) -> list[str]:
+    found: list[str] = []
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, str):
+            found.append(content)
+        elif isinstance(content, list):
+            found += [part["text"] for part in content if isinstance(part.get("text"), str)]
+    return found
+
+
+def _estimate(texts: list[str]) -> int:
+    size = sum(len(text.encode("utf-8", "replace")) for text in texts)
+    return -(-size // _BYTES_PER_TOKEN)

@@ -1,0 +1,60 @@
+"""When a failed attempt is worth another, and how long to wait first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from trunkline.errors import (
+    APIConnectionError,
+    APIError,
+    BadGatewayError,
+    GatewayTimeoutError,
+    RateLimitError,
+    ServiceUnavailableError,
+    Timeout,
+)
+
+LONGEST_WAIT = 120.0
+"""A server that asks for more (in seconds) is not waited for."""
+
+_PASSING = (RateLimitError, BadGatewayError, ServiceUnavailableError, GatewayTimeoutError)
+_FINAL_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """How often to try again, with full jitter between the attempts."""
+
+    limit: int
+    chance: Callable[[], float]
+    """A random source: numbers from 0 up to 1."""
+    first: float = 0.5
+    """The most that the first wait can last, in seconds; it doubles each time."""
+    longest: float = 8.0
+
+    def again(self, error: APIError, failed: int) -> bool:
+        """Tell whether to try again after `failed` attempts, the last of which raised `error`."""
+        if failed > self.limit or error.code in _FINAL_CODES:
+            return False
+        if error.retry_after is not None and error.retry_after > LONGEST_WAIT:
+            return False
+        return passing(error) if error.should_retry is None else error.should_retry
+
+    def delay(self, error: APIError, failed: int) -> float:
+        """Return the seconds to wait before the next attempt.
+
+        What the server asks for is kept to, plus a little so that callers do not return together.
+        """
+        if error.retry_after is not None:
+            return error.retry_after + self.chance() * min(0.1 * error.retry_after, 1.0)
+        return self.chance() * min(self.longest, self.first * 2 ** (failed - 1))
+
+
+def passing(error: APIError) -> bool:
+    """Tell whether an error may be gone next time, and asking again can do no harm."""
+    if isinstance(error, _PASSING):
+        return True
+    if isinstance(error, Timeout) and (error.status is not None or error.sent):
+        return error.status == 408  # a server that stayed silent is not asked again
+    return isinstance(error, APIConnectionError) and not error.received

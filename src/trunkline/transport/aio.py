@@ -1,0 +1,267 @@
+"""The asynchronous transport: asyncio protocols and a pool for each event loop.
+
+A cancelled call leaves no connection behind: the socket is closed in the same loop iteration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from weakref import WeakKeyDictionary
+
+from trunkline.errors import APIConnectionError, Timeout
+from trunkline.transport.aio_connection import Connection, Place
+from trunkline.transport.proxy import Proxies, Proxy, check_tunnel, write_connect
+from trunkline.transport.tls import client_context
+from trunkline.transport.trouble import closed_early, trouble
+from trunkline.types import Timeouts
+from trunkline.wire.http1 import HttpError, HttpLimits, ResponseReader, write_request
+from trunkline.wire.message import HttpRequest, ResponseHead, Url
+
+
+class AioExchange:
+    """One request on one connection, its response's head read."""
+
+    __slots__ = (
+        "_closed",
+        "_connection",
+        "_pool",
+        "_reader",
+        "_url",
+        "head",
+        "head_at",
+        "started",
+    )
+
+    def __init__(
+        self,
+        pool: _Pool,
+        connection: Connection,
+        reader: ResponseReader,
+        url: Url,
+        head: ResponseHead,
+        started: float,
+    ) -> None:
+        """Belongs to `pool`, which takes the connection back."""
+        self.head = head
+        self.started = started
+        self.head_at = time.monotonic()
+        self._pool = pool
+        self._connection = connection
+        self._reader = reader
+        self._url = url
+        self._closed = False
+
+    async def read(self, until: float) -> bytes:
+        """Return the next bytes of the body, empty at its end; raises as seam.AsyncExchange."""
+        reader = self._reader
+        connection = self._connection
+        try:
+            while True:
+                data = reader.take()
+                if data:
+                    connection.taken()
+                    return data
+                if reader.complete:
+                    return b""
+                if connection.failure is not None:
+                    raise connection.failure
+                if connection.closed:
+                    raise closed_early(self._url, "body", received=True)
+                await connection.wait(until)
+        except (OSError, HttpError) as error:
+            raise trouble(error, self._url, "body", received=True) from error
+
+    def close(self) -> None:
+        """Give the connection back if the response is complete, else hang up at once."""
+        if self._closed:
+            return
+        self._closed = True
+        reader = self._reader
+        self._pool.release(self._connection, reusable=reader.complete and reader.keep_alive)
+
+
+class _Pool:
+    """The connections of one event loop."""
+
+    def __init__(self, idle_seconds: float, max_idle: int) -> None:
+        self._idle: dict[Place, list[Connection]] = {}
+        self._busy: set[Connection] = set()
+        self._idle_seconds = idle_seconds
+        self._max_idle = max_idle
+        self._farewell: AsyncGenerator[None] | None = None
+
+    async def begin(self) -> None:
+        """Have the loop close these connections when it shuts down, as asyncio.run() does."""
+        self._farewell = self._close_with_loop()
+        await anext(self._farewell)
+
+    async def _close_with_loop(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            self.close()
+
+    def take(self, place: Place) -> Connection | None:
+        waiting = self._idle.get(place)
+        while waiting:
+            connection = waiting.pop()
+            fresh = connection.idle_since >= time.monotonic() - self._idle_seconds
+            if fresh and not connection.closed:
+                self._busy.add(connection)
+                return connection
+            connection.hang_up()
+        return None
+
+    def adopt(self, connection: Connection) -> None:
+        self._busy.add(connection)
+
+    def release(self, connection: Connection, *, reusable: bool) -> None:
+        if connection not in self._busy:
+            return
+        self._busy.discard(connection)
+        waiting = self._idle.setdefault(connection.place, [])
+        if reusable and not connection.closed and len(waiting) < self._max_idle:
+            connection.rest()
+            waiting.append(connection)
+        else:
+            connection.hang_up()
+
+    def close(self) -> None:
+        for waiting in self._idle.values():
+            for connection in waiting:
+                connection.hang_up()
+        self._idle = {}
+        for connection in list(self._busy):
+            connection.hang_up()
+
+
+class AioTransport:
+    """asyncio protocols behind a pool for each loop; usable from any number of loops."""
+
+    def __init__(
+        self,
+        *,
+        proxies: Proxies | None = None,
+        ca_file: str | None = None,
+        limits: HttpLimits | None = None,
+        idle_seconds: float = 55.0,
+        max_idle: int = 256,
+    ) -> None:
+        """Keep up to `max_idle` connections a server for `idle_seconds`; opens nothing yet."""
+        self._proxies = proxies or Proxies()
+        self._ca_file = ca_file
+        self._limits = limits or HttpLimits()
+        self._idle_seconds = idle_seconds
+        self._max_idle = max_idle
+        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
+
+    async def open(self, request: HttpRequest, timeouts: Timeouts, until: float) -> AioExchange:
+        """Send `request` and wait for the response's head; raises as seam.AsyncTransport."""
+        url = request.url
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None:
+            pool = self._pools[loop] = _Pool(self._idle_seconds, self._max_idle)
+            await pool.begin()
+        proxy = self._proxies.choose(url)
+        data = write_request(request, absolute=proxy is not None and url.scheme == "http")
+        connection = pool.take((url.scheme, url.host, url.port))
+        if connection is not None:
+            try:
+                return await self._exchange(pool, connection, data, url, until)
+            except APIConnectionError as error:
+                if error.received or isinstance(error, Timeout):
+                    raise
+                # it had died while idle: once more, on a new one
+        connection = await self._connect(loop, url, proxy, timeouts, until)
+        pool.adopt(connection)
+        return await self._exchange(pool, connection, data, url, until)
+
+    def close(self) -> None:
+        """Close every connection of every loop; calls in flight end with APIConnectionError."""
+        for loop, pool in list(self._pools.items()):
+            if loop.is_closed():
+                continue
+            if loop.is_running() and loop is not _running_loop():
+                loop.call_soon_threadsafe(pool.close)
+            else:
+                pool.close()
+
+    async def _exchange(
+        self, pool: _Pool, connection: Connection, data: bytes, url: Url, until: float
+    ) -> AioExchange:
+        started = time.monotonic()
+        reader = ResponseReader(self._limits)
+        try:
+            connection.send(data, reader)
+            while reader.head is None:
+                if connection.failure is not None:
+                    raise connection.failure
+                if connection.closed:
+                    raise closed_early(url, "head", received=connection.received)
+                await connection.wait(until)
+        except BaseException as error:
+            received = connection.received
+            pool.release(connection, reusable=False)
+            if isinstance(error, (OSError, HttpError)):
+                raise trouble(error, url, "head", received=received) from error
+            raise
+        return AioExchange(pool, connection, reader, url, reader.head, started)
+
+    async def _connect(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        url: Url,
+        proxy: Proxy | None,
+        timeouts: Timeouts,
+        until: float,
+    ) -> Connection:
+        """Open a connection; TCP may take `timeouts.connect`, and TLS the same again."""
+        tls = url.scheme == "https"
+        context = client_context(self._ca_file) if tls else None
+        span = min(timeouts.connect * (2 if tls else 1), until - time.monotonic())
+        try:
+            async with asyncio.timeout(span):
+                if proxy is None:
+                    _, connection = await loop.create_connection(
+                        lambda: Connection((url.scheme, url.host, url.port)),
+                        url.host,
+                        url.port,
+                        ssl=context,
+                        happy_eyeballs_delay=0.25,
+                    )
+                    return connection
+                return await self._connect_through(loop, url, proxy)
+        except (OSError, HttpError, APIConnectionError) as error:
+            raise trouble(error, url, "connect") from error
+
+    async def _connect_through(
+        self, loop: asyncio.AbstractEventLoop, url: Url, proxy: Proxy
+    ) -> Connection:
+        _, connection = await loop.create_connection(
+            lambda: Connection((url.scheme, url.host, url.port)), proxy.host, proxy.port
+        )
+        if url.scheme != "https":
+            return connection
+        try:
+            reader = ResponseReader()
+            connection.send(write_connect(url, proxy), reader)
+            while not check_tunnel(reader, proxy):
+                if connection.closed:
+                    raise closed_early(url, "head", received=False)
+                await connection.wait(time.monotonic() + 3600)  # the caller's timeout ends it
+            connection.rest()
+            await connection.start_tls(loop, client_context(self._ca_file), url.host)
+        except BaseException:
+            connection.hang_up()
+            raise
+        return connection
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,289 @@
+"""The blocking transport: plain sockets, a pool, no thread and no event loop.
+
+Safe to use from several threads, and after a fork: a child never touches its parent's connections.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import ssl
+import time
+from collections import deque
+
+from trunkline.errors import APIConnectionError, Timeout
+from trunkline.transport.proxy import Proxies, Proxy, check_tunnel, write_connect
+from trunkline.transport.tls import client_context
+from trunkline.transport.trouble import closed_early, trouble
+from trunkline.types import Timeouts
+from trunkline.wire.http1 import HttpError, HttpLimits, ResponseReader, write_request
+from trunkline.wire.message import HttpRequest, ResponseHead, Url
+
+_READ = 64 * 1024
+_Place = tuple[str, str, int]
+
+
+class _Connection:
+    """One socket, and how long a wait it is set to."""
+
+    __slots__ = ("_limit", "idle_since", "place", "sock")
+
+    def __init__(self, sock: socket.socket, place: _Place) -> None:
+        self.sock = sock
+        self.place = place
+        self.idle_since = 0.0
+        self._limit = 0.0
+
+    def allow(self, until: float) -> None:
+        """Let the next operation last until `until`; raises TimeoutError if that has passed."""
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        if not 0.9 * self._limit <= left <= self._limit:  # setting it costs a system call
+            self.sock.settimeout(left)
+            self._limit = left
+
+    def usable(self) -> bool:
+        """Tell whether an idle connection is still open: the peer has sent nothing, nor an end.
+
+        Over TLS something may wait that is no answer; a dead one is then found by using it.
+        """
+        return isinstance(self.sock, ssl.SSLSocket) or not _readable(self.sock)
+
+    def hang_up(self) -> None:
+        """Close at once; whoever is blocked on it in another thread wakes up."""
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it was closed already
+        self.sock.close()
+
+
+class BlockingExchange:
+    """One request on one connection, its response's head read."""
+
+    __slots__ = (
+        "_closed",
+        "_connection",
+        "_reader",
+        "_transport",
+        "_url",
+        "head",
+        "head_at",
+        "started",
+    )
+
+    def __init__(
+        self,
+        transport: BlockingTransport,
+        connection: _Connection,
+        reader: ResponseReader,
+        url: Url,
+        head: ResponseHead,
+        started: float,
+    ) -> None:
+        """Belongs to `transport`, which made it."""
+        self.head = head
+        self.started = started
+        self.head_at = time.monotonic()
+        self._transport = transport
+        self._connection = connection
+        self._reader = reader
+        self._url = url
+        self._closed = False
+
+    def read(self, until: float) -> bytes:
+        """Return the next bytes of the body, empty at its end; raises as seam.Exchange."""
+        reader = self._reader
+        try:
+            while True:
+                data = reader.take()
+                if data or reader.complete:
+                    return data
+                self._connection.allow(until)
+                received = self._connection.sock.recv(_READ)
+                if received:
+                    reader.feed(received)
+                elif not reader.end_of_input():
+                    raise closed_early(self._url, "body", received=True)
+        except (OSError, HttpError) as error:
+            raise trouble(error, self._url, "body", received=True) from error
+
+    def close(self) -> None:
+        """Give the connection back if the response is complete, else hang up at once."""
+        if self._closed:
+            return
+        self._closed = True
+        reader = self._reader
+        self._transport.release(self._connection, reusable=reader.complete and reader.keep_alive)
+
+
+class BlockingTransport:
+    """Plain sockets behind a pool of idle connections."""
+
+    def __init__(
+        self,
+        *,
+        proxies: Proxies | None = None,
+        ca_file: str | None = None,
+        limits: HttpLimits | None = None,
+        idle_seconds: float = 55.0,
+        max_idle: int = 64,
+    ) -> None:
+        """Keep up to `max_idle` connections a server for `idle_seconds`; opens nothing yet."""
+        self._proxies = proxies or Proxies()
+        self._ca_file = ca_file
+        self._limits = limits or HttpLimits()
+        self._idle_seconds = idle_seconds
+        self._max_idle = max_idle
+        self._idle: dict[_Place, deque[_Connection]] = {}
+        self._busy: set[_Connection] = set()
+        self._process = os.getpid()
+
+    def open(self, request: HttpRequest, timeouts: Timeouts, until: float) -> BlockingExchange:
+        """Send `request` and wait for the response's head; raises as seam.Transport."""
+        url = request.url
+        proxy = self._proxies.choose(url)
+        data = write_request(request, absolute=proxy is not None and url.scheme == "http")
+        connection = self._take((url.scheme, url.host, url.port))
+        if connection is not None:
+            try:
+                return self._exchange(connection, data, url, until)
+            except APIConnectionError as error:
+                if error.received or isinstance(error, Timeout):
+                    raise
+                # it had died while idle: once more, on a new one
+        return self._exchange(self._connect(url, proxy, timeouts, until), data, url, until)
+
+    def close(self) -> None:
+        """Close every connection; calls in other threads end with APIConnectionError."""
+        idle, self._idle = self._idle, {}
+        for waiting in idle.values():
+            for connection in waiting:
+                connection.sock.close()
+        for connection in list(self._busy):
+            connection.hang_up()
+
+    def release(self, connection: _Connection, *, reusable: bool) -> None:
+        """Take a connection back from an exchange that is over."""
+        if connection not in self._busy:
+            return
+        self._busy.discard(connection)
+        waiting = self._idle.setdefault(connection.place, deque())
+        if reusable and len(waiting) < self._max_idle:
+            connection.idle_since = time.monotonic()
+            waiting.append(connection)
+        else:
+            connection.hang_up()
+
+    def _take(self, place: _Place) -> _Connection | None:
+        if self._process != os.getpid():
+            self._forget_parent()
+        waiting = self._idle.get(place)
+        oldest = time.monotonic() - self._idle_seconds
+        while waiting:
+            try:
+                connection = waiting.pop()
+            except IndexError:  # another thread took the last one
+                return None
+            if connection.idle_since >= oldest and connection.usable():
+                self._busy.add(connection)
+                return connection
+            connection.sock.close()
+        return None
+
+    def _forget_parent(self) -> None:
+        """Drop a parent process's connections without a word on them."""
+        self._process = os.getpid()
+        idle, self._idle = self._idle, {}
+        busy, self._busy = self._busy, set()
+        for connection in [*busy, *(c for waiting in idle.values() for c in waiting)]:
+            connection.sock.close()  # closes this process's copy only; nothing is sent
+
+    def _exchange(
+        self, connection: _Connection, data: bytes, url: Url, until: float
+    ) -> BlockingExchange:
+        started = time.monotonic()
+        reader = ResponseReader(self._limits)
+        received = False
+        try:
+            self._send(connection, data, until)
+            while reader.head is None:
+                connection.allow(until)
+                arrived = connection.sock.recv(_READ)
+                if not arrived:
+                    raise closed_early(url, "head", received=received)
+                received = True
+                reader.feed(arrived)
+        except BaseException as error:
+            self.release(connection, reusable=False)
+            if isinstance(error, (OSError, HttpError)):
+                raise trouble(error, url, "head", received=received) from error
+            raise
+        return BlockingExchange(self, connection, reader, url, reader.head, started)
+
+    @staticmethod
+    def _send(connection: _Connection, data: bytes, until: float) -> None:
+        connection.allow(until)
+        try:
+            connection.sock.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # a server may refuse a large body with an answer; reading tells
+
+    def _connect(
+        self, url: Url, proxy: Proxy | None, timeouts: Timeouts, until: float
+    ) -> _Connection:
+        until = min(until, time.monotonic() + timeouts.connect)
+        address = (proxy.host, proxy.port) if proxy else (url.host, url.port)
+        sock: socket.socket | None = None
+        try:
+            sock = _dial(address, until)
+            if proxy and url.scheme == "https":
+                _tunnel(sock, url, proxy, until)
+            if url.scheme == "https":
+                sock.settimeout(_left(time.monotonic() + timeouts.connect))
+                sock = client_context(self._ca_file).wrap_socket(sock, server_hostname=url.host)
+        except BaseException as error:
+            if sock is not None:
+                sock.close()
+            if isinstance(error, (OSError, HttpError, APIConnectionError)):
+                raise trouble(error, url, "connect") from error
+            raise
+        connection = _Connection(sock, (url.scheme, url.host, url.port))
+        self._busy.add(connection)
+        return connection
+
+
+def _dial(address: tuple[str, int], until: float) -> socket.socket:
+    sock = socket.create_connection(address, timeout=_left(until))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return sock
+
+
+def _tunnel(sock: socket.socket, url: Url, proxy: Proxy, until: float) -> None:
+    sock.settimeout(_left(until))
+    sock.sendall(write_connect(url, proxy))
+    reader = ResponseReader()
+    while not check_tunnel(reader, proxy):
+        sock.settimeout(_left(until))
+        arrived = sock.recv(1)  # not a byte more than the proxy's answer: TLS follows
+        if not arrived:
+            raise closed_early(url, "head", received=False)
+        reader.feed(arrived)
+
+
+def _readable(sock: socket.socket) -> bool:
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([sock], [], [], 0)[0])  # Windows, where numbers do not run out
+
+
+def _left(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
