@@ -89,9 +89,7 @@ _HOMES = {
         "AsyncClient",
         "Client",
     ),
-    "trunkline.compat.litellm": (
-        "install_as_litellm",
-    ),
+    "trunkline.compat.litellm": ("install_as_litellm",),
     "trunkline.errors": (
         "APIConnectionError",
         "APIError",

@@ -22,7 +22,7 @@ from trunkline.parameters import (
 from trunkline.providers.mapping import ModelNames
 from trunkline.providers.spec import Target
 from trunkline.providers.targets import Places, chat_target
-from trunkline.routing.flow import Flow, Journey, chat_flow
+from trunkline.routing.flow import Journey
 from trunkline.routing.retry import Retry
 from trunkline.settings import Settings, TokenSource, checked_secret
 from trunkline.types import Chat, Messages, Secret, Timeouts
@@ -58,8 +58,8 @@ class Calls:
 
     def chat(
         self, model: str, messages: Messages, given: Mapping[str, Any], *, stream: bool
-    ) -> tuple[Flow, Target]:
-        """Return the flow of one chat and where it goes.
+    ) -> tuple[Journey, Target]:
+        """Return one chat, ready for a flow, and where it goes.
 
         Raises InvalidInputError or AuthenticationError before anything is sent.
         """
@@ -68,19 +68,7 @@ class Calls:
         get = given.get
         api_base = get("api_base") or defaults.api_base
         parsed = _parsed(model, api_base)
-        secret, explicit = self._secret(given, parsed, api_base)
-        bill_to = get("bill_to") or defaults.bill_to
-        places = Places(
-            router=self.settings.router_url,
-            api_base=api_base,
-            secret=secret,
-            explicit=explicit,
-            direct=get("direct", defaults.direct),
-            bill_to=_header_value("bill_to", bill_to or self.settings.bill_to.value),
-            bill_to_explicit=bill_to is not None,
-            session_id=_header_value("session_id", get("session_id") or defaults.session_id),
-        )
-        target = chat_target(parsed, places)
+        target = chat_target(parsed, self._places(given, parsed, api_base))
         chat = Chat(
             model=parsed,
             messages=prepare_messages(messages),
@@ -93,8 +81,10 @@ class Calls:
             deadline=_deadline(get("deadline", defaults.deadline)),
             max_retries=_first(get("max_retries"), defaults.max_retries),
         )
-        journey = Journey(chat, Retry(chat.max_retries, random.random), time.monotonic(), self.names)
-        return chat_flow(journey, target), target
+        journey = Journey(
+            chat, Retry(chat.max_retries, random.random), time.monotonic(), self.names
+        )
+        return journey, target
 
     @property
     def names(self) -> ModelNames:
@@ -109,21 +99,45 @@ class Calls:
             return None
         return self._tokens.renew(refused)
 
-    def _secret(
+    def _places(
         self, given: Mapping[str, Any], model: model_id.ModelId, api_base: str | None
+    ) -> Places:
+        get = given.get
+        defaults = self.defaults
+        secret, explicit = self._secret(given, model)
+        bill_to = get("bill_to") or defaults.bill_to
+        return Places(
+            router=self.settings.router_url,
+            api_base=api_base,
+            secret=secret,
+            explicit=explicit,
+            direct=get("direct", defaults.direct),
+            bill_to=_header_value("x-hf-bill-to", bill_to or self.settings.bill_to.value),
+            bill_to_explicit=bill_to is not None,
+            session_id=_header_value("x-hf-session-id", get("session_id") or defaults.session_id),
+        )
+
+    def _secret(
+        self, given: Mapping[str, Any], model: model_id.ModelId
     ) -> tuple[Secret | None, bool]:
         """Return the credential of a call, and whether the caller gave it."""
         token, key = given.get("token"), given.get("api_key")
-        if token is not None and key is not None:
-            raise InvalidInputError("token and api_key are the same thing; give one of them.")
         if token is not None or key is not None:
-            name = "token=" if token is not None else "api_key="
-            return checked_secret(token if token is not None else key, f"the argument {name}"), True
+            return given_secret(token, key), True
         if self.defaults.secret is not None:
             return self.defaults.secret, True
         if model.scheme == "sandbox":
             return None, False
         return self._tokens.current(), False
+
+
+def given_secret(token: str | None, api_key: str | None) -> Secret | None:
+    """Return the credential that a caller passed under either name; raises for both at once."""
+    if token is not None and api_key is not None:
+        raise InvalidInputError("token and api_key are the same thing; give one of them.")
+    if token is not None:
+        return checked_secret(token, "the argument token=")
+    return None if api_key is None else checked_secret(api_key, "the argument api_key=")
 
 
 def _parsed(model: str, api_base: str | None) -> model_id.ModelId:
@@ -134,7 +148,9 @@ def _parsed(model: str, api_base: str | None) -> model_id.ModelId:
 
 
 def _body_parameters(given: Mapping[str, Any], target: Target) -> dict[str, Any]:
-    body = {name: value for name, value in given.items() if value is not None and name in BODY_NAMES}
+    body = {
+        name: value for name, value in given.items() if value is not None and name in BODY_NAMES
+    }
     if "tools" in body:
         from trunkline.tools import tool_schemas  # loads inspection code that few calls need
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
 
 from trunkline import drive
-from trunkline.calls import Calls, Defaults
-from trunkline.errors import InvalidInputError
+from trunkline.calls import Calls, Defaults, given_secret
 from trunkline.parameters import headers_from, timeouts_from
 from trunkline.providers.spec import Target
-from trunkline.routing.flow import Flow, Opened
-from trunkline.settings import Settings, TokenSource, checked_secret, read_settings
+from trunkline.routing.flow import Flow, Opened, chat_flow, stream_flow
+from trunkline.settings import Settings, TokenSource, read_settings
 from trunkline.streams import AsyncStream, Stream
 from trunkline.transport.seam import AsyncTransport, Transport
 from trunkline.types import Completion, Messages, Timeouts
@@ -36,12 +35,8 @@ def _calls(
     max_retries: int,
 ) -> Calls:
     """Check what a client is made with."""
-    if token is not None and api_key is not None:
-        raise InvalidInputError("token and api_key are the same thing; give one of them.")
-    name = "token=" if token is not None else "api_key="
-    value = token if token is not None else api_key
     defaults = Defaults(
-        secret=None if value is None else checked_secret(value, f"the argument {name}"),
+        secret=given_secret(token, api_key),
         api_base=api_base,
         direct=direct,
         bill_to=bill_to,
@@ -155,8 +150,8 @@ class Client:
         with its raw text, after `repair_rounds` further tries. Raises APIError.
         """
         if response_model is None:
-            flow, target = self._calls.chat(model, messages, parameters, stream=False)
-            return self._run(flow, target)
+            journey, target = self._calls.chat(model, messages, parameters, stream=False)
+            return self._run(chat_flow(journey, target), target)
         from trunkline.structured import structured_chat  # loads schema code few calls need
 
         asking = structured_chat(response_model, messages, parameters, repair_rounds)
@@ -171,12 +166,10 @@ class Client:
         self, model: str, messages: Messages, **parameters: Unpack[ChatParameters]
     ) -> Stream:
         """Chat with a model and return its answer as it is written; raises as `chat`."""
-        flow, target = self._calls.chat(model, messages, parameters, stream=True)
-        opened = self._run(flow, target)
-        assert isinstance(opened, Opened)
-        return Stream(opened)
+        journey, target = self._calls.chat(model, messages, parameters, stream=True)
+        return Stream(self._run(stream_flow(journey, target), target))
 
-    def _run(self, flow: Flow, target: Target) -> Completion | Opened:
+    def _run(self, flow: Flow[T], target: Target) -> T:
         return drive.run(flow, self._transport_to(target), self._calls.renew)
 
     def _transport_to(self, target: Target) -> Transport:
@@ -211,7 +204,7 @@ class AsyncClient:
         bill_to: str | None = None,
         session_id: str | None = None,
         extra_headers: Mapping[str, str] | None = None,
-        timeout: float | Timeouts | None = None,  # noqa: ASYNC109 - a default for every call
+        timeout: float | Timeouts | None = None,
         deadline: float | None = None,
         max_retries: int = 2,
         ca_file: str | None = None,
@@ -287,8 +280,8 @@ class AsyncClient:
     ) -> Any:
         """Chat with a model and return its whole answer, as Client.chat does."""
         if response_model is None:
-            flow, target = self._calls.chat(model, messages, parameters, stream=False)
-            return await self._run(flow, target)
+            journey, target = self._calls.chat(model, messages, parameters, stream=False)
+            return await self._run(chat_flow(journey, target), target)
         from trunkline.structured import structured_chat  # loads schema code few calls need
 
         asking = structured_chat(response_model, messages, parameters, repair_rounds)
@@ -306,16 +299,14 @@ class AsyncClient:
 
         The stream opens when it is awaited, entered or iterated; bad input raises at once.
         """
-        flow, target = self._calls.chat(model, messages, parameters, stream=True)
+        journey, target = self._calls.chat(model, messages, parameters, stream=True)
 
-        async def open_stream() -> Opened:
-            opened = await self._run(flow, target)
-            assert isinstance(opened, Opened)
-            return opened
+        def open_stream() -> Awaitable[Opened]:
+            return self._run(stream_flow(journey, target), target)
 
         return AsyncStream(open_stream)
 
-    async def _run(self, flow: Flow, target: Target) -> Completion | Opened:
+    async def _run(self, flow: Flow[T], target: Target) -> T:
         return await drive.run_async(flow, self._transport_to(target), self._calls.renew)
 
     def _transport_to(self, target: Target) -> AsyncTransport:

@@ -8,28 +8,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from trunkline.dialects.openai_chat import is_event_stream, refuse_unstreamed
+from trunkline.dialects.openai_chat import ChunkReader, is_event_stream, refuse_unstreamed
 from trunkline.errors import APIConnectionError, APIError, Timeout
-from trunkline.routing.flow import Flow, Opened
+from trunkline.routing.flow import Flow
 from trunkline.routing.needs import Renew, Reply, Send, Wait
 from trunkline.transport.seam import AsyncExchange, AsyncTransport, Exchange, Transport
-from trunkline.types import Chunk, Completion, Secret
+from trunkline.types import Chunk, Secret
 
 MAX_UNSTREAMED = 64 * 1024
 """Bytes read of an answer that should have been a stream and is not."""
 
+T = TypeVar("T")
 Renewer = Callable[[Secret], Secret | None]
 """Looks whether a credential has changed where it was found."""
 
 
 def run(
-    flow: Flow,
+    flow: Flow[T],
     transport: Transport,
     renew: Renewer,
     *,
     sleep: Callable[[float], object] = time.sleep,
-) -> Completion | Opened:
+) -> T:
     """Do what `flow` asks, blocking, and return what it returns; raises what it raises."""
     try:
         need = next(flow)
@@ -42,17 +44,17 @@ def run(
             else:
                 need = flow.send(_renewed(need, renew))
     except StopIteration as end:
-        result: Completion | Opened = end.value
+        result: T = end.value
         return result
 
 
 async def run_async(
-    flow: Flow,
+    flow: Flow[T],
     transport: AsyncTransport,
     renew: Renewer,
     *,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-) -> Completion | Opened:
+) -> T:
     """Do what `flow` asks, awaiting, and return what it returns; raises what it raises."""
     try:
         need = next(flow)
@@ -65,7 +67,7 @@ async def run_async(
             else:
                 need = flow.send(_renewed(need, renew))
     except StopIteration as end:
-        result: Completion | Opened = end.value
+        result: T = end.value
         return result
 
 
@@ -76,15 +78,16 @@ def _renewed(need: Renew, renew: Renewer) -> Secret | None:
 
 def _perform(transport: Transport, send: Send) -> Reply:
     began = time.monotonic()
+    reader = send.reader
     exchange: Exchange | None = None
     try:
         exchange = transport.open(send.request, send.timeouts, send.until)
-        if send.reader is None or exchange.head.status >= 300:
+        if reader is None or exchange.head.status >= 300:
             body = _read_whole(exchange, send.until)
             reply = Reply(exchange.started, time.monotonic(), exchange.head, body)
         elif is_event_stream(exchange.head):
-            chunks = _first_chunks(exchange, send)
-            reply = _streaming(send, exchange, chunks)
+            chunks = _first_chunks(exchange, reader, send.until)
+            reply = _streaming(exchange, reader, chunks)
         else:
             body = _read_whole(exchange, send.until, MAX_UNSTREAMED)
             reply = _unstreamed(exchange, body)
@@ -102,15 +105,16 @@ def _perform(transport: Transport, send: Send) -> Reply:
 
 async def _perform_async(transport: AsyncTransport, send: Send) -> Reply:
     began = time.monotonic()
+    reader = send.reader
     exchange: AsyncExchange | None = None
     try:
         exchange = await transport.open(send.request, send.timeouts, send.until)
-        if send.reader is None or exchange.head.status >= 300:
+        if reader is None or exchange.head.status >= 300:
             body = await _read_whole_async(exchange, send.until)
             reply = Reply(exchange.started, time.monotonic(), exchange.head, body)
         elif is_event_stream(exchange.head):
-            chunks = await _first_chunks_async(exchange, send)
-            reply = _streaming(send, exchange, chunks)
+            chunks = await _first_chunks_async(exchange, reader, send.until)
+            reply = _streaming(exchange, reader, chunks)
         else:
             body = await _read_whole_async(exchange, send.until, MAX_UNSTREAMED)
             reply = _unstreamed(exchange, body)
@@ -150,13 +154,11 @@ async def _read_whole_async(
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _first_chunks(exchange: Exchange, send: Send) -> list[Chunk]:
-    reader = send.reader
-    assert reader is not None
+def _first_chunks(exchange: Exchange, reader: ChunkReader, until: float) -> list[Chunk]:
     chunks: list[Chunk] = []
     while not chunks and not reader.done:
         try:
-            data = exchange.read(send.until)
+            data = exchange.read(until)
         except APIConnectionError as cut:
             if isinstance(cut, Timeout):
                 raise
@@ -165,13 +167,13 @@ def _first_chunks(exchange: Exchange, send: Send) -> list[Chunk]:
     return chunks
 
 
-async def _first_chunks_async(exchange: AsyncExchange, send: Send) -> list[Chunk]:
-    reader = send.reader
-    assert reader is not None
+async def _first_chunks_async(
+    exchange: AsyncExchange, reader: ChunkReader, until: float
+) -> list[Chunk]:
     chunks: list[Chunk] = []
     while not chunks and not reader.done:
         try:
-            data = await exchange.read(send.until)
+            data = await exchange.read(until)
         except APIConnectionError as cut:
             if isinstance(cut, Timeout):
                 raise
@@ -180,11 +182,12 @@ async def _first_chunks_async(exchange: AsyncExchange, send: Send) -> list[Chunk
     return chunks
 
 
-def _streaming(send: Send, exchange: Exchange | AsyncExchange, chunks: list[Chunk]) -> Reply:
+def _streaming(
+    exchange: Exchange | AsyncExchange, reader: ChunkReader, chunks: list[Chunk]
+) -> Reply:
     """Answer with the open stream, or with its failure where nothing came before that."""
     now = time.monotonic()
-    reader = send.reader
-    if reader is not None and reader.failure is not None and not chunks:
+    if reader.failure is not None and not chunks:
         return Reply(exchange.started, now, exchange.head, error=reader.failure)
     return Reply(exchange.started, now, exchange.head, exchange=exchange, chunks=chunks)
 

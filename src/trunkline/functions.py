@@ -43,7 +43,7 @@ def set_default_client(
 
     The ones before are left as they are: close them if they are yours.
     """
-    global _client, _async_client  # noqa: PLW0603 - the one default client, replaceable
+    global _client, _async_client
     with _lock:
         _client, _async_client = client, async_client
 

@@ -90,7 +90,9 @@ def timeouts_from(value: float | Timeouts | None, default: Timeouts) -> Timeouts
     if isinstance(value, Timeouts):
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise InvalidInputError(f"timeout is {value!r}; seconds above 0, or Timeouts, are expected.")
+        raise InvalidInputError(
+            f"timeout is {value!r}; seconds above 0, or Timeouts, are expected."
+        )
     return Timeouts(
         connect=min(default.connect, value),
         total=value,

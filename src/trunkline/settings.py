@@ -1,5 +1,6 @@
-"""Settings from arguments, the environment and the login of `hf auth login`, and where each came
-from. Nothing below this floor reads the environment.
+"""Settings from the environment and the login of `hf auth login`, and where each came from.
+
+Nothing below this floor reads the environment.
 """
 
 from __future__ import annotations
@@ -88,10 +89,7 @@ def token_path(environment: Environment | None = None) -> Path:
     env = os.environ if environment is None else environment
     if env.get("HF_TOKEN_PATH"):
         return Path(env["HF_TOKEN_PATH"]).expanduser()
-    home = env.get("HF_HOME")
-    if not home:
-        cache = env.get("XDG_CACHE_HOME") or "~/.cache"
-        home = os.path.join(cache, "huggingface")
+    home = env.get("HF_HOME") or f"{env.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
     return Path(os.path.expandvars(home)).expanduser() / "token"
 
 

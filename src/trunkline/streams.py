@@ -75,7 +75,7 @@ class Stream:
     def __init__(self, opened: Opened) -> None:
         """Begin with the chunks that opening has already read."""
         self._progress = _Progress(opened)
-        self._exchange: Exchange = opened.exchange
+        self._exchange: Exchange = opened.reply.exchange
         self._chunks = self._read()
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -139,7 +139,7 @@ class Stream:
 
     def _read(self) -> Generator[Chunk]:
         progress, exchange = self._progress, self._exchange
-        chunks = progress.opened.chunks
+        chunks = progress.opened.reply.chunks
         try:
             while True:
                 yield from chunks
@@ -179,7 +179,7 @@ class AsyncStream:
 
     def __await__(self) -> Generator[object, None, Self]:
         """Open the stream: errors of opening it are raised here."""
-        return self._opened().__await__()
+        return self.__aenter__().__await__()
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
         """Iterate the chunks as they arrive."""
@@ -191,7 +191,8 @@ class AsyncStream:
 
     async def __aenter__(self) -> Self:
         """Open the stream and return it."""
-        return await self._opened()
+        await self._opened()
+        return self
 
     async def __aexit__(
         self,
@@ -248,18 +249,16 @@ class AsyncStream:
         if self._exchange is not None:
             self._exchange.close()
 
-    async def _opened(self) -> Self:
-        if self._progress is None:
+    async def _opened(self) -> tuple[_Progress, AsyncExchange]:
+        if self._progress is None or self._exchange is None:
             opened = await self._open_stream()
             self._progress = _Progress(opened)
-            self._exchange = opened.exchange
-        return self
+            self._exchange = opened.reply.exchange
+        return self._progress, self._exchange
 
     async def _read(self) -> AsyncGenerator[Chunk]:
-        await self._opened()
-        progress, exchange = self._progress, self._exchange
-        assert progress is not None and exchange is not None
-        chunks = progress.opened.chunks
+        progress, exchange = await self._opened()
+        chunks = progress.opened.reply.chunks
         try:
             while True:
                 for chunk in chunks:

@@ -16,7 +16,14 @@ import msgspec
 from trunkline.dialects.messages import prepare_messages
 from trunkline.dialects.think import split_think
 from trunkline.errors import InvalidInputError, OutputValidationError
-from trunkline.typed_json import Misfit, Schema, UnsupportedType, reader, rebuilt, schemas_of
+from trunkline.typed_json import (
+    MisfitError,
+    Schema,
+    UnsupportedTypeError,
+    reader,
+    rebuilt,
+    schemas_of,
+)
 from trunkline.types import Completion, Messages
 
 T = TypeVar("T")
@@ -92,7 +99,7 @@ def parse_answer(model_type: type[T], completion: Completion) -> T:
     whole = _unfenced(text)
     try:
         value: T = form.read(whole)
-    except Misfit as misfit:
+    except MisfitError as misfit:
         fits = _fitting(text, form)
         if len(fits) == 1:
             found: T = fits[0]
@@ -123,7 +130,7 @@ def _make_form(model_type: Any) -> _Form:
     try:
         (schema,), definitions = schemas_of([model_type])
         read: Callable[[str], Any] = reader(model_type)
-    except UnsupportedType as error:
+    except UnsupportedTypeError as error:
         raise InvalidInputError(
             f"{model_type!r} cannot be a response_model: {error}.",
             hint="Give a msgspec Struct, dataclass, TypedDict or pydantic model.",
@@ -155,10 +162,10 @@ def _unwrapping(read: Callable[[str], Any], model_type: Any) -> Callable[[str], 
     def decode(text: str) -> Any:
         try:
             return getattr(read_wrapped(text), WRAPPED)
-        except Misfit as misfit:
+        except MisfitError as misfit:
             try:
                 return read(text)
-            except Misfit as bare:
+            except MisfitError as bare:
                 raise (misfit if text.lstrip().startswith("{") else bare) from None
 
     return decode
@@ -206,12 +213,14 @@ def _content(completion: Completion) -> str | None:
     return message.content if is_json else split_think(message.content)[1]
 
 
-_FENCED = re.compile(r"\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
-
-
 def _unfenced(text: str) -> str:
-    fenced = _FENCED.fullmatch(text)
-    return fenced[1] if fenced and "```" not in fenced[1] else text.strip()
+    """Return what a code fence around the whole text holds, else the text."""
+    text = text.strip()
+    if text.startswith("```") and text.endswith("```"):
+        language, _, inner = text[3:-3].partition("\n")
+        if "```" not in inner and (not language.strip() or language.strip().isalpha()):
+            return inner.strip()
+    return text
 
 
 _TRIES = 100
@@ -231,7 +240,7 @@ def _fitting(text: str, form: _Form) -> list[Any]:
         try:
             _, place = decoder.raw_decode(text, begin.start())
             fits.append(form.read(text[begin.start() : place]))
-        except Misfit:
+        except MisfitError:
             continue
         except (ValueError, RecursionError):
             place = begin.end()
@@ -249,7 +258,7 @@ _CUT = {
 
 
 def _unfit(
-    completion: Completion, form: _Form, text: str, misfit: Misfit, fits: int
+    completion: Completion, form: _Form, text: str, misfit: MisfitError, fits: int
 ) -> OutputValidationError:
     ended = completion.choices[0].finish_reason or ""
     cut, todo = _CUT.get(

@@ -15,7 +15,7 @@ import msgspec
 from trunkline.dialects.messages import prepare_messages
 from trunkline.errors import InvalidInputError, ToolRoundsExceeded
 from trunkline.tools import Tool, read_function
-from trunkline.typed_json import Misfit, to_json
+from trunkline.typed_json import MisfitError, to_json
 from trunkline.types import Completion, Message, Messages, ToolCall
 from trunkline.wire import strict_json
 
@@ -252,7 +252,7 @@ def _prepared(call: ToolCall, table: dict[str, Tool], readers: dict[str, _Reader
         return _Pending(call.id, name, shown, error=f"there is no tool {name!r}; there are {known}")
     try:
         placed, named = readers[name]("{}" if text == "null" else text)
-    except Misfit as error:
+    except MisfitError as error:
         return _Pending(call.id, name, shown, error=f"the arguments do not fit: {error}")
     invoke = functools.partial(tool.function, *placed, **named)
     return _Pending(call.id, name, shown, invoke, tool.awaits)
@@ -310,7 +310,7 @@ def _run(call: _Pending) -> CallMade:
         return call.failed(call.error)
     try:
         return call.done(call.invoke())
-    except Exception as error:  # noqa: BLE001 - whatever a tool raises is for the model to hear
+    except Exception as error:  # whatever a tool raises is for the model to hear
         return call.raised(error)
 
 
@@ -319,7 +319,7 @@ async def _arun(call: _Pending, on_call: OnCall | None) -> CallMade:
         return _reported(await asyncio.to_thread(_run, call), on_call)
     try:
         made = call.done(await call.invoke())
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:  # as above
         made = call.raised(error)
     return _reported(made, on_call)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from trunkline.docstrings import read_docstring
 from trunkline.errors import InvalidInputError
-from trunkline.typed_json import Misfit, UnsupportedType, reader, schemas_of
+from trunkline.typed_json import MisfitError, UnsupportedTypeError, reader, schemas_of
 from trunkline.types.parameters import ToolLike
 from trunkline.wire import strict_json
 
@@ -107,7 +107,7 @@ class Tool(msgspec.Struct, frozen=True):
     def arguments_reader(self) -> Callable[[str], tuple[list[Any], dict[str, Any]]]:
         """Return a function that reads JSON as positional and keyword arguments.
 
-        It raises Misfit where they do not fit; an argument that the function lacks is one, too.
+        It raises MisfitError where they do not fit; an argument that the function lacks is one, too.
         """
         fields = {
             p.name: (Required if _required(p) else NotRequired)[p.annotation]
@@ -121,7 +121,7 @@ class Tool(msgspec.Struct, frozen=True):
             unknown = [name for name in read_any(text) if name not in fields]
             if unknown:
                 known = ", ".join(fields) or "none"
-                raise Misfit(f"there is no argument {unknown[0]!r}; those that exist: {known}")
+                raise MisfitError(f"there is no argument {unknown[0]!r}; those that exist: {known}")
             return self._placed(read_typed(text))
 
         return read
@@ -142,7 +142,7 @@ def read_function(function: Callable[..., Any]) -> Tool:
     summary, said = read_docstring(inspect.getdoc(function))
     try:
         schemas, definitions = schemas_of([p.annotation for p in parameters])
-    except UnsupportedType as error:
+    except UnsupportedTypeError as error:
         raise _unusable(name, f"a parameter's type has no JSON schema: {error}") from error
     properties: dict[str, Any] = {}
     for parameter, schema in zip(parameters, schemas, strict=True):

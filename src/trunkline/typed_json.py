@@ -17,11 +17,11 @@ Schema: TypeAlias = dict[str, Any]
 _PREFIX = "#/$defs/"
 
 
-class UnsupportedType(TypeError):
+class UnsupportedTypeError(TypeError):
     """A type that has no JSON schema."""
 
 
-class Misfit(ValueError):
+class MisfitError(ValueError):
     """JSON that does not fit a type; the message says where and why."""
 
 
@@ -38,7 +38,7 @@ def schemas_of(kinds: Sequence[Any]) -> tuple[list[Schema], dict[str, Schema]]:
     """Return the schema of each type, and the definitions that recursive types refer to.
 
     Every other reference is written out where it stands, and titles are left out: chat templates
-    print tools as they are, and small models read plain schemas best. Raises UnsupportedType.
+    print tools as they are, and small models read plain schemas best. Raises UnsupportedTypeError.
     """
     from msgspec.json import schema_components  # slow to load, and few calls need it
 
@@ -48,7 +48,7 @@ def schemas_of(kinds: Sequence[Any]) -> tuple[list[Schema], dict[str, Schema]]:
         )
         orders = _written_orders(kinds)
     except (TypeError, ValueError, NameError) as error:
-        raise UnsupportedType(_first_line(error)) from error
+        raise UnsupportedTypeError(_first_line(error)) from error
     writer = _Inliner(components, orders)
     schemas = [writer.inline(schema) for schema in raw]
     for kind, schema in zip(kinds, schemas, strict=True):
@@ -135,7 +135,7 @@ class _Inliner:
             return schema
         for name, definition in schema["$defs"].items():
             if self._components.setdefault(name, definition) != definition:
-                raise UnsupportedType(f"two different types are called {name!r}")
+                raise UnsupportedTypeError(f"two different types are called {name!r}")
         return {key: value for key, value in schema.items() if key != "$defs"}
 
 
@@ -182,7 +182,7 @@ def _pydantic_schema(kind: Any) -> Schema:
 
 
 def reader(kind: Any, *, strict: bool = True) -> Callable[[str | bytes], Any]:
-    """Return a function that reads JSON as a value of `kind` and raises Misfit where it cannot.
+    """Return a function that reads JSON as a value of `kind` and raises MisfitError where it cannot.
 
     Without `strict`, "5" is taken for 5 where a number is expected, and so on.
     """
@@ -195,7 +195,7 @@ def reader(kind: Any, *, strict: bool = True) -> Callable[[str | bytes], Any]:
         try:
             return read(text)
         except (ValueError, TypeError, RecursionError) as error:
-            raise Misfit(misfit(error)) from error
+            raise MisfitError(misfit(error)) from error
 
     return decode
 

@@ -123,6 +123,8 @@ class _Absent(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
+        """Raise for a submodule, which is how `from` looks for a name that is not there."""
+        del path, target
         if fullname.startswith("litellm.") and isinstance(sys.modules.get("litellm"), _LiteLLM):
             raise ImportError(_absent(fullname.removeprefix("litellm.")), name=fullname)
         return None

@@ -77,7 +77,9 @@ _MEANINGS = (
     ),
     _row({503}, r"currently loading|estimated_time|model is loading", errors.ModelLoadingError),
     _row({500}, r"timed? ?out|unable to get response in less than", errors.GatewayTimeoutError),
-    _row({403}, r"depleted|exceeded your (monthly )?(included )?credits", errors.PaymentRequiredError),
+    _row(
+        {403}, r"depleted|exceeded your (monthly )?(included )?credits", errors.PaymentRequiredError
+    ),
 )
 
 _ODD_STATUSES: dict[int, type[errors.APIError]] = {
@@ -128,9 +130,11 @@ _STATUS_OF_KIND = {
 _HINTS: tuple[tuple[type[errors.APIError], str], ...] = (
     (
         errors.ModelNotSupportedError,
-        "Check the spelling at https://huggingface.co/models, which providers serve the model "
-        "(`trunkline models SEARCH`), and which ones are enabled at "
-        "https://huggingface.co/settings/inference-providers.",
+        (
+            "Check the spelling at https://huggingface.co/models, which providers serve the model "
+            "(`trunkline models SEARCH`), and which ones are enabled at "
+            "https://huggingface.co/settings/inference-providers."
+        ),
     ),
     (
         errors.ContextWindowExceededError,
@@ -142,18 +146,24 @@ _HINTS: tuple[tuple[type[errors.APIError], str], ...] = (
     ),
     (
         errors.AuthenticationError,
-        "The token was not accepted: `trunkline doctor` shows which one is used and where it "
-        "was found. New tokens: https://huggingface.co/settings/tokens.",
+        (
+            "The token was not accepted: `trunkline doctor` shows which one is used and where it "
+            "was found. New tokens: https://huggingface.co/settings/tokens."
+        ),
     ),
     (
         errors.PaymentRequiredError,
-        "Add credits or subscribe at https://huggingface.co/settings/billing, name an "
-        "organisation with bill_to=, or use a provider's own key. It is not tried again.",
+        (
+            "Add credits or subscribe at https://huggingface.co/settings/billing, name an "
+            "organisation with bill_to=, or use a provider's own key. It is not tried again."
+        ),
     ),
     (
         errors.PermissionDeniedError,
-        "The token needs the permission 'Make calls to Inference Providers' "
-        "(https://huggingface.co/settings/tokens); a gated model also needs its terms accepted.",
+        (
+            "The token needs the permission 'Make calls to Inference Providers' "
+            "(https://huggingface.co/settings/tokens); a gated model also needs its terms accepted."
+        ),
     ),
     (
         errors.GoneError,
@@ -207,21 +217,27 @@ def failure_in_stream(data: bytes) -> Failure | None:
 
 def failure_in_body(body: Any) -> Failure | None:
     """Read a decoded 200 body as an error; None where it has no word of one."""
-    if not isinstance(body, dict) or "choices" in body and not body.get("error"):
+    if not isinstance(body, dict) or ("choices" in body and not body.get("error")):
         return None
     if not body.get("error") and body.get("object") != "error" and "detail" not in body:
         return None
     message, code, kind, loading = _describe(body)
     status = _status_told(body) or _STATUS_OF_KIND.get((kind or "").lower())
     status = status or _STATUS_OF_KIND.get((code or "").lower()) or 500
-    return Failure(message[:MAX_MESSAGE] or str(body)[:MAX_MESSAGE], status, code, kind, loading, None, body)
+    return Failure(
+        message[:MAX_MESSAGE] or str(body)[:MAX_MESSAGE], status, code, kind, loading, None, body
+    )
 
 
 def error_for(failure: Failure, **where: Any) -> errors.APIError:
     """Return the exception for `failure`; `where` is provider, model, request_id and the like."""
     said = f"{failure.code or ''} {failure.kind or ''} {failure.message}"
     found = next(
-        (row.error for row in _MEANINGS if failure.status in row.statuses and row.text.search(said)),
+        (
+            row.error
+            for row in _MEANINGS
+            if failure.status in row.statuses and row.text.search(said)
+        ),
         _ODD_STATUSES.get(failure.status) or errors.class_for_status(failure.status),
     )
     hint = next((text for kind, text in _HINTS if issubclass(found, kind)), None)
@@ -260,7 +276,9 @@ def _describe(body: Any) -> _Said:
     if isinstance(warnings, list) and warnings and message == "unknown error":
         message = f"{message}: {_text(warnings)}"
     code = inner.get("code", body.get("code"))
-    kind = inner.get("type") or inner.get("error_type") or body.get("error_type") or body.get("type")
+    kind = (
+        inner.get("type") or inner.get("error_type") or body.get("error_type") or body.get("type")
+    )
     loading = body.get("estimated_time")
     return (
         message,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trunkline.errors import InvalidInputError
@@ -17,12 +17,13 @@ def prepare_messages(messages: Messages) -> list[dict[str, Any]]:
 
     Raises InvalidInputError, naming the message, for what no provider could take.
     """
-    if isinstance(messages, (str, bytes, Mapping)) or not hasattr(messages, "__iter__"):
+    given: object = messages  # callers without a type checker give anything
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
         raise InvalidInputError(
-            f"messages is a {type(messages).__name__}, not a list of messages.",
+            f"messages is a {type(given).__name__}, not a list of messages.",
             hint='Write messages=[{"role": "user", "content": "..."}].',
         )
-    prepared = [_prepare(message, f"messages[{i}]") for i, message in enumerate(messages)]
+    prepared = [_prepare(message, f"messages[{i}]") for i, message in enumerate(given)]
     if not prepared:
         raise InvalidInputError(
             "messages is empty.", hint='Write messages=[{"role": "user", "content": "..."}].'
@@ -71,7 +72,7 @@ def _from_answer(message: Message) -> dict[str, Any]:
 
 
 def _parts(content: Any, place: str) -> list[dict[str, Any]]:
-    if isinstance(content, (bytes, Mapping)) or not hasattr(content, "__iter__"):
+    if isinstance(content, (bytes, Mapping)) or not isinstance(content, Iterable):
         raise InvalidInputError(
             f"{place} is a {type(content).__name__}; text or a list of parts is expected."
         )

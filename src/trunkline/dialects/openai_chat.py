@@ -10,11 +10,11 @@ from trunkline.dialects import failures
 from trunkline.dialects.openai_read import DeltaReader, read_completion
 from trunkline.dialects.think import ThinkSplitter, split_think
 from trunkline.errors import APIError, InvalidResponseError, StreamTruncated
-from trunkline.types import Chat, Chunk, ChunkChoice, Completion, Delta
+from trunkline.types import Chat, Choice, Chunk, ChunkChoice, Completion, Delta
 from trunkline.wire import strict_json
 from trunkline.wire.fold import Fold
 from trunkline.wire.message import ResponseHead
-from trunkline.wire.sse import Event, EventReader, EventTooLarge
+from trunkline.wire.sse import Event, EventReader, EventTooLargeError
 
 DONE = b"[DONE]"
 
@@ -101,7 +101,7 @@ class ChunkReader:
         chunks: list[Chunk] = []
         try:
             events = self._events.feed(data)
-        except EventTooLarge as error:
+        except EventTooLargeError as error:
             self._fail(InvalidResponseError(str(error)))
             return chunks
         for event in events:
@@ -117,7 +117,7 @@ class ChunkReader:
             if cut is None:
                 self._last_event(chunks)
             if not self.done:
-                self._end(chunks, cut)
+                self._end(cut)
         return chunks
 
     def _event(self, event: Event, chunks: list[Chunk]) -> None:
@@ -157,7 +157,7 @@ class ChunkReader:
         data = event.data.strip()
         if data == DONE:
             self.said_done = True
-            self._end(chunks, None)
+            self._end(None)
         elif event.name == "error":
             failure = failures.failure_in_stream(data) or failures.Failure(
                 data.decode("utf-8", "replace")[: failures.MAX_MESSAGE], 500
@@ -198,7 +198,7 @@ class ChunkReader:
             choices.append(msgspec.structs.replace(choice, delta=delta))
         return msgspec.structs.replace(chunk, choices=choices)
 
-    def _end(self, chunks: list[Chunk], cut: APIError | None) -> None:
+    def _end(self, cut: APIError | None) -> None:
         self.done = True
         if self.fold.finished:
             return
@@ -257,11 +257,13 @@ def _is_json(data: bytes) -> bool:
 
 
 def _think_apart(completion: Completion) -> Completion:
-    choices = []
-    for choice in completion.choices:
-        thought, answer = split_think(choice.message.content or "")
-        if thought and not choice.message.reasoning:
-            message = msgspec.structs.replace(choice.message, content=answer, reasoning=thought)
-            choice = msgspec.structs.replace(choice, message=message)
-        choices.append(choice)
+    choices = [_think_apart_in(choice) for choice in completion.choices]
     return msgspec.structs.replace(completion, choices=choices)
+
+
+def _think_apart_in(choice: Choice) -> Choice:
+    thought, answer = split_think(choice.message.content or "")
+    if not thought or choice.message.reasoning:
+        return choice
+    message = msgspec.structs.replace(choice.message, content=answer, reasoning=thought)
+    return msgspec.structs.replace(choice, message=message)

@@ -95,7 +95,9 @@ def wants_usage(chat: Chat) -> bool:
 
 def _messages(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not value:
-        raise RequestRefused("'messages' must be a list with at least one message.", param="messages")
+        raise RequestRefused(
+            "'messages' must be a list with at least one message.", param="messages"
+        )
     for index, message in enumerate(value):
         _check_message(message, f"messages[{index}]")
     return value
@@ -200,7 +202,9 @@ def _is_format(value: Any) -> bool:
         or (
             value.get("type") == "json_schema"
             # Together's form has the schema one level higher
-            and (isinstance(value.get("json_schema"), dict) or isinstance(value.get("schema"), dict))
+            and (
+                isinstance(value.get("json_schema"), dict) or isinstance(value.get("schema"), dict)
+            )
         )
     )
 

@@ -6,8 +6,8 @@ They open no socket and read no clock, so that one text serves both drivers.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,7 +22,7 @@ from trunkline.providers.table import provider_hint
 from trunkline.routing import record
 from trunkline.routing.needs import Need, Renew, Reply, Send, Wait
 from trunkline.routing.retry import Retry
-from trunkline.types import Attempt, Chat, Chunk, Completion, Receipt, Secret
+from trunkline.types import Attempt, Chat, Completion, Secret
 from trunkline.wire import strict_json
 from trunkline.wire.message import HttpRequest, ResponseHead
 
@@ -33,10 +33,9 @@ class Opened(msgspec.Struct, frozen=True):
     """A stream whose first event has arrived."""
 
     reader: ChunkReader
-    exchange: Any
-    chunks: list[Chunk]
     send: Send
     reply: Reply
+    """Holds the open exchange and the first chunks."""
     before: tuple[Attempt, ...]
     """The attempts that failed first."""
     chat: Chat
@@ -66,7 +65,12 @@ class Opened(msgspec.Struct, frozen=True):
         return _placed(error, self.send, self.reply, self.attempts(ended, error))
 
 
-Flow = Generator[Need, Any, Completion | Opened]
+T = TypeVar("T")
+Flow = Generator[Need, Any, T]
+"""A call in progress: yields needs, is sent their answers, returns a T."""
+
+Accept = Callable[["Journey", Send, Reply, tuple[Attempt, ...]], T]
+"""Makes a result of a good reply, or raises what is wrong with it."""
 
 
 class Journey(msgspec.Struct, frozen=True):
@@ -84,8 +88,18 @@ class Journey(msgspec.Struct, frozen=True):
         return math.inf if self.chat.deadline is None else self.began + self.chat.deadline
 
 
-def chat_flow(journey: Journey, target: Target) -> Flow:
-    """Carry one chat to its target, a few times if it must be; raises APIError."""
+def chat_flow(journey: Journey, target: Target) -> Flow[Completion]:
+    """Carry one chat to its target and bring its whole answer; raises APIError."""
+    return _carry(journey, target, _accept_whole)
+
+
+def stream_flow(journey: Journey, target: Target) -> Flow[Opened]:
+    """Carry one chat to its target and open its streamed answer; raises APIError."""
+    return _carry(journey, target, _accept_stream)
+
+
+def _carry(journey: Journey, target: Target, accept: Accept[T]) -> Flow[T]:
+    """Try the target, a few times if it must be, until it answers well."""
     now = journey.began
     if target.look_up is not None:
         target, now = yield from _look_up(journey, target, target.look_up)
@@ -95,7 +109,7 @@ def chat_flow(journey: Journey, target: Target) -> Flow:
         send = _send(journey, target, now)
         reply: Reply = yield send
         try:
-            return _accept(journey, send, reply, tuple(attempts))
+            return accept(journey, send, reply, tuple(attempts))
         except APIError as caught:
             error = _by_deadline(caught, reply, journey.end)
         attempts.append(record.attempt(len(attempts) + 1, send, reply, error, journey.began))
@@ -121,7 +135,9 @@ def _send(journey: Journey, target: Target, now: float) -> Send:
     try:
         data = strict_json.encode(body)
     except strict_json.JsonError as error:
-        raise errors.InvalidInputError(f"The request cannot be written as JSON: {error}.") from error
+        raise errors.InvalidInputError(
+            f"The request cannot be written as JSON: {error}."
+        ) from error
     reader = None
     if chat.stream:
         asked = chat.parameters.get("stream_options") or {}
@@ -147,10 +163,8 @@ def _headers(chat: Chat, target: Target) -> tuple[tuple[str, str], ...]:
     return tuple(headers.items())
 
 
-def _accept(
-    journey: Journey, send: Send, reply: Reply, before: tuple[Attempt, ...]
-) -> Completion | Opened:
-    """Return what came, or raise what went wrong; errors of both kinds go the same way."""
+def _checked(reply: Reply) -> None:
+    """Raise what went wrong; errors without an answer and answers that are errors alike."""
     if reply.error is not None:
         raise reply.error
     head = reply.head
@@ -158,10 +172,21 @@ def _accept(
         raise errors.InvalidResponseError("No answer came.")
     if not 200 <= head.status < 300:
         raise _refusal(head, reply)
-    if send.reader is not None:
-        return Opened(
-            send.reader, reply.exchange, reply.chunks, send, reply, before, journey.chat, journey.began
-        )
+
+
+def _accept_stream(
+    journey: Journey, send: Send, reply: Reply, before: tuple[Attempt, ...]
+) -> Opened:
+    _checked(reply)
+    if send.reader is None:
+        raise errors.InvalidResponseError("No stream was asked for.")
+    return Opened(send.reader, send, reply, before, journey.chat, journey.began)
+
+
+def _accept_whole(
+    journey: Journey, send: Send, reply: Reply, before: tuple[Attempt, ...]
+) -> Completion:
+    _checked(reply)
     completion = openai_chat.read_answer(reply.body, think_tags=journey.chat.think_tags)
     last = record.attempt(len(before) + 1, send, reply, None, journey.began)
     receipt = record.receipt(
@@ -197,9 +222,7 @@ def _by_deadline(error: APIError, reply: Reply, end: float) -> APIError:
     return found
 
 
-def _placed(
-    error: APIError, send: Send, reply: Reply, attempts: tuple[Attempt, ...]
-) -> APIError:
+def _placed(error: APIError, send: Send, reply: Reply, attempts: tuple[Attempt, ...]) -> APIError:
     """Say on an error where it happened, and what is known of the provider it names."""
     head = reply.head
     error.provider = error.provider or record.served_by(send, head)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from trunkline.errors import APIError
 from trunkline.routing.needs import Reply, Send
 from trunkline.types import Attempt, Completion, Receipt, TokenCount, Usage
-from trunkline.errors import APIError
 from trunkline.wire.message import ResponseHead
 
 _BYTES_PER_TOKEN = 4

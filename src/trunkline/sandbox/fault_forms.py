@@ -203,7 +203,7 @@ FORMS: tuple[Fault, ...] = (
     Fault("endless-comments", "F10", "goes on for ever with comments",
           _endless(lambda _: b": keep-alive\n\n"), seconds=0.01),
     Fault("keep-alive", "F10", "comments and empty chunks between events", _keep_alive),
-    Fault("drip", "F10", "one byte at a time", _drip, seconds=0.01),
+    Fault("drip", "F10", "one byte at a time", _drip, seconds=0.002),
     Fault("stall-head", "F10", "the answer does not begin", _stall_head, seconds=60.0, always=True),
     Fault("stall-first", "F10", "the head comes and then nothing", _stall_first, seconds=60.0),
     Fault("stall", "F10", "stops in the middle", _stall, seconds=60.0),

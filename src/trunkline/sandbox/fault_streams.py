@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from trunkline.dialects.openai_server import DONE_EVENT
+from trunkline.dialects.openai_chat import ChunkReader
+from trunkline.dialects.openai_server import DONE_EVENT, completion_body
 from trunkline.sandbox.fault import Case, Fault, event_of
 from trunkline.sandbox.reply import Cut, Pause, Reply, Reset, Step
 
@@ -116,6 +117,15 @@ def _instead(kind: str, body: bytes) -> _How:
     return how
 
 
+def _unstreamed(case: Case) -> Reply:
+    if not case.streamed:
+        return case.good
+    reader = ChunkReader()
+    for piece in case.pieces:
+        reader.feed(piece)
+    return _instead("application/json", completion_body(reader.fold.completion()))(case)
+
+
 STREAMS: tuple[Fault, ...] = (
     Fault("truncated", "F1", "ends cleanly in the middle: no finish reason, no [DONE]",
           _opened_then()),
@@ -138,6 +148,8 @@ STREAMS: tuple[Fault, ...] = (
     Fault("event-error", "F5", "a named event `error` (Groq)", _error(_TOOL_USE, name="error")),
     Fault("json-error-200", "F6", "200 with an error as JSON",
           _instead("application/json", event_of(_OVERLOADED)[6:].strip())),
+    Fault("json-200", "F6", "200 with the whole answer as JSON where a stream was asked for",
+          _unstreamed),
     Fault("html-200", "F6", "200 with a web page", _instead("text/html", _HTML)),
     Fault("empty-200", "F6", "200 with nothing", _instead("application/json", b"")),
 )  # fmt: skip

@@ -19,6 +19,8 @@ from trunkline.types import Timeouts
 from trunkline.wire.http1 import HttpError, HttpLimits, ResponseReader, write_request
 from trunkline.wire.message import HttpRequest, ResponseHead, Url
 
+_READ = 64 * 1024
+
 
 class AioExchange:
     """One request on one connection, its response's head read."""
@@ -91,6 +93,11 @@ class _Pool:
         self._idle_seconds = idle_seconds
         self._max_idle = max_idle
         self._farewell: AsyncGenerator[None] | None = None
+        self._arriving = memoryview(bytearray(_READ))
+
+    def connection(self, url: Url) -> Connection:
+        """Return a new connection for the event loop to connect."""
+        return Connection((url.scheme, url.host, url.port), self._arriving)
 
     async def begin(self) -> None:
         """Have the loop close these connections when it shuts down, as asyncio.run() does."""
@@ -175,7 +182,7 @@ class AioTransport:
                 if error.received or isinstance(error, Timeout):
                     raise
                 # it had died while idle: once more, on a new one
-        connection = await self._connect(loop, url, proxy, timeouts, until)
+        connection = await self._connect(pool, url, proxy, timeouts, until)
         pool.adopt(connection)
         return await self._exchange(pool, connection, data, url, until)
 
@@ -212,13 +219,14 @@ class AioTransport:
 
     async def _connect(
         self,
-        loop: asyncio.AbstractEventLoop,
+        pool: _Pool,
         url: Url,
         proxy: Proxy | None,
         timeouts: Timeouts,
         until: float,
     ) -> Connection:
         """Open a connection; TCP may take `timeouts.connect`, and TLS the same again."""
+        loop = asyncio.get_running_loop()
         tls = url.scheme == "https"
         context = client_context(self._ca_file) if tls else None
         span = min(timeouts.connect * (2 if tls else 1), until - time.monotonic())
@@ -226,22 +234,21 @@ class AioTransport:
             async with asyncio.timeout(span):
                 if proxy is None:
                     _, connection = await loop.create_connection(
-                        lambda: Connection((url.scheme, url.host, url.port)),
+                        lambda: pool.connection(url),
                         url.host,
                         url.port,
                         ssl=context,
                         happy_eyeballs_delay=0.25,
                     )
                     return connection
-                return await self._connect_through(loop, url, proxy)
+                return await self._connect_through(pool, url, proxy)
         except (OSError, HttpError, APIConnectionError) as error:
             raise trouble(error, url, "connect") from error
 
-    async def _connect_through(
-        self, loop: asyncio.AbstractEventLoop, url: Url, proxy: Proxy
-    ) -> Connection:
+    async def _connect_through(self, pool: _Pool, url: Url, proxy: Proxy) -> Connection:
+        loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
-            lambda: Connection((url.scheme, url.host, url.port)), proxy.host, proxy.port
+            lambda: pool.connection(url), proxy.host, proxy.port
         )
         if url.scheme != "https":
             return connection

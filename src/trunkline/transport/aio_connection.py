@@ -14,12 +14,17 @@ HIGH_WATER = 256 * 1024
 """Bytes of a body that may wait for a slow caller before the peer is told to stop."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A connection, idle or serving one exchange at a time."""
 
-    def __init__(self, place: Place) -> None:
-        """Serve the server at `place`."""
+    def __init__(self, place: Place, arriving: memoryview) -> None:
+        """Serve the server at `place`.
+
+        `arriving` is where the loop puts what it reads. It is used up before the next read, so
+        all connections of a loop share one.
+        """
         self.place = place
+        self._arriving = arriving
         self.idle_since = 0.0
         self.closed = False
         self.received = False
@@ -82,26 +87,30 @@ class Connection(asyncio.Protocol):
         transport = await loop.start_tls(self._transport, self, context, server_hostname=host)
         if transport is None:
             raise ConnectionResetError
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = transport
 
     # called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        del sizehint  # the loop may always fill the whole buffer
+        return self._arriving
+
+    def buffer_updated(self, nbytes: int) -> None:
         reader = self._reader
         if reader is None:
             self.hang_up()  # nobody asked for anything
             return
         self.received = True
         try:
-            reader.feed(data)
+            reader.feed(self._arriving[:nbytes])
         except HttpError as error:
             self.failure = error
             self.hang_up()
             return
-        self._pending += len(data)
+        self._pending += nbytes
         if self._pending > HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()

@@ -20,7 +20,9 @@ _TOO_LATE: dict[Step, str] = {
 }
 
 
-def trouble(error: Exception, url: Url, step: Step, *, received: bool = False) -> APIConnectionError:
+def trouble(
+    error: Exception, url: Url, step: Step, *, received: bool = False
+) -> APIConnectionError:
     """Return `error`, raised while talking to `url` in `step`, as one of ours."""
     if isinstance(error, APIConnectionError):
         found = error
@@ -61,8 +63,10 @@ def _describe(error: Exception, url: Url, step: Step) -> tuple[str, str | None]:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"The certificate of {where} was not accepted: {error.verify_message}.",
-            "If the server uses a private authority, add it to the system's trust store or name "
-            "its file in SSL_CERT_FILE.",
+            (
+                "If the server uses a private authority, add it to the system's trust store or name "
+                "its file in SSL_CERT_FILE."
+            ),
         )
     if isinstance(error, ssl.SSLError):
         return f"TLS with {where} failed: {error.reason or error}.", None
@@ -70,5 +74,8 @@ def _describe(error: Exception, url: Url, step: Step) -> tuple[str, str | None]:
         return f"{where} refused the connection.", "Is the server running there?"
     if isinstance(error, (ConnectionResetError, BrokenPipeError)):
         when = {"connect": "while connecting", "send": "while sending", "head": "before answering"}
-        return f"{where} broke the connection {when.get(step, 'in the middle of its answer')}.", None
+        return (
+            f"{where} broke the connection {when.get(step, 'in the middle of its answer')}.",
+            None,
+        )
     return f"The connection to {where} failed: {error or type(error).__name__}.", None

@@ -65,7 +65,7 @@ class Record:
 
     if not TYPE_CHECKING:  # a typing error stays one; only run time finds undeclared fields
 
-        def __getattr__(self, name):
+        def __getattr__(self, name: str) -> Any:
             """Find a field that the provider sent and no struct declares."""
             if name.startswith("__") or name == "extra":
                 raise AttributeError(name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -54,6 +54,16 @@ def check_header(name: str, value: str) -> None:
         )
 
 
+def check_headers(headers: Sequence[tuple[str, str]]) -> None:
+    """Refuse headers of which one would break out of its line; raises InvalidInputError."""
+    names = "".join([name for name, _ in headers])
+    values = "".join([value for _, value in headers])
+    if not headers or (_NAME.fullmatch(names) and values.isascii() and not _UNSAFE.search(values)):
+        return
+    for name, value in headers:
+        check_header(name, value)
+
+
 def write_request(request: HttpRequest, *, absolute: bool = False) -> bytes:
     """Return the request as bytes, head and body in one piece.
 
@@ -64,9 +74,8 @@ def write_request(request: HttpRequest, *, absolute: bool = False) -> bytes:
     lines = [
         f"{request.method} {url if absolute else url.target} HTTP/1.1\r\nhost: {url.authority}"
     ]
-    for name, value in request.headers:
-        check_header(name, value)
-        lines.append(f"{name}: {value}")
+    check_headers(request.headers)
+    lines += [f"{name}: {value}" for name, value in request.headers]
     if request.body or request.method in ("POST", "PUT", "PATCH"):
         lines.append(f"content-length: {len(request.body)}")
     return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + request.body
@@ -139,7 +148,7 @@ class ResponseReader:
         self.complete = False
         self.keep_alive = False
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Read more bytes; raises HttpError."""
         if self.complete:
             raise HttpError("bytes arrived after the response was complete")

@@ -86,7 +86,9 @@ def parse_url(text: str) -> Url:
     if parts.fragment:
         raise _wrong(text, "it has a fragment")
     try:
-        host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
+        host = (
+            parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
+        )
     except UnicodeError as error:
         raise _wrong(text, "its host is not a valid name") from error
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -24,7 +24,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
 
 
-class EventTooLarge(ValueError):
+class EventTooLargeError(ValueError):
     """One event passed the limit."""
 
 
@@ -45,7 +45,7 @@ class EventReader:
         """How many comment lines (keep-alives) have passed."""
 
     def feed(self, data: bytes) -> list[Event]:
-        """Return the events that `data` completes; raises EventTooLarge."""
+        """Return the events that `data` completes; raises EventTooLargeError."""
         if not self._started:
             data = self._rest + data
             if len(data) < len(_BOM) and _BOM.startswith(data):
@@ -132,7 +132,7 @@ class EventReader:
 
     def _check(self, more: int) -> None:
         if self._size + more > self._limit:
-            raise EventTooLarge(f"a server-sent event is larger than {self._limit} bytes")
+            raise EventTooLargeError(f"a server-sent event is larger than {self._limit} bytes")
 
 
 def write_event(data: bytes, name: str = "") -> bytes:

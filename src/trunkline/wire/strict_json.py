@@ -49,9 +49,9 @@ _LONE_SURROGATE = re.compile(
 
 
 def decode_repaired(data: bytes) -> Any:
-    """Read JSON whose text is damaged: bytes that are no UTF-8 and halves of surrogate pairs
-    become U+FFFD, NaN and infinities become None. Raises JsonError where it is still no JSON.
+    """Read JSON whose text is damaged; raises JsonError where it is still no JSON.
 
+    Bytes that are no UTF-8 and halves of surrogate pairs become U+FFFD, NaN and infinities None.
     Only for what servers send; models do cut characters in half.
     """
     import json  # slow to load and rarely needed
