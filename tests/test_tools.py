@@ -14,7 +14,6 @@ import pytest
 
 from trunkline.errors import InvalidInputError
 from trunkline.tools import check_tool, function_tool, read_function, tool_schemas
-from trunkline.typed_json import Misfit
 
 
 class Unit(enum.Enum):
@@ -284,66 +283,6 @@ def test_what_cannot_be_a_tool_says_why(function: Any, says: str) -> None:
         function_tool(function)
     assert says in caught.value.message
     assert caught.value.hint
-
-
-def order(
-    where: Place, /, guest: Guest, unit: Unit = Unit.CELSIUS, *, when: dt.date, room: Room
-) -> None: ...
-
-
-def read(function: Any, text: str) -> tuple[list[Any], dict[str, Any]]:
-    return read_function(function).arguments_reader()(text)
-
-
-def test_arguments_arrive_as_the_types_say() -> None:
-    text = """{"where": {"latitude": 1, "longitude": 2}, "guest": {"name": "Ada"},
-               "unit": "fahrenheit", "when": "2026-01-02", "room": {"number": 5}}"""
-    assert read(order, text) == (
-        [Place(1.0, 2.0)],
-        {
-            "guest": Guest("Ada"),
-            "unit": Unit.FAHRENHEIT,
-            "when": dt.date(2026, 1, 2),
-            "room": Room(number=5),
-        },
-    )
-
-
-def test_positional_parameters_take_their_defaults_where_one_follows() -> None:
-    def tool(a: int = 1, b: int = 2, c: int = 3, /, d: int = 4) -> None: ...
-
-    assert read(tool, '{"b": 5}') == ([1, 5], {})
-    assert read(tool, '{"d": 5}') == ([], {"d": 5})
-    assert read(tool, "{}") == ([], {})
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("{", "truncated"),
-        ("[1]", "object"),
-        ('{"count": "many"}', "Expected `int`, got `str` - at `$.count`"),
-        ("{}", "missing required field `count`"),
-        ('{"count": 1, "cuont": 2}', "no argument 'cuont'; those that exist: count, room"),
-        ('{"count": 1, "room": {"number": 1, "beds": 0}}', "beds: Input should be greater"),
-    ],
-)
-def test_arguments_that_do_not_fit_say_where(text: str, says: str) -> None:
-    def tool(count: int, room: Room | None = None) -> None: ...
-
-    with pytest.raises(Misfit) as caught:
-        read(tool, text)
-    assert says in str(caught.value)
-    assert "errors.pydantic.dev" not in str(caught.value)
-
-
-def test_numbers_written_as_text_are_taken_as_numbers() -> None:
-    def tool(count: int, share: float, name: str) -> None: ...
-
-    assert read(tool, '{"count": "5", "share": "0.5", "name": "7"}') == (
-        [],
-        {"count": 5, "share": 0.5, "name": "7"},
-    )
 
 
 WIRE = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}

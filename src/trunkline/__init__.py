@@ -15,6 +15,8 @@ from trunkline._version import __version__
 if TYPE_CHECKING:
     from trunkline.client import (
         AsyncClient as AsyncClient,
+    )
+    from trunkline.client import (
         Client as Client,
     )
     from trunkline.compat.litellm import (
@@ -22,67 +24,170 @@ if TYPE_CHECKING:
     )
     from trunkline.errors import (
         APIConnectionError as APIConnectionError,
+    )
+    from trunkline.errors import (
         APIError as APIError,
+    )
+    from trunkline.errors import (
         AuthenticationError as AuthenticationError,
+    )
+    from trunkline.errors import (
         BadGatewayError as BadGatewayError,
+    )
+    from trunkline.errors import (
         BadRequestError as BadRequestError,
+    )
+    from trunkline.errors import (
         ConfigurationError as ConfigurationError,
+    )
+    from trunkline.errors import (
         ConflictError as ConflictError,
+    )
+    from trunkline.errors import (
         ContentPolicyViolationError as ContentPolicyViolationError,
+    )
+    from trunkline.errors import (
         ContextWindowExceededError as ContextWindowExceededError,
+    )
+    from trunkline.errors import (
         DeadlineExceeded as DeadlineExceeded,
+    )
+    from trunkline.errors import (
         GatewayTimeoutError as GatewayTimeoutError,
+    )
+    from trunkline.errors import (
         GenerationError as GenerationError,
+    )
+    from trunkline.errors import (
         GoneError as GoneError,
+    )
+    from trunkline.errors import (
         InternalServerError as InternalServerError,
+    )
+    from trunkline.errors import (
         InvalidInputError as InvalidInputError,
+    )
+    from trunkline.errors import (
         InvalidResponseError as InvalidResponseError,
+    )
+    from trunkline.errors import (
         ModelLoadingError as ModelLoadingError,
+    )
+    from trunkline.errors import (
         ModelNotSupportedError as ModelNotSupportedError,
+    )
+    from trunkline.errors import (
         NotFoundError as NotFoundError,
+    )
+    from trunkline.errors import (
         OutputValidationError as OutputValidationError,
+    )
+    from trunkline.errors import (
         PaymentRequiredError as PaymentRequiredError,
+    )
+    from trunkline.errors import (
         PermissionDeniedError as PermissionDeniedError,
+    )
+    from trunkline.errors import (
         RateLimitError as RateLimitError,
+    )
+    from trunkline.errors import (
         RequestTooLargeError as RequestTooLargeError,
+    )
+    from trunkline.errors import (
         ServiceUnavailableError as ServiceUnavailableError,
+    )
+    from trunkline.errors import (
         StreamTruncated as StreamTruncated,
+    )
+    from trunkline.errors import (
         Timeout as Timeout,
+    )
+    from trunkline.errors import (
+        ToolRoundsExceeded as ToolRoundsExceeded,
+    )
+    from trunkline.errors import (
         TrunklineError as TrunklineError,
+    )
+    from trunkline.errors import (
         UnknownParameterError as UnknownParameterError,
+    )
+    from trunkline.errors import (
         UnprocessableEntityError as UnprocessableEntityError,
+    )
+    from trunkline.errors import (
         UnsupportedParamsError as UnsupportedParamsError,
     )
     from trunkline.functions import (
         acompletion as acompletion,
+    )
+    from trunkline.functions import (
         completion as completion,
+    )
+    from trunkline.functions import (
         default_async_client as default_async_client,
+    )
+    from trunkline.functions import (
         default_client as default_client,
+    )
+    from trunkline.functions import (
         set_default_client as set_default_client,
     )
+    from trunkline.media import image_part as image
     from trunkline.streams import (
         AsyncStream as AsyncStream,
+    )
+    from trunkline.streams import (
         Stream as Stream,
     )
-    from trunkline.tools import (
+    from trunkline.tool_loop import (
+        ToolRun as ToolRun,
+    )
+    from trunkline.tool_loop import (
         arun_tools as arun_tools,
+    )
+    from trunkline.tool_loop import (
         run_tools as run_tools,
+    )
+    from trunkline.tools import (
+        function_tool as function_tool,
     )
     from trunkline.types import (
         Attempt as Attempt,
+    )
+    from trunkline.types import (
         Choice as Choice,
+    )
+    from trunkline.types import (
         Chunk as Chunk,
+    )
+    from trunkline.types import (
         ChunkChoice as ChunkChoice,
+    )
+    from trunkline.types import (
         Completion as Completion,
+    )
+    from trunkline.types import (
         Delta as Delta,
+    )
+    from trunkline.types import (
         Message as Message,
+    )
+    from trunkline.types import (
         Receipt as Receipt,
+    )
+    from trunkline.types import (
         Timeouts as Timeouts,
+    )
+    from trunkline.types import (
         TokenCount as TokenCount,
+    )
+    from trunkline.types import (
         ToolCall as ToolCall,
+    )
+    from trunkline.types import (
         Usage as Usage,
     )
-    from trunkline.media import image_part as image
 
 _HOMES = {
     "trunkline.client": (
@@ -118,6 +223,7 @@ _HOMES = {
         "ServiceUnavailableError",
         "StreamTruncated",
         "Timeout",
+        "ToolRoundsExceeded",
         "TrunklineError",
         "UnknownParameterError",
         "UnprocessableEntityError",
@@ -134,10 +240,12 @@ _HOMES = {
         "AsyncStream",
         "Stream",
     ),
-    "trunkline.tools": (
+    "trunkline.tool_loop": (
+        "ToolRun",
         "arun_tools",
         "run_tools",
     ),
+    "trunkline.tools": ("function_tool",),
     "trunkline.types": (
         "Attempt",
         "Choice",
@@ -199,6 +307,8 @@ __all__ = [
     "Timeouts",
     "TokenCount",
     "ToolCall",
+    "ToolRoundsExceeded",
+    "ToolRun",
     "TrunklineError",
     "UnknownParameterError",
     "UnprocessableEntityError",
@@ -210,6 +320,7 @@ __all__ = [
     "completion",
     "default_async_client",
     "default_client",
+    "function_tool",
     "image",
     "install_as_litellm",
     "run_tools",
@@ -221,10 +332,10 @@ def __getattr__(name: str) -> object:
     """Load a public name from the module that defines it."""
     if name not in _WHERE:
         raise AttributeError(f"module 'trunkline' has no attribute {name!r}")
-    import importlib
+    import importlib  # loaded already by Python itself; here it costs nothing at start-up
 
     module, attribute = _WHERE[name]
-    value = getattr(importlib.import_module(module), attribute)
+    value: object = getattr(importlib.import_module(module), attribute)
     globals()[name] = value
     return value
 

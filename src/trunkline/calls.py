@@ -151,6 +151,8 @@ def _body_parameters(given: Mapping[str, Any], target: Target) -> dict[str, Any]
     body = {
         name: value for name, value in given.items() if value is not None and name in BODY_NAMES
     }
+    if not body.get("tools", True):
+        del body["tools"]  # some servers refuse an empty list
     if "tools" in body:
         from trunkline.tools import tool_schemas  # loads inspection code that few calls need
 

@@ -21,7 +21,7 @@ from trunkline.wire import strict_json
 
 __all__ = [
     "DONE_EVENT",
-    "RequestRefused",
+    "RequestError",
     "chunk_event",
     "completion_body",
     "error_body",
@@ -33,7 +33,7 @@ __all__ = [
 _ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
 
 
-class RequestRefused(ValueError):
+class RequestError(ValueError):
     """A client's request is wrong; `param` names the place, `status` is the answer to give."""
 
     def __init__(
@@ -56,26 +56,26 @@ def read_chat(data: bytes) -> Chat:
 
     The model's name stays as the client wrote it (`chat.model.name`); what it means is for the
     server to say. Fields that OpenAI does not have are kept in `extra_body`. Raises
-    RequestRefused, naming the parameter, for anything that is not a chat.
+    RequestError, naming the parameter, for anything that is not a chat.
     """
     try:
         body = strict_json.decode_strict(data)
     except strict_json.JsonError as error:
-        raise RequestRefused(f"The body is not valid JSON: {error}.") from error
+        raise RequestError(f"The body is not valid JSON: {error}.") from error
     if not isinstance(body, dict):
-        raise RequestRefused("The body must be a JSON object.")
+        raise RequestError("The body must be a JSON object.")
     model = body.pop("model", None)
     if not isinstance(model, str) or not model:
-        raise RequestRefused("You must provide a model parameter.", param="model")
+        raise RequestError("You must provide a model parameter.", param="model")
     messages = _messages(body.pop("messages", None))
     stream = body.pop("stream", None)
     if stream is not None and not isinstance(stream, bool):
-        raise RequestRefused("'stream' must be true or false.", param="stream")
+        raise RequestError("'stream' must be true or false.", param="stream")
     given = {name: value for name, value in body.items() if value is not None}
     for name, value in given.items():
         _check(name, value)
     if given.get("stream_options") and not stream:
-        raise RequestRefused(
+        raise RequestError(
             "'stream_options' is only allowed when 'stream' is true.", param="stream_options"
         )
     _check_named_tool(given)
@@ -95,9 +95,7 @@ def wants_usage(chat: Chat) -> bool:
 
 def _messages(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not value:
-        raise RequestRefused(
-            "'messages' must be a list with at least one message.", param="messages"
-        )
+        raise RequestError("'messages' must be a list with at least one message.", param="messages")
     for index, message in enumerate(value):
         _check_message(message, f"messages[{index}]")
     return value
@@ -105,25 +103,25 @@ def _messages(value: Any) -> list[dict[str, Any]]:
 
 def _check_message(message: Any, at: str) -> None:
     if not isinstance(message, dict):
-        raise RequestRefused(f"'{at}' must be an object.", param=at)
+        raise RequestError(f"'{at}' must be an object.", param=at)
     role = message.get("role")
     if role not in _ROLES:
-        raise RequestRefused(
+        raise RequestError(
             f"'{at}.role' must be one of {', '.join(sorted(_ROLES))}.", param=f"{at}.role"
         )
     content = message.get("content")
     if content is None and role != "assistant":
-        raise RequestRefused(f"'{at}.content' is missing.", param=f"{at}.content")
+        raise RequestError(f"'{at}.content' is missing.", param=f"{at}.content")
     if isinstance(content, list):
         for index, part in enumerate(content):
             _check_part(part, f"{at}.content[{index}]")
     elif content is not None and not isinstance(content, str):
-        raise RequestRefused(f"'{at}.content' must be text or a list.", param=f"{at}.content")
+        raise RequestError(f"'{at}.content' must be text or a list.", param=f"{at}.content")
     if role == "tool" and not isinstance(message.get("tool_call_id"), str):
-        raise RequestRefused(f"'{at}.tool_call_id' is missing.", param=f"{at}.tool_call_id")
+        raise RequestError(f"'{at}.tool_call_id' is missing.", param=f"{at}.tool_call_id")
     calls = message.get("tool_calls")
     if calls is not None and not (isinstance(calls, list) and all(map(_is_call, calls))):
-        raise RequestRefused(
+        raise RequestError(
             f"'{at}.tool_calls' must be a list of function calls.", param=f"{at}.tool_calls"
         )
 
@@ -131,13 +129,13 @@ def _check_message(message: Any, at: str) -> None:
 def _check_part(part: Any, at: str) -> None:
     kind = part.get("type") if isinstance(part, dict) else None
     if not isinstance(kind, str):
-        raise RequestRefused(f"'{at}' must be an object with a type.", param=at)
+        raise RequestError(f"'{at}' must be an object with a type.", param=at)
     if kind == "text" and not isinstance(part.get("text"), str):
-        raise RequestRefused(f"'{at}.text' must be text.", param=f"{at}.text")
+        raise RequestError(f"'{at}.text' must be text.", param=f"{at}.text")
     if kind == "image_url":
         image = part.get("image_url")
         if not isinstance(image, dict) or not isinstance(image.get("url"), str):
-            raise RequestRefused(f"'{at}.image_url.url' is missing.", param=f"{at}.image_url")
+            raise RequestError(f"'{at}.image_url.url' is missing.", param=f"{at}.image_url")
 
 
 def _is_call(value: Any) -> bool:
@@ -149,13 +147,13 @@ def _check_named_tool(given: dict[str, Any]) -> None:
     choice = given.get("tool_choice")
     tools = given.get("tools") or []
     if choice not in (None, "auto", "none") and not tools:
-        raise RequestRefused(
+        raise RequestError(
             "'tool_choice' is only allowed when 'tools' are given.", param="tool_choice"
         )
     if isinstance(choice, dict):
         wanted = choice["function"]["name"]
         if wanted not in [tool["function"]["name"] for tool in tools if _is_tool(tool)]:
-            raise RequestRefused(
+            raise RequestError(
                 f"'tool_choice' names {wanted!r}, which is not in 'tools'.", param="tool_choice"
             )
 
@@ -258,4 +256,4 @@ _PARAMETERS: dict[str, _Rule] = {
 def _check(name: str, value: Any) -> None:
     rule = _PARAMETERS.get(name)
     if rule and not rule[0](value):
-        raise RequestRefused(f"'{name}' must be {rule[1]}.", param=name)
+        raise RequestError(f"'{name}' must be {rule[1]}.", param=name)

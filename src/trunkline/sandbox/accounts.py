@@ -21,7 +21,7 @@ NO_PERMISSION = (
     "This authentication method does not have sufficient permissions to call Inference Providers "
     f"on behalf of user {USER}"
 )
-BAD_TOKEN = "Invalid username or password."
+BAD_TOKEN = "Invalid username or password."  # noqa: S105  # what Hugging Face says
 BAD_HEADER = "Invalid credentials in Authorization header"
 
 

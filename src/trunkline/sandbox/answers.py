@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from trunkline.dialects.openai_server import RequestRefused
+from trunkline.dialects.openai_server import RequestError
 from trunkline.sandbox.schemas import value_for
 from trunkline.sandbox.tools import calls_for
 from trunkline.types import Chat, Choice, Completion, Message, ToolCall, Usage
@@ -47,7 +47,7 @@ def tokens(text: str) -> list[str]:
 def answer(chat: Chat, seed: int, model: str) -> Completion:
     """Return the whole answer to `chat`; `model` is what the answer calls its model.
 
-    Raises RequestRefused for an image that cannot be read.
+    Raises RequestError for an image that cannot be read.
     """
     mark = _mark(chat, seed)
     choices = [_choice(chat, f"{mark}/{index}", index) for index in range(_number(chat, "n", 1))]
@@ -173,16 +173,16 @@ def _describe(url: str) -> str:
     if not url.startswith("data:"):
         host = urlsplit(url).hostname if url.startswith(("http://", "https://")) else None
         if not host:
-            raise RequestRefused("An image's URL must be http(s) or data.", param="messages")
+            raise RequestError("An image's URL must be http(s) or data.", param="messages")
         return f"one from {host}"
     head, comma, data = url.removeprefix("data:").partition(",")
     kind, _, packed = head.partition(";")
     try:
         size = len(base64.b64decode(data, validate=True)) if packed else len(data)
     except (binascii.Error, ValueError) as error:
-        raise RequestRefused("An image's data is not base64.", param="messages") from error
+        raise RequestError("An image's data is not base64.", param="messages") from error
     if not comma or not size:
-        raise RequestRefused("An image's data URL is empty.", param="messages")
+        raise RequestError("An image's data URL is empty.", param="messages")
     return f"{kind or 'text/plain'} of {size} bytes"
 
 

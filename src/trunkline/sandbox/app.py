@@ -11,7 +11,7 @@ import msgspec
 
 from trunkline.dialects.openai_server import error_body
 from trunkline.sandbox import hub, router
-from trunkline.sandbox.fault import Case, Counter, Fault, FaultUnknown, choose_fault
+from trunkline.sandbox.fault import Case, Counter, Fault, UnknownFaultError, choose_fault
 from trunkline.sandbox.faults import FAULTS
 from trunkline.sandbox.reply import Pause, Reply, Step, json_reply, with_headers
 from trunkline.sandbox.visit import Page, Visit
@@ -82,7 +82,7 @@ class Sandbox:
         told = head.headers.get(FAULT_HEADER) or _fault_in_model(head, asked) or self._always
         try:
             reply = self._spoilt(good, asked, told) if told else good
-        except FaultUnknown as error:
+        except UnknownFaultError as error:
             reply = _unknown(told or "", str(error), self._faults)
         return with_headers(self._paced(reply), ("x-request-id", visit.request_id))
 

@@ -93,7 +93,7 @@ class Chosen(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class FaultUnknown(ValueError):
+class UnknownFaultError(ValueError):
     """A request asks for a fault that is not in the table, or in a form that is none."""
 
 
@@ -117,19 +117,19 @@ class Counter:
 
 
 def choose_fault(told: str, table: Mapping[str, Fault]) -> Chosen:
-    """Read `NAME[;times=N][;seconds=S]`; raises FaultUnknown."""
+    """Read `NAME[;times=N][;seconds=S]`; raises UnknownFaultError."""
     name, *options = [part.strip() for part in told.split(";")]
     row = table.get(name)
     if row is None:
-        raise FaultUnknown(f"The sandbox has no fault {name!r}.")
+        raise UnknownFaultError(f"The sandbox has no fault {name!r}.")
     given = dict(option.partition("=")[::2] for option in options)
     try:
         times = int(given.pop("times")) if "times" in given else row.times
         seconds = float(given.pop("seconds", row.seconds))
     except ValueError as error:
-        raise FaultUnknown(f"{told!r} is not NAME;times=N;seconds=S.") from error
+        raise UnknownFaultError(f"{told!r} is not NAME;times=N;seconds=S.") from error
     if given or not 0 <= seconds < 86_400 or (times is not None and times < 0):
-        raise FaultUnknown(f"{told!r} is not NAME;times=N;seconds=S.")
+        raise UnknownFaultError(f"{told!r} is not NAME;times=N;seconds=S.")
     return Chosen(row, times, seconds)
 
 

@@ -112,7 +112,7 @@ def _empty_id(case: Case) -> list[Any]:
     return [[{"id": "", **part, "function": {"name": None, **part["function"]}}] for part in parts]
 
 
-def _orphan(case: Case) -> list[Any]:
+def _orphan(_: Case) -> list[Any]:
     return [[{"function": {"arguments": '{"city"'}}]]
 
 

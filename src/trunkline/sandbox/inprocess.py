@@ -23,7 +23,12 @@ class InProcessTransport:
         self.sandbox = sandbox or Sandbox()
         self.requests = Log()
 
-    def open(self, request: HttpRequest, timeouts: Timeouts, until: float) -> InProcessExchange:
+    def open(
+        self,
+        request: HttpRequest,
+        timeouts: Timeouts,  # noqa: ARG002  # the seam's; there is nothing to connect to
+        until: float,
+    ) -> InProcessExchange:
         """Send `request` and wait for the response's head; raises as seam.Transport."""
         exchange = InProcessExchange(_Performance(self.sandbox, self.requests, request))
         exchange.await_head(until)
@@ -42,7 +47,10 @@ class AsyncInProcessTransport:
         self.requests = Log()
 
     async def open(
-        self, request: HttpRequest, timeouts: Timeouts, until: float
+        self,
+        request: HttpRequest,
+        timeouts: Timeouts,  # noqa: ARG002  # as above
+        until: float,
     ) -> AsyncInProcessExchange:
         """Send `request` and wait for the response's head; raises as seam.Transport."""
         exchange = AsyncInProcessExchange(_Performance(self.sandbox, self.requests, request))

@@ -54,15 +54,11 @@ def _offer(
     prices: tuple[float, float] | None,
     context: int,
     speed: tuple[float, float],
-    *,
-    tools: bool = True,
-    structured: bool = True,
-    status: str = "live",
+    **more: Any,
 ) -> Served:
-    latency, throughput = speed
-    return Served(
-        provider, own_name, prices, context, tools, structured, latency, throughput, status
-    )
+    """Return an offer of a provider that tells everything; `more` are fields that differ."""
+    usual = {"tools": True, "structured": True, "latency": speed[0], "throughput": speed[1]}
+    return Served(provider, own_name, prices, context, **{**usual, **more})
 
 
 _R1 = "deepseek-ai/DeepSeek-R1"

@@ -62,11 +62,13 @@ def mannered(completion: Completion, manner: Manner) -> Completion:
 
 def events(completion: Completion, manner: Manner, *, include_usage: bool) -> list[bytes]:
     """Return the events that spell out `completion`, the last one `[DONE]` where there is one."""
-    found = [chunk_event(chunk) for chunk in _chunks(completion, manner, include_usage)]
+    found = [
+        chunk_event(chunk) for chunk in _chunks(completion, manner, include_usage=include_usage)
+    ]
     return [*found, DONE_EVENT] if manner.done else found
 
 
-def _chunks(completion: Completion, manner: Manner, include_usage: bool) -> Iterator[Chunk]:
+def _chunks(completion: Completion, manner: Manner, *, include_usage: bool) -> Iterator[Chunk]:
     blank = Chunk(
         completion.id,
         completion.model,

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from trunkline.dialects.openai_server import (
-    RequestRefused,
+    RequestError,
     completion_body,
     error_body,
     read_chat,
@@ -38,7 +38,7 @@ def chat(visit: Visit, _: dict[str, str]) -> Reply:
         asked = read_chat(visit.body)
         offer = _find_offer(asked.model.name, inside=visit.inside)
         return _speak(visit, asked, offer, named=True)
-    except RequestRefused as wrong:
+    except RequestError as wrong:
         return json_reply(wrong.status, wrong.body())
 
 
@@ -59,7 +59,7 @@ def provider_chat(visit: Visit, parts: dict[str, str]) -> Reply:
         if offer is None:
             return json_reply(400, {"error": f"Model not supported by provider {provider}"})
         return _speak(visit, asked, offer)
-    except RequestRefused as wrong:
+    except RequestError as wrong:
         return json_reply(wrong.status, wrong.body())
 
 
@@ -76,7 +76,7 @@ def hf_inference_chat(visit: Visit, parts: dict[str, str]) -> Reply:
         return Reply(404, (("content-type", "text/plain; charset=utf-8"),), (b"Not Found",))
     try:
         return _speak(visit, read_chat(visit.body), offer)
-    except RequestRefused as wrong:
+    except RequestError as wrong:
         return json_reply(wrong.status, wrong.body())
 
 
@@ -110,12 +110,12 @@ def provider_get(_: Visit, parts: dict[str, str]) -> Reply:
 
 
 def _find_offer(asked: str, *, inside: bool) -> Served:
-    """Return who serves what the unified route was asked for; raises RequestRefused."""
+    """Return who serves what the unified route was asked for; raises RequestError."""
     name, _, suffix = asked.partition(":")
     if inside or name.startswith("sandbox/") or FAULT_MODEL.search(name):
         return Served(suffix if suffix in PROVIDERS else SANDBOX_PROVIDER, name)
     if suffix and suffix not in POLICIES and suffix not in serving_providers():
-        raise RequestRefused(
+        raise RequestError(
             f"the provider you attempted to explicitly specify '{suffix}' is not a valid provider.",
             param="model",
             code="model_not_supported",
@@ -124,7 +124,7 @@ def _find_offer(asked: str, *, inside: bool) -> Served:
     chats = found is not None and found.task == "conversational"
     offer = _choose(found.served, suffix) if found and chats else None
     if offer is None:
-        raise RequestRefused(
+        raise RequestError(
             f"The requested model '{asked}' is not supported by any provider you have enabled.",
             param="model",
             code="model_not_supported",

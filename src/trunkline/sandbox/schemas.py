@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from trunkline.sandbox.scalars import Hints, count, number, text
 
@@ -20,6 +20,14 @@ _MOST = 4000
 """Values in one document, and thereby the work that a schema can ask for."""
 
 
+class Spot(NamedTuple):
+    """A part of a document that a value is being made for."""
+
+    schema: Schema
+    path: str
+    depth: int
+
+
 class Maker:
     """Makes a value for one schema document."""
 
@@ -27,7 +35,7 @@ class Maker:
         """`document` is the schema, and where its `$ref`s point into."""
         self._document = document
         self._seed = seed
-        self._hints = hints
+        self.hints = hints
         self._left = _MOST
 
     def value(self, schema: Any, path: str = "value", depth: int = 0) -> Any:
@@ -40,13 +48,16 @@ class Maker:
             return schema["const"]
         options = schema.get("enum")
         if isinstance(options, list) and options:
-            return options[self._pick(path, len(options))]
-        make = _MAKERS.get(self._kind(schema, path, depth), Maker._text)
-        return make(self, schema, path, depth)
+            return options[self.pick(path, len(options))]
+        make = _MAKERS.get(self._kind(schema, path, depth), _MAKERS["string"])
+        return make(self, Spot(schema, path, depth))
 
     def _resolved(self, schema: Schema, path: str, depth: int) -> Schema:
         """Return `schema` with references followed, `allOf` merged and one alternative taken."""
         for _ in range(_DEEPEST):
+            self._left -= 1
+            if self._left < 0 or depth > _DEEPEST:
+                break
             if isinstance(schema.get("$ref"), str):
                 schema = _merged(self._pointed(schema["$ref"]), _without(schema, "$ref"))
             elif isinstance(schema.get("allOf"), list):
@@ -63,8 +74,6 @@ class Maker:
                 schema = _merged(_without(schema, "oneOf"), chosen)
             else:
                 break
-            if depth > _DEEPEST:
-                break
         return schema
 
     def _alternative(self, options: list[Any], path: str, depth: int) -> Schema:
@@ -72,7 +81,7 @@ class Maker:
         if depth >= _DEEP:
             return min(usable, key=_weight)  # the shortest way out
         full = [option for option in usable if option.get("type") != "null"] or usable
-        return full[self._pick(path, len(full))]
+        return full[self.pick(path, len(full))]
 
     def _pointed(self, ref: str) -> Schema:
         place = self._document
@@ -90,10 +99,12 @@ class Maker:
             if depth >= _DEEP and "null" in kind:
                 return "null"
             full = [k for k in kind if k != "null"] or kind
-            return str(full[self._pick(path, len(full))])
+            return str(full[self.pick(path, len(full))])
         return next((told for word, told in _TELLING if word in schema), "string")
 
-    def _object(self, schema: Schema, path: str, depth: int) -> dict[str, Any]:
+    def make_object(self, at: Spot) -> dict[str, Any]:
+        """Return an object: what is required, and near the surface what is not."""
+        schema, path, depth = at
         told = schema.get("properties")
         properties: Schema = told if isinstance(told, dict) else {}
         required = [name for name in schema.get("required") or () if isinstance(name, str)]
@@ -110,7 +121,9 @@ class Maker:
         other = more if isinstance(more, dict) else {"type": "string"}
         return {n: self.value(properties.get(n, other), f"{path}.{n}", depth + 1) for n in names}
 
-    def _array(self, schema: Schema, path: str, depth: int) -> list[Any]:
+    def make_array(self, at: Spot) -> list[Any]:
+        """Return an array: two items unless it must have more or fewer, none in the depth."""
+        schema, path, depth = at
         first, items = schema.get("prefixItems"), schema.get("items")
         if isinstance(items, list):  # how older drafts write a tuple
             first, items = items, schema.get("additionalItems")
@@ -131,36 +144,25 @@ class Maker:
                 made.append(item)
         return made
 
-    def _text(self, schema: Schema, path: str, depth: int) -> str:
-        return text(schema, _name(path), self._picker(path), self._hints)
-
-    def _number(self, schema: Schema, path: str, depth: int) -> float:
-        return number(schema, self._picker(path), self._hints)
-
-    def _boolean(self, schema: Schema, path: str, depth: int) -> bool:
-        return self._pick(path, 2) == 0
-
-    def _null(self, schema: Schema, path: str, depth: int) -> None:
-        return None
-
-    def _pick(self, path: str, among: int) -> int:
+    def pick(self, path: str, among: int) -> int:
+        """Choose one of so many, always the same for the same seed and place."""
         digest = hashlib.blake2b(f"{self._seed}\0{path}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") % among
 
-    def _picker(self, path: str) -> Callable[[int], int]:
+    def picker(self, path: str) -> Callable[[int], int]:
         """Return a chooser for `path` that chooses anew each time it is asked."""
         asked = iter(range(1 << 30))
-        return lambda among: self._pick(f"{path}#{next(asked)}", among)
+        return lambda among: self.pick(f"{path}#{next(asked)}", among)
 
 
-_MAKERS: dict[str, Callable[[Maker, Schema, str, int], Any]] = {
-    "array": Maker._array,
-    "boolean": Maker._boolean,
-    "integer": Maker._number,
-    "null": Maker._null,
-    "number": Maker._number,
-    "object": Maker._object,
-    "string": Maker._text,
+_MAKERS: dict[str, Callable[[Maker, Spot], Any]] = {
+    "array": Maker.make_array,
+    "boolean": lambda maker, at: maker.pick(at.path, 2) == 0,
+    "integer": lambda maker, at: number(at.schema, maker.picker(at.path), maker.hints),
+    "null": lambda _, __: None,
+    "number": lambda maker, at: number(at.schema, maker.picker(at.path), maker.hints),
+    "object": Maker.make_object,
+    "string": lambda maker, at: text(at.schema, _name(at.path), maker.picker(at.path), maker.hints),
 }
 
 _TELLING = (
@@ -210,5 +212,5 @@ def _weight(schema: Schema) -> int:
 
 
 def _name(path: str) -> str:
-    """Return the property that a path ends in."""
-    return path.rpartition(".")[2].partition("[")[0]
+    """Return the property that a path ends in, and which item of it: `tags 2`."""
+    return path.rpartition(".")[2].replace("[", " ").replace("]", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from trunkline.errors import ConfigurationError
@@ -98,7 +98,7 @@ def serve_in_thread(
     port: int = 0,
     limits: Limits | None = None,
     keep: int = 1000,
-) -> Iterator[SandboxServer]:
+) -> Generator[SandboxServer]:
     """Serve in a thread of its own while the block runs, and give the server: `server.url`."""
     server = SandboxServer(sandbox, port=port, limits=limits, keep=keep)
     loop = asyncio.new_event_loop()

@@ -1,0 +1,83 @@
+"""Typed answers asked for, and asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import msgspec
+import pytest
+
+from trunkline.errors import InvalidInputError, OutputValidationError
+from trunkline.structured import Ask, repair_messages, response_format_for, structured_chat
+from trunkline.types import Choice, Completion, Message
+
+ADA = '{"name": "Ada", "age": 36}'
+
+
+class Person(msgspec.Struct):
+    name: str
+    age: int
+
+
+def answered(content: str | None, finish: str | None = "stop", **more: Any) -> Completion:
+    return Completion("c", "org/m", [Choice(0, Message(content=content, **more), finish)])
+
+
+ASKED = [{"role": "user", "content": "Who?"}]
+
+
+def start(rounds: int, **parameters: Any) -> tuple[Generator[Ask, Completion, Person], Ask]:
+    asking = structured_chat(Person, ASKED, parameters, rounds)
+    return asking, next(asking)
+
+
+def ended(asking: Generator[Ask, Completion, Person], completion: Completion) -> Person:
+    with pytest.raises(StopIteration) as caught:
+        asking.send(completion)
+    value: Person = caught.value.value
+    return value
+
+
+def test_a_good_answer_is_asked_for_once() -> None:
+    asking, ask = start(0, temperature=0)
+    assert ask.messages == ASKED
+    assert ask.parameters == {"temperature": 0, "response_format": response_format_for(Person)}
+    assert ended(asking, answered(ADA)) == Person("Ada", 36)
+
+
+def test_a_bad_answer_is_repaired_as_often_as_allowed() -> None:
+    asking, _ = start(2)
+    second = asking.send(answered("Ada."))
+    third = asking.send(answered("{}"))
+    assert [m["role"] for m in second.messages] == ["user", "assistant", "user"]
+    assert second.messages[1]["content"] == "Ada."
+    assert "does not fit Person" in second.messages[2]["content"]
+    assert third.messages[:3] == second.messages
+    assert "missing required field" in third.messages[4]["content"]
+    assert ended(asking, answered(ADA)) == Person("Ada", 36)
+
+
+def test_repairs_end_with_the_last_error() -> None:
+    asking, _ = start(1)
+    asking.send(answered("first"))
+    with pytest.raises(OutputValidationError) as caught:
+        asking.send(answered("second"))
+    assert caught.value.text == "second"
+
+
+@pytest.mark.parametrize("answer", [answered("{", "length"), answered(None, refusal="No.")])
+def test_what_asking_again_cannot_mend_is_not_repaired(answer: Completion) -> None:
+    asking, _ = start(3)
+    with pytest.raises(OutputValidationError):
+        asking.send(answer)
+
+
+def test_an_empty_answer_is_not_sent_back() -> None:
+    error = OutputValidationError("It is empty.", text="")
+    assert [m["role"] for m in repair_messages(ASKED, error)] == ["user", "user"]
+
+
+def test_two_formats_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="exclude each other"):
+        start(0, response_format={"type": "text"})
