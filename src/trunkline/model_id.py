@@ -42,8 +42,14 @@ class ModelId(msgspec.Struct, frozen=True):
             return f"openai/{self.name}"
         if self.scheme == "sandbox":
             return f"sandbox/{self.name}"
-        path = f"{self.provider}/{self.name}" if self.provider else self.name
-        return f"huggingface/{path}" + (f":{self.policy}" if self.policy else "")
+        provider, suffix = self.provider, self.policy
+        parts = self.name.count("/") + 1
+        if parts == 1 and provider:
+            provider, suffix = None, provider
+        elif parts > 2 and not provider:
+            provider = "auto"  # else the name's own first part would be read as one
+        path = f"{provider}/{self.name}" if provider else self.name
+        return f"huggingface/{path}" + (f":{suffix}" if suffix else "")
 
 
 def parse(text: str) -> ModelId:

@@ -65,14 +65,16 @@ _MEANINGS = (
     _row(
         {400},
         r"model_not_supported|not supported by (any )?provider|is not a valid provider"
-        r"|model_not_found|model .{0,200}(does not exist|not found|is not available)",
+        r"|model_not_found|model .{0,200}(does not exist|not found|is not available)"
+        r"|allowed now, your model|not supported for now\. available model|server is pinned to",
         errors.ModelNotSupportedError,
     ),
     _row(
-        {400},
+        {400, 422},
         r"UNSUPPORTED_OPENAI_PARAMS|wrong_api_format|unsupported_(parameter|value)|is unsupported"
         r"|(parameters?|propert(y|ies)|arguments?) .{0,120}(not supported|unsupported)"
-        r"|`model_kwargs` are not used|unrecognized request argument|unexpected fields",
+        r"|`model_kwargs` are not used|unrecognized request argument|unexpected fields"
+        r"|`\w+` is not supported",
         errors.UnsupportedParamsError,
     ),
     _row({503}, r"currently loading|estimated_time|model is loading", errors.ModelLoadingError),
@@ -203,16 +205,17 @@ def read_failure(status: int, headers: Mapping[str, str], data: bytes) -> Failur
     )
 
 
-def failure_in_stream(data: bytes) -> Failure | None:
-    """Read an event of a 200 stream as an error; None where it is none.
+def failure_in_stream(data: bytes) -> Failure:
+    """Read the data of an event that is named an error.
 
     The status is what the event says, else what its type means, else 500.
     """
+    text = data.decode("utf-8", "replace")[:MAX_MESSAGE]
     try:
         body = strict_json.decode(data)
     except strict_json.JsonError:
-        return Failure(data.decode("utf-8", "replace")[:MAX_MESSAGE], 500)
-    return failure_in_body(body)
+        return Failure(text or "The stream reports an error and says nothing more.", 500)
+    return _failure_told(body) if _describe(body)[0] else Failure(text, 500, body=body)
 
 
 def failure_in_body(body: Any) -> Failure | None:
@@ -221,11 +224,15 @@ def failure_in_body(body: Any) -> Failure | None:
         return None
     if not body.get("error") and body.get("object") != "error" and "detail" not in body:
         return None
+    return _failure_told(body)
+
+
+def _failure_told(body: Any) -> Failure:
     message, code, kind, loading = _describe(body)
     status = _status_told(body) or _STATUS_OF_KIND.get((kind or "").lower())
     status = status or _STATUS_OF_KIND.get((code or "").lower()) or 500
     return Failure(
-        message[:MAX_MESSAGE] or str(body)[:MAX_MESSAGE], status, code, kind, loading, None, body
+        message[:MAX_MESSAGE] or _as_json(body)[:MAX_MESSAGE], status, code, kind, loading, None, body
     )
 
 
@@ -253,13 +260,17 @@ def error_for(failure: Failure, **where: Any) -> errors.APIError:
     )
 
 
+_LONG = 1e9
+"""Seconds above which an estimate is none."""
+
 _Said = tuple[str, str | None, str | None, float | None]
 
 
 def _describe(body: Any) -> _Said:
     """Return message, code, type and loading time of a decoded body, whatever its shape."""
-    if not isinstance(body, dict):
-        return "", None, None, None
+    if not isinstance(_unwrapped(body), dict):
+        return _text(body) if isinstance(body, list) else "", None, None, None
+    body = _unwrapped(body)
     error = body.get("error")
     inner: dict[str, Any] = error if isinstance(error, dict) else {}
     message = _first_text(
@@ -284,8 +295,13 @@ def _describe(body: Any) -> _Said:
         message,
         str(code) if isinstance(code, (str, int)) and code != "" else None,
         kind if isinstance(kind, str) else None,
-        float(loading) if isinstance(loading, (int, float)) and loading >= 0 else None,
+        float(loading) if isinstance(loading, (int, float)) and 0 <= loading < _LONG else None,
     )
+
+
+def _unwrapped(body: Any) -> Any:
+    """Return the object within a list, as Google sends its errors."""
+    return body[0] if isinstance(body, list) and body and isinstance(body[0], dict) else body
 
 
 def _first_text(*candidates: Any) -> str:
@@ -303,18 +319,19 @@ def _text(item: Any) -> str:
 
 def _text_of_part(part: Any) -> str:
     if isinstance(part, dict):
-        said = _first_text(part.get("msg"), part.get("message"), part.get("detail"))
+        told = (part.get("msg"), part.get("message"), part.get("detail"))
+        said = next((text.strip() for text in told if isinstance(text, str) and text.strip()), "")
         place = part.get("loc")
         if isinstance(place, list) and said:
-            return f"{'.'.join(map(str, place))}: {said}"
+            return f"{'.'.join(str(step) for step in place if isinstance(step, (str, int)))}: {said}"
         return said
-    return _text(part)
+    return part.strip() if isinstance(part, str) else ""
 
 
 def _plain_text(body: Any, headers: Mapping[str, str]) -> str:
     """Return a text body as it is, but of an HTML page only its title."""
     if isinstance(body, dict):
-        return strict_json.encode(body).decode()
+        return _as_json(body)
     text = body.strip() if isinstance(body, str) else ""
     if "html" in headers.get("content-type", "") or text[:1] == "<":
         title = re.search(r"<title[^>]*>([^<]*)</title>", text[:10_000], re.IGNORECASE)
@@ -322,12 +339,20 @@ def _plain_text(body: Any, headers: Mapping[str, str]) -> str:
     return text
 
 
-def _status_told(body: dict[str, Any]) -> int | None:
+def _as_json(body: Any) -> str:
+    try:
+        return strict_json.encode(body).decode()
+    except strict_json.JsonError:  # nested as deep as a reader goes is too deep for a writer
+        return "The server reports an error that cannot be shown."
+
+
+def _status_told(body: Any) -> int | None:
+    body = _unwrapped(body)
     inner = body.get("error")
     for source in (inner if isinstance(inner, dict) else {}, body):
         for name in ("status_code", "http_status_code", "status", "code"):
             told = source.get(name)
-            if isinstance(told, str) and told.isdigit():
+            if isinstance(told, str) and re.fullmatch(r"[45][0-9]{2}", told):
                 told = int(told)
             if isinstance(told, int) and 400 <= told <= 599:
                 return told

@@ -7,7 +7,7 @@ from typing import Any
 
 from trunkline.errors import InvalidInputError
 from trunkline.media import image_url
-from trunkline.types import Message, MessageLike, Messages
+from trunkline.types import Message, MessageLike, Messages, ToolCall
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
@@ -39,24 +39,34 @@ def _prepare(message: MessageLike, place: str) -> dict[str, Any]:
         if not callable(dump):
             raise InvalidInputError(f"{place} is a {type(message).__name__}, not a message.")
         message = {key: value for key, value in dump().items() if value is not None}
+    _check_role(message, place)
+    wire = message if isinstance(message, dict) else dict(message)
+    content = wire.get("content")
+    if content is not None and not isinstance(content, str):
+        wire = {**wire, "content": _parts(content, f"{place}.content")}
+    calls = wire.get("tool_calls")
+    if isinstance(calls, (list, tuple)) and any(isinstance(call, ToolCall) for call in calls):
+        written = [call.model_dump() if isinstance(call, ToolCall) else call for call in calls]
+        wire = {**wire, "tool_calls": written}
+    return wire
+
+
+def _check_role(message: Mapping[str, Any], place: str) -> None:
+    """Refuse a role that there is not, and a message without what its role needs."""
     role = message.get("role")
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         known = ", ".join(sorted(ROLES))
         raise InvalidInputError(f"{place} has the role {role!r}.", hint=f"Roles are {known}.")
-    content = message.get("content")
-    if content is None:
-        if role != "assistant" and "content" not in message:
-            raise InvalidInputError(f"{place} ({role}) has no content.")
-        if role in ("system", "developer", "user"):
-            raise InvalidInputError(f"{place} ({role}) has None for content.")
-    elif not isinstance(content, str):
-        return {**message, "content": _parts(content, f"{place}.content")}
     if role == "tool" and not isinstance(message.get("tool_call_id"), str):
         raise InvalidInputError(
             f"{place} is a tool's result without tool_call_id.",
             hint="It is the id of the tool call that it answers.",
         )
-    return message if isinstance(message, dict) else dict(message)
+    if message.get("content") is None:
+        if role != "assistant" and "content" not in message:
+            raise InvalidInputError(f"{place} ({role}) has no content.")
+        if role in ("system", "developer", "user"):
+            raise InvalidInputError(f"{place} ({role}) has None for content.")
 
 
 def _from_answer(message: Message) -> dict[str, Any]:

@@ -99,15 +99,17 @@ class ChunkReader:
     def feed(self, data: bytes) -> list[Chunk]:
         """Return the chunks that `data` completes."""
         chunks: list[Chunk] = []
+        too_large: EventTooLargeError | None = None
         try:
             events = self._events.feed(data)
         except EventTooLargeError as error:
-            self._fail(InvalidResponseError(str(error)))
-            return chunks
+            events, too_large = error.before, error
         for event in events:
             if self.done:
                 break
             self._event(event, chunks)
+        if too_large is not None and not self.done:
+            self._fail(InvalidResponseError(f"The stream cannot be read: {too_large}."))
         return chunks
 
     def finish(self, cut: APIError | None = None) -> list[Chunk]:
@@ -159,10 +161,7 @@ class ChunkReader:
             self.said_done = True
             self._end(None)
         elif event.name == "error":
-            failure = failures.failure_in_stream(data) or failures.Failure(
-                data.decode("utf-8", "replace")[: failures.MAX_MESSAGE], 500
-            )
-            self._fail(failures.error_for(failure))
+            self._fail(failures.error_for(failures.failure_in_stream(data)))
         elif data[:1] == b"{":
             self._event(Event(data), chunks)
         elif data:
@@ -202,7 +201,18 @@ class ChunkReader:
         self.done = True
         if self.fold.finished:
             return
+        self._release(chunks)
         self.failure = self._truncated(cut)
+
+    def _release(self, chunks: list[Chunk]) -> None:
+        """Hand out what was held back in case a tag would follow."""
+        for index, splitter in (self._splitters or {}).items():
+            thought, answer = splitter.finish()
+            if thought or answer:
+                delta = Delta(content=answer or None, reasoning=thought or None)
+                chunk = Chunk(None, None, [ChunkChoice(index, delta)])
+                self.fold.add(chunk)
+                chunks.append(chunk)
 
     def _truncated(self, cut: APIError | None) -> StreamTruncated:
         how = (

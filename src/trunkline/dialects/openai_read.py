@@ -36,7 +36,7 @@ def read_completion(body: dict[str, Any]) -> Completion:
         id=_string(body.pop("id", None)),
         model=_string(body.pop("model", None)),
         created=_count(body.pop("created", None)),
-        object=body.pop("object", None) or "chat.completion",
+        object=_string(body.pop("object", None)) or "chat.completion",
         system_fingerprint=_string(body.pop("system_fingerprint", None)),
         choices=[_choice(item, index) for index, item in enumerate(choices)],
         usage=read_usage(usage) or _usage_aside(body),
@@ -86,7 +86,7 @@ class DeltaReader:
             else [],
             _count(pop("created", None)),
             read or (_usage_aside(body) if body else None),
-            pop("object", None) or "chat.completion.chunk",
+            _string(pop("object", None)) or "chat.completion.chunk",
             _string(pop("system_fingerprint", None)),
             body,
         )
@@ -113,8 +113,8 @@ class DeltaReader:
         pop = body.pop
         content = pop("content", None)
         calls = pop("tool_calls", None)
-        role = pop("role", None)
-        refusal = pop("refusal", None)
+        role = _string(pop("role", None))
+        refusal = _string(pop("refusal", None))
         reasoning = _reasoning(body) if body else None
         if content is not None and not isinstance(content, str):
             content, thought = _content_parts(content)
@@ -138,13 +138,13 @@ class DeltaReader:
         function = body.pop("function", None)
         function = function if isinstance(function, dict) else {}
         call_id = _call_id(body.pop("id", None))
-        name = function.pop("name", None) or None
+        name = _string(function.pop("name", None)) or None
         index = self._slot(choice, body.pop("index", None), call_id, begins=bool(name))
         arguments = function.pop("arguments", None)
         return ToolCallDelta(
             index=index,
             id=call_id or None,
-            type=body.pop("type", None),
+            type=_string(body.pop("type", None)),
             function=FunctionDelta(name, _arguments(arguments), function),
             extra=body,
         )
@@ -191,13 +191,13 @@ def _message(body: dict[str, Any]) -> Message:
         content, thought = _content_parts(content)
         reasoning = reasoning or thought
     calls = body.pop("tool_calls", None)
-    items = [calls] if isinstance(calls, dict) else calls or []
+    items = [calls] if isinstance(calls, dict) else calls if isinstance(calls, list) else []
     return Message(
-        role=body.pop("role", None) or "assistant",
+        role=_string(body.pop("role", None)) or "assistant",
         content=content,
         reasoning=reasoning,
         tool_calls=[_tool_call(c, i) for i, c in enumerate(items) if isinstance(c, dict)] or None,
-        refusal=body.pop("refusal", None),
+        refusal=_string(body.pop("refusal", None)),
         extra=body,
     )
 
@@ -206,12 +206,15 @@ def _tool_call(body: dict[str, Any], position: int) -> ToolCall:
     function = body.pop("function", None)
     function = function if isinstance(function, dict) else {}
     body.pop("index", None)
+    arguments = function.pop("arguments", None)
+    if arguments is None and isinstance(function.get("parameters"), dict):
+        arguments = function.pop("parameters")  # what models, and with them old TGI, call it
     return ToolCall(
         id=_call_id(body.pop("id", None)) or f"call_{position}",
-        type=body.pop("type", None) or "function",
+        type=_string(body.pop("type", None)) or "function",
         function=FunctionCall(
-            name=function.pop("name", None) or "",
-            arguments=_arguments(function.pop("arguments", None)) or "{}",
+            name=_string(function.pop("name", None)) or "",
+            arguments=_arguments(arguments) or "{}",
             extra=function,
         ),
         extra=body,
@@ -257,7 +260,10 @@ def _arguments(value: Any) -> str | None:
     """Return arguments as JSON text; old TGI sends the object itself."""
     if value is None or isinstance(value, str):
         return value
-    return strict_json.encode(value).decode()
+    try:
+        return strict_json.encode(value).decode()
+    except strict_json.JsonError as error:
+        raise InvalidResponseError(f"A tool call's arguments are no JSON: {error}.") from error
 
 
 def _call_id(value: Any) -> str:

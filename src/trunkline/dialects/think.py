@@ -39,33 +39,37 @@ class ThinkSplitter:
         text = self._held + text
         self._held = ""
         if self._state == "start":
-            text = text.lstrip()
-            if text.startswith(_OPEN):
-                self._state = "thinking"
-                text = text.removeprefix(_OPEN).lstrip()
-            elif _OPEN.startswith(text):
+            begun = text.lstrip()
+            if begun.startswith(_OPEN):
+                self._state = "opened"
+                text = begun.removeprefix(_OPEN)
+            elif _OPEN.startswith(begun):
                 self._held = text
                 return "", ""
             else:
                 self._state = "answer"
                 return "", text
-        return self._think(text)
+        return self._after(text) if self._state == "closed" else self._think(text)
 
     def finish(self) -> tuple[str, str]:
         """Return what was held back in case a tag would follow."""
         held, self._held = self._held, ""
-        return (held, "") if self._state == "thinking" else ("", held)
+        return (held.rstrip(), "") if self._state in ("opened", "thinking") else ("", held)
 
     def _think(self, text: str) -> tuple[str, str]:
-        if self._state == "closed":
-            return self._after(text)
+        if self._state == "opened":
+            text = text.lstrip()
+            if text:
+                self._state = "thinking"
         thought, closed, answer = text.partition(_CLOSE)
         if closed:
             self._state = "closed"
             return thought.rstrip(), self._after(answer)[1]
         keep = next((n for n in range(len(_CLOSE) - 1, 0, -1) if text.endswith(_CLOSE[:n])), 0)
-        self._held = text[len(text) - keep :] if keep else ""
-        return text[: len(text) - keep], ""
+        # white space in front of the closing tag is no reasoning: it waits for what follows it
+        said = text[: len(text) - keep].rstrip()
+        self._held = text[len(said) :]
+        return said, ""
 
     def _after(self, text: str) -> tuple[str, str]:
         text = text.lstrip()

@@ -63,8 +63,20 @@ def chat_target(model: ModelId, places: Places) -> Target:
     secret = places.secret
     if secret is None:
         raise no_token()
-    direct = not secret.is_hugging_face if places.direct is None else places.direct
-    return _direct(model, secret) if direct else _routed(model, places, secret)
+    direct = places.direct
+    if direct is None:  # what was found where Hugging Face's tokens are kept goes to Hugging Face
+        direct = places.explicit and not secret.is_hugging_face
+    if not direct:
+        return _routed(model, places, secret)
+    target = _direct(model, secret)
+    if not places.explicit and not _is_hugging_faces(target.url):
+        raise AuthenticationError(
+            f"direct=True goes to {target.provider} itself, and no key for it was given: the token "
+            f"from {secret.origin} is Hugging Face's and is not sent there.",
+            provider=target.provider,
+            hint="Pass the provider's own key as token=.",
+        )
+    return target
 
 
 def no_token() -> AuthenticationError:
@@ -87,7 +99,7 @@ def _routed(model: ModelId, places: Places, secret: Secret) -> Target:
 
 def _served(model: ModelId, places: Places, api_base: str) -> Target:
     url = chat_url(api_base)
-    theirs = url.host == "huggingface.co" or url.host.endswith(_HUGGING_FACE_HOSTS)
+    theirs = _is_hugging_faces(url)
     # a token found lying about goes to Hugging Face's hosts only, over TLS only
     send = places.explicit or (theirs and url.scheme == "https")
     headers = _account_headers(places, known_host=theirs)
@@ -95,12 +107,20 @@ def _served(model: ModelId, places: Places, api_base: str) -> Target:
     return Target(url, model.name, "served", secret=secret, headers=headers)
 
 
+def _is_hugging_faces(url: Url) -> bool:
+    return url.host == "huggingface.co" or url.host.endswith(_HUGGING_FACE_HOSTS)
+
+
 def _direct(model: ModelId, secret: Secret) -> Target:
     provider, name = _own_provider(model)
     if provider is None:
+        why = (
+            "direct=True was given"
+            if secret.is_hugging_face
+            else f"the credential from {secret.origin} is not a Hugging Face token"
+        )
         raise InvalidInputError(
-            f"{secret.origin[:1].upper()}{secret.origin[1:]} is not a Hugging Face token, and the "
-            f"model string names no provider that it could belong to.",
+            f"The call should go to a provider itself ({why}), and the model string names none.",
             model=str(model),
             hint=(
                 "Name the provider (huggingface/<provider>/<org>/<model>), or pass direct=False "

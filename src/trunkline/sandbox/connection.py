@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
         self._note_hang_up()
         self.close()
 
-    def connection_lost(self, _: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's
         """Stop whatever was being played."""
         self._note_hang_up()
         self._group.discard(self)

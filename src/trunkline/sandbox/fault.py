@@ -122,7 +122,10 @@ def choose_fault(told: str, table: Mapping[str, Fault]) -> Chosen:
     row = table.get(name)
     if row is None:
         raise UnknownFaultError(f"The sandbox has no fault {name!r}.")
-    given = dict(option.partition("=")[::2] for option in options)
+    given: dict[str, str] = {}
+    for option in options:
+        key, _, value = option.partition("=")
+        given[key] = value
     try:
         times = int(given.pop("times")) if "times" in given else row.times
         seconds = float(given.pop("seconds", row.seconds))

@@ -57,7 +57,12 @@ def _offer(
     **more: Any,
 ) -> Served:
     """Return an offer of a provider that tells everything; `more` are fields that differ."""
-    usual = {"tools": True, "structured": True, "latency": speed[0], "throughput": speed[1]}
+    usual: dict[str, Any] = {
+        "tools": True,
+        "structured": True,
+        "latency": speed[0],
+        "throughput": speed[1],
+    }
     return Served(provider, own_name, prices, context, **{**usual, **more})
 
 

@@ -218,4 +218,5 @@ def markdown(completion: Completion) -> str:
 
 def _inert(text: str) -> str:
     escaped = html.escape(text, quote=False)
-    return escaped.replace("](", "]\\(")  # a link's target never becomes clickable
+    # neither a link's or image's target, nor the definition of one, keeps its meaning
+    return escaped.replace("](", "]\\(").replace("]:", "]\\:")

@@ -47,7 +47,9 @@ class Record:
 
     def model_dump(self, *, exclude_none: bool = False) -> dict[str, Any]:
         """Return plain dicts and lists as they stood on the wire, without the receipt."""
-        fields = {name: getattr(self, name) for name in self.keys()}
+        extra: dict[str, Any] = getattr(self, "extra", {})
+        declared = [name for name in self.__struct_fields__ if name not in _HIDDEN]
+        fields = {**{name: getattr(self, name) for name in declared}, **extra}
         return {
             name: _plain(value, exclude_none=exclude_none)
             for name, value in fields.items()

@@ -39,6 +39,7 @@ class HttpError(ValueError):
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's window bits for each
+_UNPACKED = frozenset({"", "identity", "chunked"})  # Cloudflare has been seen to say `chunked`
 _DEFAULT = HttpLimits()
 
 
@@ -94,7 +95,7 @@ class _Body:
 
     def unpack(self, encoding: str) -> None:
         name = encoding.strip().lower()
-        if name in ("", "identity"):
+        if name in _UNPACKED:
             return
         if name not in _ENCODINGS:
             raise HttpError(f"the body is encoded as {encoding[:40]!r}, which was not asked for")
@@ -102,6 +103,8 @@ class _Body:
 
     def add(self, data: bytes) -> None:
         if self._inflate is not None:
+            if self._inflate.eof:
+                raise HttpError("bytes follow the end of the compressed body")
             try:
                 data = self._inflate.decompress(data, self.limit - self.size + 1)
             except zlib.error as error:
@@ -111,6 +114,10 @@ class _Body:
             raise HttpError(f"the body is larger than {self.limit} bytes", 413)
         if data:
             self.parts.append(data)
+
+    def check_whole(self) -> None:
+        if self._inflate is not None and not self._inflate.eof:
+            raise HttpError("the compressed body ends too early")
 
     def take(self) -> bytes:
         parts = self.parts
@@ -156,16 +163,12 @@ class ResponseReader:
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError as error:
-            if isinstance(error.__context__, HttpError):
-                raise error.__context__ from None
-            raise
         except httptools.HttpParserUpgrade as error:
             raise HttpError("the server wants to change the protocol") from error
         except httptools.HttpParserError as error:
             self.keep_alive = False
             if not self.complete:
-                raise HttpError(f"the server's answer is not valid HTTP: {error}") from error
+                raise _complaint(error, "the server's answer") from None
         if self.head is None and self._head_bytes > self._limits.head:
             raise HttpError(f"the response head is larger than {self._limits.head} bytes")
 
@@ -179,10 +182,16 @@ class ResponseReader:
         Only a body without length and without chunks may end so.
         """
         if not self.complete and self.head is not None and not self._framed:
+            self._body.check_whole()
             self.complete = True
         return self.complete
 
-    # called by the parser
+    # called by the parser; what follows a whole response in the same read is no part of it
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self.keep_alive = False
+            raise HttpError("bytes arrived after the response was complete")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name, value))
@@ -206,8 +215,16 @@ class ResponseReader:
 
     def on_message_complete(self) -> None:
         if self.head is not None:
+            if self.head.status not in (204, 304):
+                self._body.check_whole()
             self.complete = True
             self.keep_alive = self._framed and self._parser.should_keep_alive()
+
+
+def _complaint(error: httptools.HttpParserError, whose: str) -> HttpError:
+    """Return what a callback of ours raised, or the parser's own complaint, as an HttpError."""
+    ours = error.__context__
+    return ours if isinstance(ours, HttpError) else HttpError(f"{whose} is not valid HTTP: {error}")
 
 
 class RequestHead(msgspec.Struct, frozen=True):
@@ -238,7 +255,6 @@ class RequestReader:
         "_url",
         "complete",
         "head",
-        "rest",
     )
 
     def __init__(self, limits: HttpLimits = _DEFAULT) -> None:
@@ -251,8 +267,6 @@ class RequestReader:
         self._url = b""
         self.head: RequestHead | None = None
         self.complete = False
-        self.rest = b""
-        """Bytes of the client's next request, which came in the same read."""
 
     def feed(self, data: bytes) -> None:
         """Read more bytes; raises HttpError, whose status is the answer to give."""
@@ -262,15 +276,10 @@ class RequestReader:
                 raise HttpError("the request head is too large", 431)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError as error:
-            if isinstance(error.__context__, HttpError):
-                raise error.__context__ from None
-            raise
         except httptools.HttpParserUpgrade as error:
             raise HttpError("protocol upgrades are not served here") from error
         except httptools.HttpParserError as error:
-            if not self.complete:
-                raise HttpError(f"the request is not valid HTTP: {error}") from error
+            raise _complaint(error, "the request") from None
 
     def take(self) -> bytes:
         """Return the body bytes that have arrived since the last time."""
@@ -278,21 +287,21 @@ class RequestReader:
 
     # called by the parser
 
+    def on_message_begin(self) -> None:
+        if self.complete:
+            raise HttpError("pipelined requests are not served here")
+
     def on_url(self, data: bytes) -> None:
         self._url += data
         if len(self._url) > 8192:
             raise HttpError("the request target is too long", 414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.complete:
-            raise HttpError("pipelined requests are not served here")
         self._headers.append((name, value))
         if len(self._headers) > self._limits.headers:
             raise HttpError("the request has too many headers", 431)
 
     def on_headers_complete(self) -> None:
-        if self.complete:
-            raise HttpError("pipelined requests are not served here")
         names = [name.lower().decode("latin-1") for name, _ in self._headers]
         for name in _ONCE:
             if names.count(name) > 1:

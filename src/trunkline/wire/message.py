@@ -12,6 +12,7 @@ import msgspec
 from trunkline.errors import InvalidInputError
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "sandbox": 0}
+_REACHABLE = frozenset({"http", "https"})
 
 
 class Url(msgspec.Struct, frozen=True):
@@ -77,7 +78,7 @@ def parse_url(text: str) -> Url:
         port = parts.port
     except ValueError as error:
         raise _wrong(text, str(error)) from error
-    if parts.scheme not in DEFAULT_PORTS:
+    if parts.scheme not in _REACHABLE:
         raise _wrong(text, "it does not begin with http:// or https://")
     if not parts.hostname:
         raise _wrong(text, "it names no host")

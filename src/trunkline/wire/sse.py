@@ -25,7 +25,12 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class EventTooLargeError(ValueError):
-    """One event passed the limit."""
+    """One event passed the limit; `before` are those of the same read that came in front of it."""
+
+    def __init__(self, limit: int, before: list[Event]) -> None:
+        """Keep the events that were whole."""
+        super().__init__(f"a server-sent event is larger than {limit} bytes")
+        self.before = before
 
 
 class EventReader:
@@ -58,11 +63,6 @@ class EventReader:
             return self._feed_plain(data)
         return self._feed_lines(data)
 
-    @property
-    def unfinished(self) -> bool:
-        """Whether the bytes so far stop inside an event."""
-        return bool(self._data or self._rest.strip(b"\r\n"))
-
     def finish(self) -> list[Event]:
         """Return the event whose last line was complete but whose blank line never came.
 
@@ -85,23 +85,23 @@ class EventReader:
             data = rest + data
         blocks = data.split(b"\n\n")
         tail = blocks.pop()
-        self._check(len(tail))
         events: list[Event] = []
         for index, block in enumerate(blocks):
-            if block[:6] == b"data: " and b"\n" not in block:
-                self._check(len(block))
+            if block[:6] == b"data: " and b"\n" not in block and len(block) <= self._limit:
                 events.append(Event(block[6:]))
             else:
                 self._rest = b""
-                remaining = b"\n\n".join([*blocks[index:], tail])
-                return events + self._feed_lines(remaining)
+                return self._feed_lines(b"\n\n".join([*blocks[index:], tail]), events)
+        if b"\n" in tail or len(tail) > self._limit:
+            self._rest = b""
+            return self._feed_lines(tail, events)
         self._rest = tail
         return events
 
-    def _feed_lines(self, data: bytes) -> list[Event]:
+    def _feed_lines(self, data: bytes, events: list[Event] | None = None) -> list[Event]:
         data = self._rest + data
         self._rest = b""
-        events: list[Event] = []
+        events = [] if events is None else events
         start = 0
         for end in _LINE_END.finditer(data):
             if end.group() == b"\r" and end.end() == len(data):
@@ -109,7 +109,7 @@ class EventReader:
             self._line(data[start : end.start()], events)
             start = end.end()
         self._rest = data[start:]
-        self._check(len(self._rest))
+        self._check(len(self._rest), events)
         return events
 
     def _line(self, line: bytes, events: list[Event]) -> None:
@@ -124,15 +124,15 @@ class EventReader:
             return
         value = value.removeprefix(b" ")
         if field == b"data":
-            self._check(len(value))
+            self._check(len(value), events)
             self._size += len(value) + 1
             self._data.append(value)
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
 
-    def _check(self, more: int) -> None:
+    def _check(self, more: int, events: list[Event]) -> None:
         if self._size + more > self._limit:
-            raise EventTooLargeError(f"a server-sent event is larger than {self._limit} bytes")
+            raise EventTooLargeError(self._limit, events)
 
 
 def write_event(data: bytes, name: str = "") -> bytes:

@@ -25,12 +25,12 @@ def encode(value: Any) -> bytes:
     """
     try:
         text = _encoder.encode(value)
+        # msgspec writes NaN as null; only then is it worth a walk
+        place = _not_finite(value, "") if b"null" in text else None
     except (TypeError, ValueError, RecursionError) as error:
         raise JsonError(_reason(value, str(error))) from error
-    if b"null" in text:  # msgspec writes NaN as null; only then is it worth a walk
-        place = _not_finite(value, "")
-        if place:
-            raise JsonError(f"{place} is not a finite number")
+    if place:
+        raise JsonError(f"{place} is not a finite number")
     return text
 
 
@@ -58,9 +58,14 @@ def decode_repaired(data: bytes) -> Any:
 
     text = _LONE_SURROGATE.sub(r"\\ufffd", data.decode("utf-8", "replace"))
     try:
-        return json.loads(text, parse_constant=lambda _: None)
+        return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise JsonError(str(error)) from error
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -118,28 +123,6 @@ def _repeated_key(data: bytes) -> str:
 
     json.loads(data, object_pairs_hook=note)
     return f"the key {found[0]!r}" if found else "a key"
-
-
-def depth_of(data: bytes) -> int:
-    """Return how deep the brackets of a JSON text nest, without building it."""
-    depth = deepest = 0
-    in_string = escaped = False
-    for byte in data:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in (0x5B, 0x7B):
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in (0x5D, 0x7D):
-            depth -= 1
-    return deepest
 
 
 def _not_finite(value: Any, path: str) -> str | None:
