@@ -134,6 +134,8 @@ def get(
         )
     if not 200 <= head.status < 300:
         failure = read_failure(head.status, head.headers, bytes(body))
+        said = f"{url.authority} refuses {url.target}: {failure.message}"
+        failure = msgspec.structs.replace(failure, message=said)
         raise error_for(failure, request_id=head.request_id)
     return bytes(body)
 

@@ -5,7 +5,6 @@ They alone have a clock and wait; everything they do is something that a flow as
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -53,7 +52,7 @@ async def run_async(
     transport: AsyncTransport,
     renew: Renewer,
     *,
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    sleep: Callable[[float], Awaitable[object]] | None = None,
 ) -> T:
     """Do what `flow` asks, awaiting, and return what it returns; raises what it raises."""
     try:
@@ -62,13 +61,19 @@ async def run_async(
             if isinstance(need, Send):
                 need = flow.send(await _perform_async(transport, need))
             elif isinstance(need, Wait):
-                await sleep(need.seconds)
+                await (sleep or _async_sleep)(need.seconds)
                 need = flow.send(time.monotonic())
             else:
                 need = flow.send(_renewed(need, renew))
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+async def _async_sleep(seconds: float) -> None:
+    import asyncio  # slow to load, and a blocking program never needs it
+
+    await asyncio.sleep(seconds)
 
 
 def _renewed(need: Renew, renew: Renewer) -> Secret | None:

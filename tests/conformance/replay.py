@@ -161,24 +161,23 @@ class PiecesExchange:
         self.head_at = time.monotonic()
 
     def read(self, until: float) -> bytes:
-        while True:
-            data = self._reader.take()
-            if data or self._reader.complete:
-                return data
-            self._feed()
+        try:
+            while True:
+                data = self._reader.take()
+                if data or self._reader.complete:
+                    return data
+                self._feed()
+        except HttpError as error:
+            raise trouble(error, self._url, "body", received=True) from error
 
     def close(self) -> None:
         """Nothing is open."""
 
     def _feed(self) -> None:
-        step = "head" if self._reader.head is None else "body"
         piece = next(self._pieces, b"")
         if not piece:
-            raise closed_early(self._url, step, received=True)
-        try:
-            self._reader.feed(piece)
-        except HttpError as error:
-            raise trouble(error, self._url, step, received=True) from error
+            raise closed_early(self._url, "body", received=True)
+        self._reader.feed(piece)
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,18 @@ def test_the_same_request_and_seed_give_the_same_answer_and_another_seed_another
     assert len({ask(seed=seed).text for seed in range(8)}) > 1
 
 
-def test_streaming_gives_the_same_answer_as_not_streaming() -> None:
-    plain = ask(n=2, reasoning_effort="low")
-    options = {"include_usage": True}
-    streamed = ask(n=2, reasoning_effort="low", stream=True, stream_options=options)
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"n": 2, "reasoning_effort": "low"},
+        {"logprobs": True},
+        {"tools": [WEATHER, ADD], "parallel_tool_calls": True},
+        {"max_tokens": 5},
+    ],
+)
+def test_streaming_gives_the_same_answer_as_not_streaming(more: dict[str, Any]) -> None:
+    plain = ask(**more)
+    streamed = ask(**more, stream=True, stream_options={"include_usage": True})
     reader = ChunkReader()
     for event in events(streamed, PLAIN, include_usage=True):
         reader.feed(event)

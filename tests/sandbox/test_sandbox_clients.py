@@ -67,7 +67,6 @@ def test_openais_client_lists_models_and_raises_its_own_errors(openai_client: An
     with pytest.raises(openai.BadRequestError, match="not supported by any provider"):
         create(model="no/such", messages=MESSAGES)
     with pytest.raises(openai.AuthenticationError):
-        openai_client.with_options(api_key="hf_invalid").models.with_raw_response  # noqa: B018
         openai_client.with_options(api_key="hf_invalid").chat.completions.create(
             model=LLAMA, messages=MESSAGES
         )
@@ -90,7 +89,6 @@ def test_openais_client_tries_again_what_fails_once(
 
 def test_the_hubs_client_chats_and_streams(server: SandboxServer) -> None:
     client = InferenceClient(base_url=server.url, api_key="hf_good")
-    assert client.health_check is not None
     whole = client.chat_completion(MESSAGES, model=LLAMA)
     assert (whole.choices[0].message.content or "").startswith("[simulated]")
     streamed = client.chat.completions.create(messages=MESSAGES, model=LLAMA, stream=True)
@@ -120,8 +118,6 @@ def test_the_hubs_client_finds_models_by_provider_through_the_hub(
     }
     model = models.get(provider, LLAMA)
     client = InferenceClient(provider=provider, api_key="hf_good")  # type: ignore[arg-type]
-    asked = [seen.path for seen in server.requests]
-    assert asked == []
     try:
         whole = client.chat_completion(MESSAGES, model=model)
     finally:

@@ -140,6 +140,8 @@ def test_each_provider_answers_on_its_own_path_and_no_other(asker, provider: str
     assert said(wrong) == {
         "error": f"Not allowed to POST v9/chat/completions for provider {provider}"
     }
+    assert asker.post(f"/{provider}/{path}", {}).status == 400
+    assert asker.post(f"/{provider}/{path}", body, authorization="").status == 401
     unknown = asker.post(f"/{provider}/{path}", {**body, "model": "no/such"})
     assert unknown.status == 400
     assert said(unknown) == {"error": f"Model not supported by provider {provider}"}

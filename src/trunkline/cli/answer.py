@@ -60,7 +60,8 @@ def ask(client: Client, asking: Asking, messages: list[Any]) -> Answer:
 def fetch(client: Client, asking: Asking, messages: list[Any]) -> Completion:
     """Ask and return the whole answer without showing it; raises APIError."""
     if not asking.streamed:
-        return client.chat(asking.model, messages, **asking.parameters)
+        completion: Completion = client.chat(asking.model, messages, **asking.parameters)
+        return completion
     with client.stream(asking.model, messages, **asking.parameters) as stream:
         return stream.collect()
 

@@ -134,14 +134,15 @@ def _print_table(models: list[ModelEntry]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in COLUMNS:
-        name = column in ("model", "provider")
+        named = column in ("model", "provider")
         table.add_column(
-            column, justify="left" if name else "right", overflow="fold", no_wrap=not name
+            column, justify="left" if named else "right", overflow="fold", no_wrap=not named
         )
-    before = None
-    for name, *cells in rows(models):
-        table.add_row(Text("" if name == before else name, "bold"), *map(Text, cells))
-        before = name
+    before = ""
+    for cells in rows(models):
+        shown = "" if cells[0] == before else cells[0]
+        table.add_row(Text(shown, "bold"), *map(Text, cells[1:]))
+        before = cells[0]
     Console().print(table)
 
 

@@ -6,6 +6,7 @@ What is imported here is paid for by `trunkline --help`; keep it to click.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -99,7 +100,7 @@ def program(ctx: click.Context) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code; no error leaves it as a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal may lack a model's characters
     try:
         code = program.main(arguments, prog_name="trunkline", standalone_mode=False)

@@ -24,7 +24,12 @@ from trunkline.sandbox import Sandbox, SandboxServer
     help="0 takes a free one.",
 )
 @click.option(
-    "--seed", type=int, default=0, show_default=True, metavar="N", help="Another seed, other answers."
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Another seed, other answers.",
 )
 @click.option(
     "--pace",
@@ -41,7 +46,7 @@ def command(*, host: str, port: int, seed: int, pace: float | None, only_env: bo
     \b
         eval "$(trunkline sandbox --env)"
         HF_TOKEN=hf_sandbox trunkline chat meta-llama/Llama-3.3-70B-Instruct hello
-    """
+    """  # noqa: D301 - click reads the backspace: what follows keeps its lines
     server = SandboxServer(Sandbox(seed=seed, pace=pace), host=host, port=port)
     if only_env:
         if port == 0:

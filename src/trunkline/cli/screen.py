@@ -17,6 +17,7 @@ from trunkline.cli.inert import Inert
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.live import Live
 
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})(.*)")
 _PAINT_EVERY = 0.07
@@ -108,16 +109,9 @@ class MarkdownPaper:
     def __init__(self) -> None:
         """Load what formats."""
         from rich.console import Console  # rich is slow to load, and only a terminal needs it
-        from rich.live import Live
 
         self._console = Console()
-        self._live = Live(
-            console=self._console,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._live: Live | None = None
         self._block = ""
         self._painted = 0.0
         self._first = True
@@ -130,18 +124,33 @@ class MarkdownPaper:
             return
         self._painted = now
         done, self._block = split_blocks(self._block)
-        self._live.start()
+        live = self._live or self._start()
         if done.strip():
             self._print(done)
-        self._live.update(self._tail(), refresh=True)
+        live.update(self._tail(), refresh=True)
 
     def finish(self) -> None:
         """Format what is left."""
-        self._live.update("")
-        self._live.stop()
+        live, self._live = self._live, None
+        if live is not None:
+            live.update("")
+            live.stop()
         if self._block.strip():
             self._print(self._block)
         self._block = ""
+
+    def _start(self) -> Live:
+        from rich.live import Live  # as above
+
+        self._live = Live(
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+        return self._live
 
     def _print(self, markdown: str) -> None:
         from rich.markdown import Markdown  # as above

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import click
@@ -25,7 +27,7 @@ _HELP = """\
 /clear          forget what was said; the system prompt stays
 /save FILE      write the conversation, as Markdown or, to a .json file, as messages
 /quit           leave, as Ctrl-D does
-Ctrl-C stops an answer. Lines between \"\"\" and \"\"\" are one message; // begins one with a slash."""
+Ctrl-C stops an answer. Lines between \"\"\" and \"\"\" are one message; // begins one with /."""
 
 
 class Talk:
@@ -48,7 +50,7 @@ class Talk:
     def run(self) -> None:
         """Take turns until the user leaves."""
         with contextlib.suppress(ImportError):
-            import readline  # noqa: F401 - editing and history for input(), where there is one
+            importlib.import_module("readline")  # gives input() editing and history, where it is
         note(f"Chatting with {self._asking.model}. /help lists commands, Ctrl-D leaves.")
         while (line := self._read()) is not None:
             if line in ("/quit", "/exit", "/q"):
@@ -65,19 +67,16 @@ class Talk:
     def _read(self) -> str | None:
         """Return the user's next line, or several between quotes; None at the end of input."""
         try:
-            line = input(PROMPT)
+            line = _input()
             if line.startswith(QUOTES):
-                line = line.removeprefix(QUOTES)
-                while not line.rstrip().endswith(QUOTES):
-                    line += "\n" + input()
-                return line.rstrip().removesuffix(QUOTES)
+                return _until_quotes(line.removeprefix(QUOTES))
         except KeyboardInterrupt:
             click.echo()
             return ""
         except EOFError:
             click.echo()
             return None
-        return line.rstrip() if line.startswith("/") else line
+        return line.rstrip()
 
     def _say(self, text: str) -> None:
         conversation = self._conversation
@@ -120,17 +119,31 @@ class Talk:
             note("Give a file: /save chat.md")
             return
         path = Path(name).expanduser()
-        write = self._conversation.as_json if path.suffix == ".json" else (
-            self._conversation.as_markdown
-        )
+        conversation, model = self._conversation, self._asking.model
+        as_json = path.suffix == ".json"
+        text = conversation.as_json(model) if as_json else conversation.as_markdown(model)
         with path.open("w" if path in self._saved else "x", encoding="utf-8") as file:
-            file.write(write(self._asking.model))
+            file.write(text)
         self._saved.add(path)
         note(f"Saved to {path}.")
 
 
+def _input() -> str:
+    if sys.stdout.isatty():
+        return input(PROMPT)
+    click.echo(PROMPT, nl=False, err=True)  # the answers are going elsewhere
+    return input()
+
+
+def _until_quotes(text: str) -> str:
+    while not text.rstrip().endswith(QUOTES):
+        text += "\n" + input()
+    return text.rstrip().removesuffix(QUOTES)
+
+
 @contextlib.contextmanager
-def _said():  # type: ignore[no-untyped-def]
+def _said() -> Generator[None]:
+    """Say what went wrong, or was stopped, and go on."""
     try:
         yield
     except (TrunklineError, OSError) as error:

@@ -232,7 +232,13 @@ def _failure_told(body: Any) -> Failure:
     status = _status_told(body) or _STATUS_OF_KIND.get((kind or "").lower())
     status = status or _STATUS_OF_KIND.get((code or "").lower()) or 500
     return Failure(
-        message[:MAX_MESSAGE] or _as_json(body)[:MAX_MESSAGE], status, code, kind, loading, None, body
+        message[:MAX_MESSAGE] or _as_json(body)[:MAX_MESSAGE],
+        status,
+        code,
+        kind,
+        loading,
+        None,
+        body,
     )
 
 
@@ -323,7 +329,8 @@ def _text_of_part(part: Any) -> str:
         said = next((text.strip() for text in told if isinstance(text, str) and text.strip()), "")
         place = part.get("loc")
         if isinstance(place, list) and said:
-            return f"{'.'.join(str(step) for step in place if isinstance(step, (str, int)))}: {said}"
+            steps = [str(step) for step in place if isinstance(step, (str, int))]
+            return f"{'.'.join(steps)}: {said}"
         return said
     return part.strip() if isinstance(part, str) else ""
 

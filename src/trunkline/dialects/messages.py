@@ -7,7 +7,7 @@ from typing import Any
 
 from trunkline.errors import InvalidInputError
 from trunkline.media import image_url
-from trunkline.types import Message, MessageLike, Messages, ToolCall
+from trunkline.types import Message, Messages, ToolCall
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
@@ -31,7 +31,7 @@ def prepare_messages(messages: Messages) -> list[dict[str, Any]]:
     return prepared
 
 
-def _prepare(message: MessageLike, place: str) -> dict[str, Any]:
+def _prepare(message: object, place: str) -> dict[str, Any]:
     if isinstance(message, Message):
         return _from_answer(message)
     if not isinstance(message, Mapping):

@@ -109,7 +109,7 @@ class ChunkReader:
                 break
             self._event(event, chunks)
         if too_large is not None and not self.done:
-            self._fail(InvalidResponseError(f"The stream cannot be read: {too_large}."))
+            self._break(InvalidResponseError(f"The stream cannot be read: {too_large}."))
         return chunks
 
     def finish(self, cut: APIError | None = None) -> list[Chunk]:
@@ -119,7 +119,7 @@ class ChunkReader:
             if cut is None:
                 self._last_event(chunks)
             if not self.done:
-                self._end(cut)
+                self._end(chunks, cut)
         return chunks
 
     def _event(self, event: Event, chunks: list[Chunk]) -> None:
@@ -136,7 +136,7 @@ class ChunkReader:
                     return
             chunk = self._deltas.read(body)
         except InvalidResponseError as error:
-            self._fail(error)
+            self._break(error)
         else:
             if chunk is not None:
                 self._add(chunk, chunks)
@@ -159,14 +159,14 @@ class ChunkReader:
         data = event.data.strip()
         if data == DONE:
             self.said_done = True
-            self._end(None)
+            self._end(chunks, None)
         elif event.name == "error":
             self._fail(failures.error_for(failures.failure_in_stream(data)))
         elif data[:1] == b"{":
             self._event(Event(data), chunks)
         elif data:
             text = data[:2000].decode("utf-8", "replace")
-            self._fail(InvalidResponseError("An event of the stream is no object.", body=text))
+            self._break(InvalidResponseError("An event of the stream is no object.", body=text))
 
     def _last_event(self, chunks: list[Chunk]) -> None:
         """Read an event whose blank line never came, if it is whole in itself."""
@@ -197,7 +197,7 @@ class ChunkReader:
             choices.append(msgspec.structs.replace(choice, delta=delta))
         return msgspec.structs.replace(chunk, choices=choices)
 
-    def _end(self, cut: APIError | None) -> None:
+    def _end(self, chunks: list[Chunk], cut: APIError | None) -> None:
         self.done = True
         if self.fold.finished:
             return
@@ -230,6 +230,11 @@ class ChunkReader:
         error.received = not self.fold.empty
         error.__cause__ = cut
         return error
+
+    def _break(self, error: InvalidResponseError) -> None:
+        """Stop at something unreadable; what came before it must not be lost."""
+        self.done = True
+        self.failure = error if self.fold.empty else self._truncated(error)
 
     def _fail(self, error: APIError) -> None:
         self.done = True

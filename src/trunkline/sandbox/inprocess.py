@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from trunkline.errors import APIConnectionError
@@ -198,6 +197,8 @@ class AsyncInProcessExchange(_Exchange):
             raise
 
     async def _advance(self, until: float) -> None:
+        import asyncio  # slow to load, and the blocking twin needs none of it
+
         wait = self._performance.advance()
         # without a wait, too, others get a turn, as they do where bytes come from a socket
         await asyncio.sleep(self._performance.allowed(wait, until))

@@ -8,18 +8,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from trunkline.errors import APIConnectionError, Timeout
 from trunkline.transport.aio_connection import Connection, Place
-from trunkline.transport.proxy import Proxies, Proxy, check_tunnel, write_connect
+from trunkline.transport.proxy import Proxies, Proxy, check_tunnel, write_connect, write_through
 from trunkline.transport.tls import client_context
-from trunkline.transport.trouble import closed_early, trouble
+from trunkline.transport.trouble import closed_early, hung_up, trouble
 from trunkline.types import Timeouts
-from trunkline.wire.http1 import HttpError, HttpLimits, ResponseReader, write_request
+from trunkline.wire.http1 import HttpError, HttpLimits, ResponseReader
 from trunkline.wire.message import HttpRequest, ResponseHead, Url
 
 _READ = 64 * 1024
+_EYEBALLS: dict[str, Any] = {"happy_eyeballs_delay": 0.25}
+"""Tries a host's addresses side by side; uvloop does not know the word."""
 
 
 class AioExchange:
@@ -61,12 +64,12 @@ class AioExchange:
         connection = self._connection
         try:
             while True:
+                if not reader.complete and time.monotonic() >= until:
+                    raise TimeoutError  # else a peer that never pauses would never be late
                 data = reader.take()
-                if data:
-                    connection.taken()
+                connection.taken()
+                if data or reader.complete:
                     return data
-                if reader.complete:
-                    return b""
                 if connection.failure is not None:
                     raise connection.failure
                 if connection.closed:
@@ -80,8 +83,9 @@ class AioExchange:
         if self._closed:
             return
         self._closed = True
-        reader = self._reader
-        self._pool.release(self._connection, reusable=reader.complete and reader.keep_alive)
+        reader, connection = self._reader, self._connection
+        reusable = reader.complete and reader.keep_alive and connection.sent
+        self._pool.release(connection, reusable=reusable)
 
 
 class _Pool:
@@ -109,6 +113,7 @@ class _Pool:
             yield
         finally:
             self.close()
+            self._farewell = None  # it knows the loop, which should be free to go
 
     def take(self, place: Place) -> Connection | None:
         waiting = self._idle.get(place)
@@ -124,9 +129,10 @@ class _Pool:
     def adopt(self, connection: Connection) -> None:
         self._busy.add(connection)
 
-    def release(self, connection: Connection, *, reusable: bool) -> None:
+    def release(self, connection: Connection, *, reusable: bool) -> bool:
+        """Take a connection back from an exchange that is over; False if it was closed before."""
         if connection not in self._busy:
-            return
+            return False
         self._busy.discard(connection)
         waiting = self._idle.setdefault(connection.place, [])
         if reusable and not connection.closed and len(waiting) < self._max_idle:
@@ -134,13 +140,12 @@ class _Pool:
             waiting.append(connection)
         else:
             connection.hang_up()
+        return True
 
     def close(self) -> None:
-        for waiting in self._idle.values():
-            for connection in waiting:
-                connection.hang_up()
-        self._idle = {}
-        for connection in list(self._busy):
+        idle, self._idle = self._idle, {}
+        busy, self._busy = self._busy, set()
+        for connection in (*busy, *(c for waiting in idle.values() for c in waiting)):
             connection.hang_up()
 
 
@@ -173,13 +178,13 @@ class AioTransport:
             pool = self._pools[loop] = _Pool(self._idle_seconds, self._max_idle)
             await pool.begin()
         proxy = self._proxies.choose(url)
-        data = write_request(request, absolute=proxy is not None and url.scheme == "http")
+        data = write_through(request, proxy)
         connection = pool.take((url.scheme, url.host, url.port))
         if connection is not None:
             try:
                 return await self._exchange(pool, connection, data, url, until)
             except APIConnectionError as error:
-                if error.received or isinstance(error, Timeout):
+                if error.received or error.should_retry is False or isinstance(error, Timeout):
                     raise
                 # it had died while idle: once more, on a new one
         connection = await self._connect(pool, url, proxy, timeouts, until)
@@ -211,7 +216,9 @@ class AioTransport:
                 await connection.wait(until)
         except BaseException as error:
             received = connection.received
-            pool.release(connection, reusable=False)
+            ours = pool.release(connection, reusable=False)
+            if not ours and isinstance(error, Exception):
+                raise hung_up(url) from error
             if isinstance(error, (OSError, HttpError)):
                 raise trouble(error, url, "head", received=received) from error
             raise
@@ -238,18 +245,21 @@ class AioTransport:
                         url.host,
                         url.port,
                         ssl=context,
-                        happy_eyeballs_delay=0.25,
+                        **(_EYEBALLS if isinstance(loop, asyncio.BaseEventLoop) else {}),
                     )
                     return connection
                 return await self._connect_through(pool, url, proxy)
-        except (OSError, HttpError, APIConnectionError) as error:
+        except (OSError, HttpError, UnicodeError) as error:
             raise trouble(error, url, "connect") from error
 
     async def _connect_through(self, pool: _Pool, url: Url, proxy: Proxy) -> Connection:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: pool.connection(url), proxy.host, proxy.port
-        )
+        try:
+            _, connection = await loop.create_connection(
+                lambda: pool.connection(url), proxy.host, proxy.port
+            )
+        except OSError as error:
+            raise trouble(error, proxy.url, "connect") from error
         if url.scheme != "https":
             return connection
         try:
@@ -257,7 +267,7 @@ class AioTransport:
             connection.send(write_connect(url, proxy), reader)
             while not check_tunnel(reader, proxy):
                 if connection.closed:
-                    raise closed_early(url, "head", received=False)
+                    raise connection.failure or ConnectionResetError
                 await connection.wait(time.monotonic() + 3600)  # the caller's timeout ends it
             connection.rest()
             await connection.start_tls(loop, client_context(self._ca_file), url.host)

@@ -44,6 +44,11 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None and not self.closed:
             self._transport.write(data)
 
+    @property
+    def sent(self) -> bool:
+        """Whether all of the request has been handed to the system."""
+        return self._transport is None or not self._transport.get_write_buffer_size()
+
     async def wait(self, until: float) -> None:
         """Wait until something arrives or the connection ends; raises TimeoutError at `until`."""
         left = until - time.monotonic()

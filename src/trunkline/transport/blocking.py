@@ -11,16 +11,19 @@ import socket
 import ssl
 import time
 from collections import deque
+from typing import Any
 
 from trunkline.errors import APIConnectionError, Timeout
-from trunkline.transport.proxy import Proxies, Proxy, check_tunnel, write_connect
+from trunkline.transport.proxy import Proxies, Proxy, check_tunnel, write_connect, write_through
 from trunkline.transport.tls import client_context
-from trunkline.transport.trouble import closed_early, trouble
+from trunkline.transport.trouble import closed_early, hung_up, trouble
 from trunkline.types import Timeouts
-from trunkline.wire.http1 import HttpError, HttpLimits, ResponseReader, write_request
+from trunkline.wire.http1 import HttpError, HttpLimits, ResponseReader
 from trunkline.wire.message import HttpRequest, ResponseHead, Url
 
 _READ = 64 * 1024
+_SLACK = 0.25
+"""Seconds that a wait may be too long, since setting a socket's limit costs a system call."""
 _Place = tuple[str, str, int]
 
 
@@ -37,10 +40,8 @@ class _Connection:
 
     def allow(self, until: float) -> None:
         """Let the next operation last until `until`; raises TimeoutError if that has passed."""
-        left = until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        if not 0.9 * self._limit <= left <= self._limit:  # setting it costs a system call
+        left = _left(until)
+        if not 0 <= self._limit - left <= min(_SLACK, 0.1 * left):
             self.sock.settimeout(left)
             self._limit = left
 
@@ -50,6 +51,14 @@ class _Connection:
         Over TLS something may wait that is no answer; a dead one is then found by using it.
         """
         return isinstance(self.sock, ssl.SSLSocket) or not _readable(self.sock)
+
+    def __del__(self) -> None:
+        """Close what nobody can use any more, as when a client is dropped unclosed."""
+        self.sock.close()
+
+    def drop(self) -> None:
+        """Close without a word to the peer, who may be another process's still."""
+        self.sock.close()
 
     def hang_up(self) -> None:
         """Close at once; whoever is blocked on it in another thread wakes up."""
@@ -145,41 +154,50 @@ class BlockingTransport:
         """Send `request` and wait for the response's head; raises as seam.Transport."""
         url = request.url
         proxy = self._proxies.choose(url)
-        data = write_request(request, absolute=proxy is not None and url.scheme == "http")
+        data = write_through(request, proxy)
         connection = self._take((url.scheme, url.host, url.port))
         if connection is not None:
             try:
                 return self._exchange(connection, data, url, until)
             except APIConnectionError as error:
-                if error.received or isinstance(error, Timeout):
+                if error.received or error.should_retry is False or isinstance(error, Timeout):
                     raise
                 # it had died while idle: once more, on a new one
         return self._exchange(self._connect(url, proxy, timeouts, until), data, url, until)
 
     def close(self) -> None:
         """Close every connection; calls in other threads end with APIConnectionError."""
-        idle, self._idle = self._idle, {}
-        for waiting in idle.values():
-            for connection in waiting:
-                connection.sock.close()
-        for connection in list(self._busy):
+        self._forget_parent()
+        idle, busy = self._clear()
+        for connection in idle:
+            connection.drop()
+        for connection in busy:
             connection.hang_up()
 
-    def release(self, connection: _Connection, *, reusable: bool) -> None:
-        """Take a connection back from an exchange that is over."""
+    def release(self, connection: _Connection, *, reusable: bool) -> bool:
+        """Take a connection back from an exchange that is over; False if it was closed before."""
+        self._forget_parent()
         if connection not in self._busy:
-            return
+            return False
         self._busy.discard(connection)
-        waiting = self._idle.setdefault(connection.place, deque())
-        if reusable and len(waiting) < self._max_idle:
-            connection.idle_since = time.monotonic()
-            waiting.append(connection)
+        if reusable:
+            self._keep(connection)
         else:
             connection.hang_up()
+        return True
+
+    def _keep(self, connection: _Connection) -> None:
+        waiting = self._idle.setdefault(connection.place, deque())
+        now = connection.idle_since = time.monotonic()
+        waiting.append(connection)
+        try:
+            while len(waiting) > self._max_idle or waiting[0].idle_since < now - self._idle_seconds:
+                waiting.popleft().drop()
+        except IndexError:
+            pass  # other threads took the rest
 
     def _take(self, place: _Place) -> _Connection | None:
-        if self._process != os.getpid():
-            self._forget_parent()
+        self._forget_parent()
         waiting = self._idle.get(place)
         oldest = time.monotonic() - self._idle_seconds
         while waiting:
@@ -190,16 +208,22 @@ class BlockingTransport:
             if connection.idle_since >= oldest and connection.usable():
                 self._busy.add(connection)
                 return connection
-            connection.sock.close()
+            connection.drop()
         return None
 
     def _forget_parent(self) -> None:
-        """Drop a parent process's connections without a word on them."""
+        """In a forked child, drop the parent's connections: its copies of them close, no more."""
+        if self._process == os.getpid():
+            return
         self._process = os.getpid()
+        idle, busy = self._clear()
+        for connection in (*idle, *busy):
+            connection.drop()
+
+    def _clear(self) -> tuple[list[_Connection], set[_Connection]]:
         idle, self._idle = self._idle, {}
         busy, self._busy = self._busy, set()
-        for connection in [*busy, *(c for waiting in idle.values() for c in waiting)]:
-            connection.sock.close()  # closes this process's copy only; nothing is sent
+        return [connection for waiting in idle.values() for connection in waiting], busy
 
     def _exchange(
         self, connection: _Connection, data: bytes, url: Url, until: float
@@ -217,7 +241,9 @@ class BlockingTransport:
                 received = True
                 reader.feed(arrived)
         except BaseException as error:
-            self.release(connection, reusable=False)
+            ours = self.release(connection, reusable=False)
+            if not ours and isinstance(error, Exception):
+                raise hung_up(url) from error
             if isinstance(error, (OSError, HttpError)):
                 raise trouble(error, url, "head", received=received) from error
             raise
@@ -234,21 +260,22 @@ class BlockingTransport:
     def _connect(
         self, url: Url, proxy: Proxy | None, timeouts: Timeouts, until: float
     ) -> _Connection:
-        until = min(until, time.monotonic() + timeouts.connect)
+        connected_by = min(until, time.monotonic() + timeouts.connect)
         address = (proxy.host, proxy.port) if proxy else (url.host, url.port)
         sock: socket.socket | None = None
         try:
-            sock = _dial(address, until)
+            sock = _dial(address, connected_by)
             if proxy and url.scheme == "https":
-                _tunnel(sock, url, proxy, until)
+                _tunnel(sock, url, proxy, connected_by)
             if url.scheme == "https":
-                sock.settimeout(_left(time.monotonic() + timeouts.connect))
+                sock.settimeout(_left(min(until, time.monotonic() + timeouts.connect)))
                 sock = client_context(self._ca_file).wrap_socket(sock, server_hostname=url.host)
         except BaseException as error:
             if sock is not None:
                 sock.close()
-            if isinstance(error, (OSError, HttpError, APIConnectionError)):
-                raise trouble(error, url, "connect") from error
+            if isinstance(error, (OSError, HttpError, UnicodeError)):
+                there = proxy.url if proxy and sock is None else url
+                raise trouble(error, there, "connect") from error
             raise
         connection = _Connection(sock, (url.scheme, url.host, url.port))
         self._busy.add(connection)
@@ -256,9 +283,27 @@ class BlockingTransport:
 
 
 def _dial(address: tuple[str, int], until: float) -> socket.socket:
-    sock = socket.create_connection(address, timeout=_left(until))
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    """Connect to a host, trying its addresses in turn, each with its share of the time left."""
+    found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    for rest in range(len(found), 1, -1):
+        try:
+            return _reach(found[-rest], _left(until) / rest)
+        except OSError:
+            pass  # the last one's error is the one to tell
+    return _reach(found[-1], _left(until))
+
+
+def _reach(found: tuple[Any, ...], seconds: float) -> socket.socket:
+    family, kind, protocol, _, address = found
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.settimeout(seconds)
+        sock.connect(address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    except BaseException:
+        sock.close()
+        raise
     return sock
 
 
@@ -270,7 +315,7 @@ def _tunnel(sock: socket.socket, url: Url, proxy: Proxy, until: float) -> None:
         sock.settimeout(_left(until))
         arrived = sock.recv(1)  # not a byte more than the proxy's answer: TLS follows
         if not arrived:
-            raise closed_early(url, "head", received=False)
+            raise ConnectionResetError
         reader.feed(arrived)
 
 

@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from trunkline.errors import APIConnectionError, ConfigurationError
-from trunkline.wire.http1 import ResponseReader
-from trunkline.wire.message import Url
+from trunkline.wire.http1 import ResponseReader, write_request
+from trunkline.wire.message import HttpRequest, Url
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -20,6 +20,11 @@ class Proxy(msgspec.Struct, frozen=True):
     port: int
     authorization: str | None = None
     """Value of `proxy-authorization`, from user and password in the proxy's URL."""
+
+    @property
+    def url(self) -> Url:
+        """Where the proxy is."""
+        return Url("http", self.host, self.port, "/")
 
     def __repr__(self) -> str:
         """Hide the credentials."""
@@ -62,6 +67,20 @@ def parse_proxy(text: str, origin: str) -> Proxy:
     return Proxy(parts.hostname, port, authorization)
 
 
+def write_through(request: HttpRequest, proxy: Proxy | None) -> bytes:
+    """Return `request` as bytes for its server, or for the proxy where that has to read it.
+
+    Plain HTTP goes through a proxy with the whole URL in its first line; through a tunnel the
+    proxy sees nothing. Raises InvalidInputError as write_request.
+    """
+    if proxy is None or request.url.scheme == "https":
+        return write_request(request)
+    if proxy.authorization:
+        headers = (*request.headers, ("proxy-authorization", proxy.authorization))
+        request = msgspec.structs.replace(request, headers=headers)
+    return write_request(request, absolute=True)
+
+
 def write_connect(url: Url, proxy: Proxy) -> bytes:
     """Return the request for a tunnel to `url`'s host."""
     host = f"[{url.host}]" if ":" in url.host else url.host
@@ -75,10 +94,12 @@ def check_tunnel(reader: ResponseReader, proxy: Proxy) -> bool:
     """Tell whether the proxy has opened the tunnel; raises APIConnectionError where it refused."""
     if reader.head is None:
         return False
-    if reader.head.status != 200:
+    status = reader.head.status
+    if not 200 <= status < 300:
         raise APIConnectionError(
-            f"The proxy {proxy.host}:{proxy.port} refused the tunnel with {reader.head.status}.",
+            f"The proxy {proxy.host}:{proxy.port} refused the tunnel with {status}.",
             hint="Check HTTPS_PROXY, its user and password, and NO_PROXY.",
+            should_retry=False if status < 500 else None,
         )
     return True
 

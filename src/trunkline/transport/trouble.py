@@ -31,6 +31,8 @@ def trouble(
     else:
         message, hint = _describe(error, url, step)
         found = APIConnectionError(message, hint=hint)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            found.should_retry = False
     found.sent = found.sent or step != "connect"
     found.received = found.received or received
     return found
@@ -45,6 +47,15 @@ def closed_early(url: Url, step: Step, *, received: bool) -> APIConnectionError:
     return found
 
 
+def hung_up(url: Url) -> APIConnectionError:
+    """Return the error for a call whose client was closed under it; it is not tried again."""
+    found = APIConnectionError(
+        f"The client was closed while {url.authority} was asked.", should_retry=False
+    )
+    found.sent = True
+    return found
+
+
 def _late_hint(step: Step) -> str:
     if step == "connect":
         return "Check the address and the network; timeout= sets the limits."
@@ -55,9 +66,10 @@ def _describe(error: Exception, url: Url, step: Step) -> tuple[str, str | None]:
     where = url.authority
     if isinstance(error, HttpError):
         return f"{where} sent something that is not a proper answer: {error}.", None
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        why = getattr(error, "strerror", None) or error
         return (
-            f"The name {url.host!r} could not be resolved: {error.strerror or error}.",
+            f"The name {url.host!r} could not be resolved: {why}.",
             "Check the spelling, the network and any proxy (HTTPS_PROXY).",
         )
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -65,7 +77,7 @@ def _describe(error: Exception, url: Url, step: Step) -> tuple[str, str | None]:
             f"The certificate of {where} was not accepted: {error.verify_message}.",
             (
                 "If the server uses a private authority, add it to the system's trust store or name "
-                "its file in SSL_CERT_FILE."
+                "its file in SSL_CERT_FILE or as the client's ca_file=."
             ),
         )
     if isinstance(error, ssl.SSLError):

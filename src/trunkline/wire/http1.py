@@ -129,10 +129,15 @@ class _Body:
 
 
 class ResponseReader:
-    """Reads one response: feed bytes, then look at `head`, `take()` and `complete`."""
+    """Reads one response: feed bytes, then look at `head`, `take()` and `complete`.
+
+    Once there is a head, what is wrong with the bytes waits until all before it has been taken: so
+    the same comes of a response however its bytes were split.
+    """
 
     __slots__ = (
         "_body",
+        "_failure",
         "_framed",
         "_head_bytes",
         "_headers",
@@ -150,15 +155,24 @@ class ResponseReader:
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._body = _Body(limits.body)
+        self._failure: HttpError | None = None
         self._framed = True
         self.head: ResponseHead | None = None
         self.complete = False
         self.keep_alive = False
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Read more bytes; raises HttpError."""
+        """Read more bytes; raises HttpError as long as there is no head, `take` after that."""
         if self.complete:
             raise HttpError("bytes arrived after the response was complete")
+        if self._failure is not None:
+            return
+        try:
+            self._feed(data)
+        except HttpError as error:
+            self._fail(error)
+
+    def _feed(self, data: bytes | memoryview) -> None:
         if self.head is None:
             self._head_bytes += len(data)
         try:
@@ -172,19 +186,31 @@ class ResponseReader:
         if self.head is None and self._head_bytes > self._limits.head:
             raise HttpError(f"the response head is larger than {self._limits.head} bytes")
 
+    def _fail(self, error: HttpError) -> None:
+        if self.head is None:
+            raise error
+        self._failure = error
+        self.keep_alive = False
+
     def take(self) -> bytes:
-        """Return the body bytes that have arrived since the last time."""
-        return self._body.take()
+        """Return the body bytes that have arrived since the last time; raises HttpError."""
+        data = self._body.take()
+        if not data and self._failure is not None:
+            raise self._failure
+        return data
 
     def end_of_input(self) -> bool:
-        """Tell that the peer closed; returns whether that completes the response.
+        """Tell that the peer closed; returns whether `take` has the rest, or what is wrong.
 
         Only a body without length and without chunks may end so.
         """
         if not self.complete and self.head is not None and not self._framed:
-            self._body.check_whole()
-            self.complete = True
-        return self.complete
+            try:
+                self._body.check_whole()
+                self.complete = self._failure is None
+            except HttpError as error:
+                self._fail(error)
+        return self.complete or self._failure is not None
 
     # called by the parser; what follows a whole response in the same read is no part of it
 

@@ -6,13 +6,13 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 _EPOCH = 1_000_000_000.0
-"""A plain number above this (a date in 2001) is a moment, not a span."""
+"""Seconds or milliseconds around the present, as a moment, are above this (a date in 2001)."""
 _YEAR = 366 * 86400.0
+"""A number within a year of the response's own date is a moment, any other one a span."""
 _RESETS = ("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens", "x-ratelimit-reset")
 
 
@@ -25,7 +25,7 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
     """
     milliseconds = _number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
-        return _span(milliseconds / 1000)
+        return max(milliseconds / 1000, 0.0)
     now = _date(headers.get("date", ""))
     if "retry-after" in headers:
         return _read(headers["retry-after"], now)
@@ -47,21 +47,20 @@ def _read(text: str, now: datetime | None) -> float | None:
     text = text.strip()
     number = _number(text)
     if number is not None:
-        if number < _EPOCH:
-            return _span(number)
-        if now is None or number == _EPOCH:
-            return None
-        moment = number / 1000 if number > _EPOCH * 100 else number
-        return _span(moment - now.timestamp())
+        if now is not None:
+            for moment in (number, number / 1000):
+                if abs(moment - now.timestamp()) < _YEAR:
+                    return max(moment - now.timestamp(), 0.0)
+        elif _EPOCH < number < 3 * _EPOCH or 1000 * _EPOCH < number < 3000 * _EPOCH:
+            return None  # a moment, and nothing to count from
+        return max(number, 0.0)
     parts = _SPAN.fullmatch(text)
     if text and parts:
-        return _span(
-            sum(float(n) * unit for n, unit in zip(parts.groups(), _UNITS, strict=True) if n)
-        )
+        return sum(float(n) * unit for n, unit in zip(parts.groups(), _UNITS, strict=True) if n)
     moment_given = _date(text)
     if moment_given is None or now is None:
         return None
-    return _span((moment_given - now).total_seconds())
+    return max((moment_given - now).total_seconds(), 0.0)
 
 
 def _number(text: str) -> float | None:
@@ -72,12 +71,9 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) and "_" not in text else None
 
 
-def _span(seconds: float) -> float | None:
-    """Take a wait between now and a year; a moment that has passed means now."""
-    return max(seconds, 0.0) if seconds < _YEAR else None
-
-
 def _date(text: str) -> datetime | None:
+    from email.utils import parsedate_to_datetime  # slow to load and rarely needed
+
     for read in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             moment = read(text.strip())

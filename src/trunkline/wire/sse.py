@@ -36,11 +36,12 @@ class EventTooLargeError(ValueError):
 class EventReader:
     """Turns the bytes of a stream into events. Feeding may split the bytes anywhere."""
 
-    __slots__ = ("_data", "_limit", "_name", "_rest", "_size", "_started", "comments")
+    __slots__ = ("_after_cr", "_data", "_limit", "_name", "_rest", "_size", "_started", "comments")
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         """Start at the beginning of a stream; `limit` is an event's size in bytes."""
         self._rest = b""
+        self._after_cr = False
         self._data: list[bytes] = []
         self._name = ""
         self._size = 0
@@ -59,6 +60,9 @@ class EventReader:
             self._rest = b""
             self._started = True
             data = data.removeprefix(_BOM)
+        if self._after_cr and data:  # the line has ended; only now is it known to be by CRLF
+            self._after_cr = False
+            data = data.removeprefix(b"\n")
         if b"\r" not in data and not self._data and not self._name:
             return self._feed_plain(data)
         return self._feed_lines(data)
@@ -72,17 +76,14 @@ class EventReader:
         events: list[Event] = []
         rest, self._rest = self._rest, b""
         if rest:
-            self._line(rest.rstrip(b"\r"), events)
+            self._line(rest, events)
         self._line(b"", events)
         return events
 
     def _feed_plain(self, data: bytes) -> list[Event]:
         """Read events of the one shape nearly all are: a single `data:` line, ended by LF LF."""
-        rest = self._rest
-        if rest:
-            if b"\r" in rest:
-                return self._feed_lines(data)
-            data = rest + data
+        if self._rest:
+            data = self._rest + data
         blocks = data.split(b"\n\n")
         tail = blocks.pop()
         events: list[Event] = []
@@ -104,11 +105,10 @@ class EventReader:
         events = [] if events is None else events
         start = 0
         for end in _LINE_END.finditer(data):
-            if end.group() == b"\r" and end.end() == len(data):
-                break  # it may be the first half of a CRLF
             self._line(data[start : end.start()], events)
             start = end.end()
         self._rest = data[start:]
+        self._after_cr = data.endswith(b"\r")
         self._check(len(self._rest), events)
         return events
 

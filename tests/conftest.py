@@ -1,0 +1,53 @@
+"""What tests share: a scripted server on loopback, and both clients behind one face."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from faces import FACES, Face
+from loopback import Script, Upstream
+
+
+@pytest.fixture
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No token, no login, no proxy and no setting from whoever runs the tests."""
+    for name in list(os.environ):
+        if name.startswith(("HF_", "HUGGING", "TRUNKLINE_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "nobody"))
+
+
+@pytest.fixture
+def serve(bare_environment: None) -> Iterator[Callable[..., Upstream]]:
+    """Start servers that do what their scripts say; a script's failure fails the test."""
+    started: list[Upstream] = []
+
+    def start(*scripts: Script, **options: object) -> Upstream:
+        started.append(Upstream(*scripts, **options))
+        return started[-1]
+
+    yield start
+    for upstream in started:
+        upstream.close()
+
+
+@pytest.fixture(params=FACES)
+def face(request: pytest.FixtureRequest, serve: object) -> Iterator[Face]:
+    """Client and AsyncClient, used alike: what is promised of one holds for the other."""
+    face = FACES[request.param]()
+    yield face
+    face.close()
+    gc.collect()  # what was leaked speaks up here, and warnings are errors
+
+
+@pytest.fixture(params=[name for name in FACES if name != "blocking"])
+def runner(request: pytest.FixtureRequest, serve: object) -> Iterator[asyncio.Runner]:
+    """An event loop, of each kind."""
+    with FACES[request.param]().runner as runner:
+        yield runner
+    gc.collect()
