@@ -92,9 +92,8 @@ class Client:
             deadline=deadline,
             max_retries=max_retries,
         )
-        self._transport = transport
         self._ca_file = ca_file
-        self._sandbox: Transport | None = None
+        self._transports: dict[str, Transport] = {} if transport is None else {"net": transport}
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -111,9 +110,8 @@ class Client:
 
     def close(self) -> None:
         """Close every connection, those of streams that are still open included."""
-        for transport in (self._transport, self._sandbox):
-            if transport is not None:
-                transport.close()
+        for transport in list(self._transports.values()):
+            transport.close()
 
     @overload
     def chat(
@@ -173,19 +171,20 @@ class Client:
         return drive.run(flow, self._transport_to(target), self._calls.renew)
 
     def _transport_to(self, target: Target) -> Transport:
-        if target.via == "sandbox":
-            if self._sandbox is None:
-                from trunkline.sandbox.inprocess import InProcessTransport  # few programs need it
+        place = "sandbox" if target.via == "sandbox" else "net"
+        found = self._transports.get(place)
+        if found is None:  # of two threads that come first, the second takes what the first made
+            found = self._transports.setdefault(place, self._new_transport(place))
+        return found
 
-                self._sandbox = InProcessTransport()
-            return self._sandbox
-        if self._transport is None:
-            from trunkline.transport.blocking import BlockingTransport  # not for sandbox-only use
+    def _new_transport(self, place: str) -> Transport:
+        if place == "sandbox":
+            from trunkline.sandbox.inprocess import InProcessTransport  # few programs need it
 
-            self._transport = BlockingTransport(
-                proxies=self._calls.settings.proxies, ca_file=self._ca_file
-            )
-        return self._transport
+            return InProcessTransport()
+        from trunkline.transport.blocking import BlockingTransport  # not for sandbox-only use
+
+        return BlockingTransport(proxies=self._calls.settings.proxies, ca_file=self._ca_file)
 
 
 class AsyncClient:
@@ -225,9 +224,10 @@ class AsyncClient:
             deadline=deadline,
             max_retries=max_retries,
         )
-        self._transport = transport
         self._ca_file = ca_file
-        self._sandbox: AsyncTransport | None = None
+        self._transports: dict[str, AsyncTransport] = (
+            {} if transport is None else {"net": transport}
+        )
 
     async def __aenter__(self) -> Self:
         """Return the client."""
@@ -244,9 +244,8 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close every connection, those of streams that are still open included."""
-        for transport in (self._transport, self._sandbox):
-            if transport is not None:
-                transport.close()
+        for transport in list(self._transports.values()):
+            transport.close()
 
     aclose = close
 
@@ -310,16 +309,17 @@ class AsyncClient:
         return await drive.run_async(flow, self._transport_to(target), self._calls.renew)
 
     def _transport_to(self, target: Target) -> AsyncTransport:
-        if target.via == "sandbox":
-            if self._sandbox is None:
-                from trunkline.sandbox.inprocess import AsyncInProcessTransport  # as above
+        place = "sandbox" if target.via == "sandbox" else "net"
+        found = self._transports.get(place)
+        if found is None:  # of two threads that come first, the second takes what the first made
+            found = self._transports.setdefault(place, self._new_transport(place))
+        return found
 
-                self._sandbox = AsyncInProcessTransport()
-            return self._sandbox
-        if self._transport is None:
-            from trunkline.transport.aio import AioTransport  # asyncio is slow to load
+    def _new_transport(self, place: str) -> AsyncTransport:
+        if place == "sandbox":
+            from trunkline.sandbox.inprocess import AsyncInProcessTransport  # as above
 
-            self._transport = AioTransport(
-                proxies=self._calls.settings.proxies, ca_file=self._ca_file
-            )
-        return self._transport
+            return AsyncInProcessTransport()
+        from trunkline.transport.aio import AioTransport  # asyncio is slow to load
+
+        return AioTransport(proxies=self._calls.settings.proxies, ca_file=self._ca_file)

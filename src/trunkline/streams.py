@@ -7,7 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from types import TracebackType
 from typing import Self
 
-from trunkline.errors import APIConnectionError, APIError, StreamTruncated
+from trunkline.errors import (
+    APIConnectionError,
+    APIError,
+    DeadlineExceeded,
+    StreamTruncated,
+    Timeout,
+)
 from trunkline.routing.flow import Opened
 from trunkline.transport.seam import AsyncExchange, Exchange
 from trunkline.types import Chunk, Completion, Receipt, Usage
@@ -23,6 +29,7 @@ class _Progress:
         self.opened = opened
         self.reader = opened.reader
         self.last_event = opened.reply.ended
+        self.ended: float | None = None
         self.completion: Completion | None = None
 
     def until(self) -> float:
@@ -46,20 +53,53 @@ class _Progress:
             self.last_event = time.monotonic()
         return chunks
 
+    def cut_off(self, cut: APIConnectionError) -> list[Chunk]:
+        """Return the last chunks of a stream whose connection broke, or was too slow."""
+        if isinstance(cut, Timeout):
+            cut = self._passed(time.monotonic()) or cut
+        return self.reader.finish(cut)
+
+    def _passed(self, now: float) -> Timeout | None:
+        """Return which limit of the stream as a whole has passed, if one has."""
+        opened = self.opened
+        timeouts = opened.chat.timeouts
+        if opened.chat.deadline is not None and now >= opened.began + opened.chat.deadline:
+            return DeadlineExceeded("The call's deadline passed.")
+        if now >= self.last_event + timeouts.quiet:
+            return Timeout(f"No event came for {timeouts.quiet:g} s, only keep-alives.")
+        if now >= opened.reply.started + timeouts.stream:
+            return Timeout(f"It lasted longer than {timeouts.stream:g} s.")
+        return None
+
+    def left(self) -> None:
+        """Note when the stream ended, or was left."""
+        if self.ended is None:
+            self.ended = time.monotonic()
+
     def settle(self) -> None:
         """Make the completion, or raise what ended the stream."""
-        ended = time.monotonic()
+        self.left()
         failure = self.reader.failure
+        completion = self.so_far()
         if failure is None:
-            self.completion = self.opened.completion(ended)
+            self.completion = completion
             return
         if isinstance(failure, StreamTruncated):
-            failure.partial = self.opened.completion(ended, failure)
+            failure.partial = completion
+        ended = self.ended or time.monotonic()
         raise self.opened.explain(failure, ended) from failure.__cause__
+
+    def whole(self) -> Completion:
+        """Return the whole answer; raises what ended the stream before it was one."""
+        if self.completion is None:
+            self.reader.finish(APIConnectionError("It was closed before its end."))
+            self.settle()
+        return self.so_far()
 
     def so_far(self) -> Completion:
         """Return the whole if the stream has ended, else what has come of it."""
-        return self.completion or self.opened.completion(time.monotonic())
+        ended = self.ended or time.monotonic()
+        return self.completion or self.opened.completion(ended, self.reader.failure)
 
     def usage(self) -> Usage | None:
         return self.reader.fold.usage
@@ -76,11 +116,11 @@ class Stream:
         """Begin with the chunks that opening has already read."""
         self._progress = _Progress(opened)
         self._exchange: Exchange = opened.reply.exchange
-        self._chunks = self._read()
+        self._chunks = _read(self._progress, self._exchange)
 
-    def __iter__(self) -> Iterator[Chunk]:
-        """Iterate the chunks as they arrive."""
-        return self._chunks
+    def __iter__(self) -> Self:
+        """Iterate the chunks as they arrive; a loop that is left early drops the stream."""
+        return self
 
     def __next__(self) -> Chunk:
         """Return the next chunk."""
@@ -108,7 +148,7 @@ class Stream:
         """Read to the end and return the whole answer; raises as iterating does."""
         for _ in self._chunks:
             pass
-        return self._progress.so_far()
+        return self._progress.whole()
 
     @property
     def completion(self) -> Completion:
@@ -128,6 +168,7 @@ class Stream:
     def close(self) -> None:
         """Stop: the provider's connection is closed at once. Harmless after the end."""
         self._exchange.close()
+        self._progress.left()
         try:
             self._chunks.close()
         except ValueError:
@@ -137,31 +178,53 @@ class Stream:
         """Hang up when nobody holds the stream any more."""
         self._exchange.close()
 
-    def _read(self) -> Generator[Chunk]:
-        progress, exchange = self._progress, self._exchange
-        chunks = progress.opened.reply.chunks
-        try:
-            while True:
-                yield from chunks
-                if progress.reader.done:
-                    break
-                try:
-                    chunks = progress.arrived(exchange.read(progress.until()))
-                except APIConnectionError as cut:
-                    chunks = progress.reader.finish(cut)
-            if progress.reader.said_done:
-                self._let_end()
-            progress.settle()
-        finally:
-            exchange.close()
 
-    def _let_end(self) -> None:
-        until = time.monotonic() + _PARTING
-        try:
-            while self._exchange.read(until):
-                pass
-        except APIError:
-            pass  # the answer is whole; only the connection is lost
+def _read(progress: _Progress, exchange: Exchange) -> Generator[Chunk]:
+    """Yield chunks. It does not know its Stream, so that one which nobody holds goes at once."""
+    chunks = progress.opened.reply.chunks
+    try:
+        while True:
+            yield from chunks
+            if progress.reader.done:
+                break
+            try:
+                chunks = progress.arrived(exchange.read(progress.until()))
+            except APIConnectionError as cut:
+                chunks = progress.cut_off(cut)
+        if progress.reader.said_done:
+            _let_end(exchange)
+        progress.settle()
+    finally:
+        exchange.close()
+
+
+def _let_end(exchange: Exchange) -> None:
+    until = time.monotonic() + _PARTING
+    try:
+        while exchange.read(until):
+            pass
+    except APIError:
+        pass  # the answer is whole; only the connection is lost
+
+
+class _Opening:
+    """A stream that opens when it is first needed."""
+
+    def __init__(self, open_stream: Callable[[], Awaitable[Opened]]) -> None:
+        self._open_stream = open_stream
+        self.progress: _Progress | None = None
+        self.exchange: AsyncExchange | None = None
+
+    async def done(self) -> tuple[_Progress, AsyncExchange]:
+        if self.progress is None or self.exchange is None:
+            opened = await self._open_stream()
+            self.progress = _Progress(opened)
+            self.exchange = opened.reply.exchange
+        return self.progress, self.exchange
+
+    def hang_up(self) -> None:
+        if self.exchange is not None:
+            self.exchange.close()
 
 
 class AsyncStream:
@@ -172,26 +235,24 @@ class AsyncStream:
 
     def __init__(self, open_stream: Callable[[], Awaitable[Opened]]) -> None:
         """Take what opens it; nothing is sent yet."""
-        self._open_stream = open_stream
-        self._progress: _Progress | None = None
-        self._exchange: AsyncExchange | None = None
-        self._chunks = self._read()
+        self._opening = _Opening(open_stream)
+        self._chunks = _read_async(self._opening)
 
     def __await__(self) -> Generator[object, None, Self]:
         """Open the stream: errors of opening it are raised here."""
         return self.__aenter__().__await__()
 
-    def __aiter__(self) -> AsyncIterator[Chunk]:
-        """Iterate the chunks as they arrive."""
-        return self._chunks
+    def __aiter__(self) -> Self:
+        """Iterate the chunks as they arrive; a loop that is left early drops the stream."""
+        return self
 
-    async def __anext__(self) -> Chunk:
+    def __anext__(self) -> Awaitable[Chunk]:
         """Return the next chunk."""
-        return await anext(self._chunks)
+        return anext(self._chunks)
 
     async def __aenter__(self) -> Self:
         """Open the stream and return it."""
-        await self._opened()
+        await self._opening.done()
         return self
 
     async def __aexit__(
@@ -206,7 +267,7 @@ class AsyncStream:
     @property
     async def text(self) -> AsyncIterator[str]:
         """The content of the first choice alone, piece by piece."""
-        async for chunk in self._chunks:
+        async for chunk in self:
             if chunk.text:
                 yield chunk.text
 
@@ -214,19 +275,20 @@ class AsyncStream:
         """Read to the end and return the whole answer; raises as iterating does."""
         async for _ in self._chunks:
             pass
-        return self.completion
+        progress, _exchange = await self._opening.done()
+        return progress.whole()
 
     @property
     def completion(self) -> Completion:
         """The whole answer once the stream has ended; before that, what has come of it."""
-        if self._progress is None:
-            return Completion(None, None, [])
-        return self._progress.so_far()
+        progress = self._opening.progress
+        return progress.so_far() if progress else Completion(None, None, [])
 
     @property
     def usage(self) -> Usage | None:
         """Token counts, once the provider has sent them."""
-        return self._progress.usage() if self._progress else None
+        progress = self._opening.progress
+        return progress.usage() if progress else None
 
     @property
     def receipt(self) -> Receipt | None:
@@ -235,8 +297,9 @@ class AsyncStream:
 
     async def close(self) -> None:
         """Stop: the provider's connection is closed at once. Harmless after the end."""
-        if self._exchange is not None:
-            self._exchange.close()
+        self._opening.hang_up()
+        if self._opening.progress is not None:
+            self._opening.progress.left()
         try:
             await self._chunks.aclose()
         except RuntimeError:
@@ -246,39 +309,34 @@ class AsyncStream:
 
     def __del__(self) -> None:
         """Hang up when nobody holds the stream any more."""
-        if self._exchange is not None:
-            self._exchange.close()
+        self._opening.hang_up()
 
-    async def _opened(self) -> tuple[_Progress, AsyncExchange]:
-        if self._progress is None or self._exchange is None:
-            opened = await self._open_stream()
-            self._progress = _Progress(opened)
-            self._exchange = opened.reply.exchange
-        return self._progress, self._exchange
 
-    async def _read(self) -> AsyncGenerator[Chunk]:
-        progress, exchange = await self._opened()
-        chunks = progress.opened.reply.chunks
-        try:
-            while True:
-                for chunk in chunks:
-                    yield chunk
-                if progress.reader.done:
-                    break
-                try:
-                    chunks = progress.arrived(await exchange.read(progress.until()))
-                except APIConnectionError as cut:
-                    chunks = progress.reader.finish(cut)
-            if progress.reader.said_done:
-                await self._let_end(exchange)
-            progress.settle()
-        finally:
-            exchange.close()
+async def _read_async(opening: _Opening) -> AsyncGenerator[Chunk]:
+    """Yield chunks, as `_read` does."""
+    progress, exchange = await opening.done()
+    chunks = progress.opened.reply.chunks
+    try:
+        while True:
+            for chunk in chunks:
+                yield chunk
+            if progress.reader.done:
+                break
+            try:
+                chunks = progress.arrived(await exchange.read(progress.until()))
+            except APIConnectionError as cut:
+                chunks = progress.cut_off(cut)
+        if progress.reader.said_done:
+            await _let_end_async(exchange)
+        progress.settle()
+    finally:
+        exchange.close()
 
-    async def _let_end(self, exchange: AsyncExchange) -> None:
-        until = time.monotonic() + _PARTING
-        try:
-            while await exchange.read(until):
-                pass
-        except APIError:
-            pass  # the answer is whole; only the connection is lost
+
+async def _let_end_async(exchange: AsyncExchange) -> None:
+    until = time.monotonic() + _PARTING
+    try:
+        while await exchange.read(until):
+            pass
+    except APIError:
+        pass  # the answer is whole; only the connection is lost

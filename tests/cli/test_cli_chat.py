@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE, Open, Run
+from terminals import PATIENCE, Open, Run
 
 from trunkline.sandbox import SandboxServer
 

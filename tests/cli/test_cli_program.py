@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import PROGRAM, Open, Run
+from terminals import PROGRAM, Open, Run
 
 from trunkline import __version__
 from trunkline.cli.program import COMMANDS, Program

@@ -22,13 +22,13 @@ counted = pytest.mark.skipif(digest(REFUSED) != COLLECTION, reason="another coll
 CLASSES = {
     "BadRequestError": 11,
     "ContextWindowExceededError": 6,
-    "ModelLoadingError": 18,
+    "ModelLoadingError": 17,
     "ModelNotSupportedError": 1,
     "NotFoundError": 8,
     "RateLimitError": 1,
     "ServiceUnavailableError": 1,
     "UnprocessableEntityError": 14,
-    "UnsupportedParamsError": 8,
+    "UnsupportedParamsError": 9,
 }
 
 OTHER_MEANINGS = (

@@ -10,9 +10,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pytest
-from conftest import Replays
 from recordings import Exchange, chats, digest, needs_recordings
 from replay import (
+    Replays,
     answer_bytes,
     answer_headers,
     call,

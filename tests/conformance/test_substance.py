@@ -8,9 +8,8 @@ import re
 from typing import Any
 
 import pytest
-from conftest import Replays
 from recordings import Exchange, chats, needs_recordings
-from replay import Outcome, split
+from replay import Outcome, Replays, split
 
 from trunkline.dialects.openai_chat import ChunkReader, read_answer
 from trunkline.types import Completion

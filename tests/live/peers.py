@@ -202,7 +202,7 @@ def _run(command: tuple[str, ...], log: Path, extra: Mapping[str, str] | None = 
     environment = {**os.environ, **(extra or {})}
     environment.pop("PYTHONPATH", None)
     with log.open("ab") as out:
-        code = subprocess.run(  # noqa: S603 - commands of the recipes above
+        code = subprocess.run(
             command,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -255,7 +255,7 @@ def _start(recipe: Recipe, cache: Path, port: int, log: Path) -> subprocess.Pope
     for name, value in recipe.serve_env.items():
         environment[name] = _fill(value, recipe, cache, port)
     with log.open("ab") as out:
-        return subprocess.Popen(  # noqa: S603 - commands of the recipes above
+        return subprocess.Popen(
             [_fill(part, recipe, cache, port) for part in recipe.command],
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -60,9 +60,7 @@ def test_a_stream_without_done_ends_well_and_says_what_the_whole_answer_says(
     client: Client, transformers: Peer
 ) -> None:
     whole = ask(client, transformers, max_tokens=24)
-    stream = client.stream(
-        transformers.model, HELLO, api_base=transformers.base_url, max_tokens=24
-    )
+    stream = client.stream(transformers.model, HELLO, api_base=transformers.base_url, max_tokens=24)
     chunks = list(stream)
     said = "".join(chunk.text for chunk in chunks)
     assert said == whole.text == stream.completion.text
@@ -107,13 +105,14 @@ def test_the_one_line_faces_reach_it_too(fresh_defaults: None, transformers: Pee
 def test_eight_streams_at_once_each_get_their_own_answer(
     client: Client, transformers: Peer
 ) -> None:
-    prompts = [f"{word} and {word}" for word in "red blue green gold black white pink grey".split()]
+    words = ["red", "blue", "green", "gold", "black", "white", "pink", "grey"]
+    prompts = [f"{word} and {word}" for word in words]
 
     def alone(prompt: str) -> Completion:
         messages = [{"role": "user", "content": prompt}]
-        return client.chat(
+        return client.stream(
             transformers.model, messages, api_base=transformers.base_url, max_tokens=16
-        )
+        ).collect()
 
     async def together() -> list[Completion]:
         async with AsyncClient(api_base=transformers.base_url) as many:
@@ -136,9 +135,7 @@ def test_tools_and_formats_that_it_ignores_do_no_harm(client: Client, transforme
         """Tell the weather."""
         return city
 
-    answer = ask(
-        client, transformers, tools=[get_weather], response_format={"type": "json_object"}
-    )
+    answer = ask(client, transformers, tools=[get_weather], response_format={"type": "json_object"})
     assert answer.text == ask(client, transformers).text
     assert answer.tool_calls == []
 
@@ -148,7 +145,7 @@ def test_a_field_that_it_does_not_know_is_named_in_the_error(
     client: Client, transformers: Peer, streamed: bool
 ) -> None:
     ways: Any = client.stream if streamed else client.chat
-    with pytest.raises(UnsupportedParamsError, match="Unexpected fields.*unknown_field") as caught:
+    with pytest.raises(UnsupportedParamsError, match=r"Unexpected fields.*unknown_field") as caught:
         ways(
             transformers.model,
             HELLO,

@@ -102,6 +102,13 @@ class _Performance:
             raise self.failure(error) from error
         return 0.0
 
+    def take(self) -> bytes:
+        """Return the body bytes that have arrived; raises APIConnectionError after the last."""
+        try:
+            return self.reader.take()
+        except HttpError as error:
+            raise self.failure(error) from error
+
     def allowed(self, wait: float, until: float) -> float:
         """Return how long to wait: `wait`, or up to the limit where that comes first."""
         return max(min(wait, until - time.monotonic()), 0.0)
@@ -154,7 +161,7 @@ class InProcessExchange(_Exchange):
         """Return the next bytes of the body, empty at its end; raises as seam.Exchange."""
         reader = self._performance.reader
         while True:
-            data = reader.take()
+            data = self._performance.take()
             if data or reader.complete:
                 return data
             self._advance(until)
@@ -182,7 +189,7 @@ class AsyncInProcessExchange(_Exchange):
         """Return the next bytes of the body, empty at its end; raises as seam.Exchange."""
         reader = self._performance.reader
         while True:
-            data = reader.take()
+            data = self._performance.take()
             if data or reader.complete:
                 return data
             await self._advance(until)
