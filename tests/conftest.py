@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,7 +41,6 @@ def face(request: pytest.FixtureRequest, serve: object) -> Iterator[Face]:
     face = FACES[request.param]()
     yield face
     face.close()
-    gc.collect()  # what was leaked speaks up here, and warnings are errors
 
 
 @pytest.fixture(params=[name for name in FACES if name != "blocking"])
@@ -50,4 +48,3 @@ def runner(request: pytest.FixtureRequest, serve: object) -> Iterator[asyncio.Ru
     """An event loop, of each kind."""
     with FACES[request.param]().runner as runner:
         yield runner
-    gc.collect()

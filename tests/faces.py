@@ -55,7 +55,9 @@ class Face:
         return self.run(self.stream(client, **parameters).collect())
 
     def close(self) -> None:
-        for client in self._clients:
+        """Close every client; harmless when done twice."""
+        clients, self._clients = self._clients, []
+        for client in clients:
             self.run(client.close())
 
     # where the two differ

@@ -96,18 +96,17 @@ def token_path(environment: Environment | None = None) -> Path:
 def checked_secret(value: str, origin: str) -> Secret:
     """Return a credential that is fit for a header; raises AuthenticationError, hiding the value.
 
-    A line break at the end, as files and pasted values have it, is forgiven; inside it is not.
+    Nothing is trimmed here: what comes from a file or a variable has been, by who read it.
     """
     if not isinstance(value, str):
         raise InvalidInputError(f"The token from {origin} is a {type(value).__name__}, no string.")
-    text = value.strip()
-    if not text or not text.isascii() or any(c.isspace() or not c.isprintable() for c in text):
-        what = "is empty" if not text else "has line breaks, spaces or characters no token has"
+    if not value or not value.isascii() or any(c.isspace() or not c.isprintable() for c in value):
+        what = "is empty" if not value else "has line breaks, spaces or characters no token has"
         raise AuthenticationError(
             f"The token from {origin} {what}.",
             hint="Copy it again from https://huggingface.co/settings/tokens.",
         )
-    return Secret(text, origin)
+    return Secret(value, origin)
 
 
 def _address(env: Environment, name: str, default: str) -> Setting:

@@ -216,11 +216,12 @@ class _Opening:
         self.exchange: AsyncExchange | None = None
 
     async def done(self) -> tuple[_Progress, AsyncExchange]:
-        if self.progress is None or self.exchange is None:
+        progress, exchange = self.progress, self.exchange
+        if progress is None or exchange is None:
             opened = await self._open_stream()
-            self.progress = _Progress(opened)
-            self.exchange = opened.reply.exchange
-        return self.progress, self.exchange
+            progress = self.progress = _Progress(opened)
+            exchange = self.exchange = opened.reply.exchange
+        return progress, exchange
 
     def hang_up(self) -> None:
         if self.exchange is not None:

@@ -130,7 +130,8 @@ def test_a_refused_token_is_explained_and_not_shown(
         run("chat", LLAMA, "hi", "--token", token, env=routed),
     ):
         assert done.returncode == 1
-        assert why in done.stderr and todo in done.stderr
+        assert why in done.stderr
+        assert todo in done.stderr
         assert token not in done.stderr + done.stdout
 
 
@@ -146,7 +147,8 @@ def test_escape_sequences_of_a_model_are_not_passed_on(run: Run) -> None:
     done = run("chat", "sandbox/demo", stdin=nasty)
     assert 'You said: "say red now"' in done.stdout
     as_json = run("chat", "sandbox/demo", "--json", stdin=nasty)
-    assert "\x1b" not in as_json.stdout and "\u202e" not in as_json.stdout
+    assert "\x1b" not in as_json.stdout
+    assert "\u202e" not in as_json.stdout
     assert "\x1b[31mred" in json.loads(as_json.stdout)["choices"][0]["message"]["content"]
 
 
@@ -247,7 +249,8 @@ def test_ctrl_c_stops_the_answer_and_not_the_conversation(
     shown.expect("Saved to")
     shown.send(f"/save {saved}\n")  # its own file may be written again
     shown.expect("Saved to")
-    shown.interrupt()
+    shown.expect("\n> ")
+    shown.interrupt()  # a line that was begun
     shown.expect("\n> ")
     shown.send("/quit\n")
     assert shown.end() == 0

@@ -24,7 +24,7 @@ NASTY = [
     ("user\u202etxt.exe", "usertxt.exe"),
     ("\u2066isolated\u2069", "isolated"),
     ("\x1b", ""),
-    ("\x1b[\x1b[31mstill text", "still text"),
+    ("\x1b[\x1b[31mstill text", "[still text"),
 ]
 
 

@@ -23,7 +23,8 @@ def test_help_lists_every_command_in_its_own_words(run: Run) -> None:
     done = run("--help")
     assert done.returncode == 0
     for name, row in COMMANDS.items():
-        assert f"{name} " in done.stdout and row.summary in done.stdout
+        assert f"{name} " in done.stdout
+        assert row.summary in done.stdout
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -86,11 +86,13 @@ def split(stream: bytes, cuts: list[int]) -> list[bytes]:
 
 
 def read(pieces: list[bytes], limits: HttpLimits | None = None) -> tuple[ResponseReader, bytes]:
+    """Feed the pieces and take everything; what is wrong is raised by one or the other."""
     reader = ResponseReader(limits or HttpLimits())
     body = b""
     for piece in pieces:
         reader.feed(piece)
-        body += reader.take()
+        while data := reader.take():
+            body += data
     return reader, body
 
 
@@ -146,7 +148,6 @@ def test_headers_are_found_by_lower_case_name_and_repeats_are_joined() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"\x15\x03\x01\x00\x02\x02\x46",
         b"HTTP/2 200 OK\r\n\r\n",
@@ -168,12 +169,26 @@ def test_headers_are_found_by_lower_case_name_and_repeats_are_joined() -> None:
     ],
 )
 def test_what_is_no_response_is_refused(data: bytes) -> None:
+    for pieces in ([data], [data[i : i + 1] for i in range(len(data))]):
+        with pytest.raises(HttpError):
+            read(pieces)
+
+
+def test_no_bytes_at_all_are_no_response() -> None:
+    assert not ResponseReader().end_of_input()
+
+
+def test_what_is_wrong_with_a_body_waits_for_what_came_before_it() -> None:
     reader = ResponseReader()
-    if not data:
-        assert not reader.end_of_input()
-        return
-    with pytest.raises(HttpError):
-        reader.feed(data)
+    reader.feed(OK + b"transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n2\r\nho\r\nrubbish")
+    reader.feed(b"more rubbish")
+    assert reader.take() == b"hiho"
+    assert not reader.keep_alive
+    for _ in range(2):
+        with pytest.raises(HttpError):
+            reader.take()
+    assert reader.end_of_input()
+    assert not reader.complete
 
 
 @pytest.mark.parametrize(
@@ -200,7 +215,7 @@ def test_bytes_after_a_response_are_no_part_of_it_and_end_the_connection(extra: 
 @pytest.mark.parametrize("encoding", [b"br", b"zstd", b"gzip, gzip", b"compress", b"x" * 500])
 def test_an_encoding_that_was_not_asked_for_is_refused(encoding: bytes) -> None:
     with pytest.raises(HttpError, match="which was not asked for"):
-        ResponseReader().feed(with_length(BODY, b"content-encoding: %b\r\n" % encoding))
+        read([with_length(BODY, b"content-encoding: %b\r\n" % encoding)])
 
 
 @pytest.mark.parametrize(
@@ -220,8 +235,9 @@ def test_a_damaged_compressed_body_is_refused(body: bytes, says: str) -> None:
 
 def test_a_compressed_body_may_not_be_cut_off_by_the_end_either() -> None:
     reader, _ = read([OK + b"content-encoding: gzip\r\n\r\n" + gzip.compress(BODY)[:-4]])
+    assert reader.end_of_input()
     with pytest.raises(HttpError, match="ends too early"):
-        reader.end_of_input()
+        reader.take()
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
@@ -232,7 +248,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(HttpError, match="larger than 1048576 bytes"):
-            ResponseReader(HttpLimits(body=limit)).feed(stream)
+            read([stream], HttpLimits(body=limit))
         assert tracemalloc.get_traced_memory()[1] < 4 * limit
     finally:
         tracemalloc.stop()

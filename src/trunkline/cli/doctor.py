@@ -9,6 +9,7 @@ import msgspec
 
 from trunkline.cli.checks import Check, run_checks
 from trunkline.cli.inert import hide_secrets, inert_json
+from trunkline.cli.report import styled
 
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
 _PLAIN_MARKS = {"ok": "ok  ", "warning": "warn", "failed": "FAIL"}
@@ -45,4 +46,4 @@ def line(check: Check) -> str:
         mark = _PLAIN_MARKS[check.status]
     said = hide_secrets(f"{check.name:<10} {check.says}")
     todo = f"\n{' ' * 13}{hide_secrets(check.todo)}" if check.todo else ""
-    return f"{click.style(mark, fg=color)} {said}{todo}"
+    return f"{styled(mark, fg=color)} {said}{todo}"

@@ -10,7 +10,7 @@ import msgspec
 
 from trunkline.catalog import ModelEntry, Offer, fetch_models
 from trunkline.cli.inert import inert_json, inert_line
-from trunkline.cli.report import note
+from trunkline.cli.report import note, styled
 from trunkline.errors import AuthenticationError
 from trunkline.settings import find_token, read_settings
 from trunkline.transport.blocking import BlockingTransport
@@ -48,7 +48,7 @@ def command(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """List the models that the router serves, one line for each provider's offer.
+    """List the models that the router serves, with a line for each provider's offer.
 
     SEARCH is part of a model's name; several words must all be in it. Prices are US dollars for
     a million tokens, "first ms" the milliseconds to the first token, "tok/s" the tokens a second;
@@ -127,23 +127,23 @@ def _shown(number: float | None, digits: int) -> str:
 
 
 def _print_table(models: list[ModelEntry]) -> None:
-    from rich import box  # rich is slow to load, and only a terminal needs it
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Print each model's name over its offers, so that no name is too long for a terminal."""
+    lines = list(rows(models))
+    table = [COLUMNS, *lines]
+    widths = [max(len(cells[column]) for cells in table) for column in range(len(COLUMNS))]
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in COLUMNS:
-        named = column in ("model", "provider")
-        table.add_column(
-            column, justify="left" if named else "right", overflow="fold", no_wrap=not named
-        )
+    def aligned(cells: tuple[str, ...]) -> str:
+        numbers = zip(cells[2:], widths[2:], strict=True)
+        said = [cells[1].ljust(widths[1]), *(cell.rjust(width) for cell, width in numbers)]
+        return "  " + "  ".join(said)
+
+    click.echo(styled(aligned(COLUMNS), dim=True))
     before = ""
-    for cells in rows(models):
-        shown = "" if cells[0] == before else cells[0]
-        table.add_row(Text(shown, "bold"), *map(Text, cells[1:]))
-        before = cells[0]
-    Console().print(table)
+    for cells in lines:
+        if cells[0] != before:
+            click.echo(styled(cells[0], bold=True))
+            before = cells[0]
+        click.echo(aligned(cells))
 
 
 def _meant(known: Iterable[ModelEntry], provider: str | None) -> str:

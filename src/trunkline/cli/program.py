@@ -42,17 +42,20 @@ COMMANDS = {
 class Program(click.Group):
     """A group that knows its commands by name only."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         """List the names."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's
+        cmd_name: str,
+    ) -> click.Command | None:
         """Load a command."""
         row = COMMANDS.get(cmd_name)
         if row is None:
             return None
-        command = importlib.import_module(row.module).command
-        assert isinstance(command, click.Command)
+        command: click.Command = importlib.import_module(row.module).command
         return command
 
     def resolve_command(
@@ -68,7 +71,11 @@ class Program(click.Group):
         meant = f" Did you mean {near[0]!r}?" if near else ""
         raise click.UsageError(f"No such command {name!r}.{meant}", ctx)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's
+        formatter: click.HelpFormatter,
+    ) -> None:
         """Write the list without loading what it lists."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, row.summary) for name, row in COMMANDS.items()])
@@ -87,14 +94,11 @@ class Program(click.Group):
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="trunkline %(version)s")
-@click.pass_context
-def program(ctx: click.Context) -> None:
+def program() -> None:
     """One Hugging Face token, every provider: chat with models, and see what happened.
 
     `sandbox/demo` as a model answers without a token or a network.
     """
-    if os.environ.get("NO_COLOR"):
-        ctx.color = False
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -111,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else 1
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last place where it can be said well
+    except Exception as error:  # the last place where it can be said well
         return _report(error)
     return code if isinstance(code, int) else 0
 

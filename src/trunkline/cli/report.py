@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Any
 
 import click
 
@@ -12,7 +14,7 @@ from trunkline.errors import TrunklineError
 
 def print_error(error: Exception) -> None:
     """Say what happened, where, and what to do next."""
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {describe(error)}", err=True)
+    click.echo(f"{styled('Error:', fg='red', bold=True)} {describe(error)}", err=True)
 
 
 def describe(error: Exception) -> str:
@@ -30,9 +32,14 @@ def describe(error: Exception) -> str:
     return hide_secrets(inert(said), given_token())
 
 
+def styled(text: str, **style: Any) -> str:
+    """Return `text` with click's colours, unless NO_COLOR is set."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, **style)
+
+
 def note(text: str) -> None:
     """Print a line beside the answer."""
-    click.echo(click.style(text, dim=True), err=True)
+    click.echo(styled(text, dim=True), err=True)
 
 
 def given_token() -> str | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from trunkline.cli.inert import Inert
+from trunkline.cli.report import styled
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -52,17 +53,19 @@ class Screen:
 
     def write(self, text: str) -> None:
         """Add to the answer."""
-        text = self._content.feed(text)
-        if text:
-            self._end_thought()
-            self._paper.write(text)
+        self._write(self._content.feed(text))
 
     def finish(self) -> None:
         """Complete what is shown; harmless when repeated."""
         self._think(self._thought.finish())
         self._end_thought()
-        self._paper.write(self._content.finish())
+        self._write(self._content.finish())
         self._paper.finish()
+
+    def _write(self, text: str) -> None:
+        if text:
+            self._end_thought()
+            self._paper.write(text)
 
     def _think(self, text: str) -> None:
         if not text:
@@ -71,7 +74,7 @@ class Screen:
             self._paper.finish()
             text = text.lstrip("\n")
         self._line_open = self._line_open or bool(text)
-        click.echo(click.style(text, dim=True), nl=False, err=True)
+        click.echo(styled(text, dim=True), nl=False, err=True)
 
     def _end_thought(self) -> None:
         if self._line_open:
@@ -88,9 +91,8 @@ class PlainPaper:
 
     def write(self, text: str) -> None:
         """Add to it."""
-        if text:
-            click.echo(text, nl=False)
-            self._line_open = not text.endswith("\n")
+        click.echo(text, nl=False)
+        self._line_open = not text.endswith("\n")
 
     def finish(self) -> None:
         """End the line."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
-import os
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -111,7 +110,8 @@ class Talk:
     def _image(self, source: str) -> None:
         # terminals paste a dropped file's path with quotes or escaped spaces
         path = source.strip("'\"").replace("\\ ", " ")
-        self._conversation.images.append(image_part(os.path.expanduser(path)))
+        home = path.startswith("~")
+        self._conversation.images.append(image_part(Path(path).expanduser() if home else path))
         note("The image goes along with your next message.")
 
     def _save(self, name: str) -> None:

@@ -26,6 +26,9 @@ from trunkline.types import Attempt, Chat, Completion, Secret
 from trunkline.wire import strict_json
 from trunkline.wire.message import HttpRequest, ResponseHead
 
+_ABOUT_THE_PROVIDER = frozenset({400, 403, 404, 410, 422})
+"""Statuses that a provider's name may have to do with."""
+
 USER_AGENT = f"trunkline/{__version__}"
 
 
@@ -232,7 +235,7 @@ def _placed(error: APIError, send: Send, reply: Reply, attempts: tuple[Attempt, 
     error.request_id = error.request_id or (head.request_id if head else None)
     error.attempts = attempts
     asked = send.target.provider
-    if asked and isinstance(error, (errors.BadRequestError, errors.NotFoundError)):
+    if asked and error.status in _ABOUT_THE_PROVIDER:
         known = provider_hint(asked)
         if known:
             error.hint = f"{known}\n{error.hint}" if error.hint else known

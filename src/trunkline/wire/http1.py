@@ -57,9 +57,10 @@ def check_header(name: str, value: str) -> None:
 
 def check_headers(headers: Sequence[tuple[str, str]]) -> None:
     """Refuse headers of which one would break out of its line; raises InvalidInputError."""
-    names = "".join([name for name, _ in headers])
+    names = [name for name, _ in headers]
     values = "".join([value for _, value in headers])
-    if not headers or (_NAME.fullmatch(names) and values.isascii() and not _UNSAFE.search(values)):
+    safe = values.isascii() and not _UNSAFE.search(values)
+    if safe and "" not in names and _NAME.fullmatch("".join(names) or "none"):
         return
     for name, value in headers:
         check_header(name, value)
@@ -362,7 +363,7 @@ def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in pairs:
         key = name.decode("latin-1").lower()
-        text = value.decode("latin-1")
+        text = value.decode("latin-1").strip(" \t")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
 

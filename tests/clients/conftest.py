@@ -1,0 +1,44 @@
+"""The sandbox on a port, as other people's clients meet it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from trunkline.sandbox import Sandbox, SandboxServer, serve_in_thread
+
+
+@pytest.fixture(autouse=True)
+def past_every_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep these clients from asking a proxy of the machine for loopback."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost")
+
+
+@pytest.fixture
+def server() -> Iterator[SandboxServer]:
+    """A plain sandbox."""
+    with serve_in_thread() as running:
+        yield running
+
+
+@pytest.fixture
+def slow_server() -> Iterator[SandboxServer]:
+    """A sandbox that streams ten tokens a second: time enough to leave it."""
+    with serve_in_thread(Sandbox(pace=10)) as running:
+        yield running
+
+
+@pytest.fixture
+def soon() -> Callable[[Callable[[], object]], bool]:
+    """Tell whether something becomes true within two seconds."""
+
+    def check(is_true: Callable[[], object]) -> bool:
+        until = time.monotonic() + 2
+        while not is_true() and time.monotonic() < until:
+            time.sleep(0.005)
+        return bool(is_true())
+
+    return check
