@@ -56,6 +56,7 @@ class Visit:
         self.requests: list[Request] = []
         self.gone_at: float | None = None
         self.gone = threading.Event()
+        self.over = threading.Event()
         self._rest = b""
 
     def request(self) -> Request:
@@ -173,8 +174,9 @@ class Upstream:
 
     def seconds_until_gone(self, since: float, number: int = 0) -> float:
         """Wait until the client has closed a connection; return how long after `since` it was."""
-        assert self.visits[number].gone.wait(PATIENCE), "the client never closed"
-        return (self.visits[number].gone_at or 0.0) - since
+        visit = self.visits[number]
+        assert visit.over.wait(PATIENCE), "the client never closed"
+        return (visit.gone_at or time.monotonic()) - since
 
     def close(self) -> None:
         """Stop, and raise what a script raised."""
@@ -197,12 +199,10 @@ class Upstream:
                 return
             sock.settimeout(PATIENCE)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
-            self._threads.append(thread)
             visit = Visit(self, sock, len(self.visits))
-            self.visits.append(visit)
             thread = threading.Thread(target=self._serve, args=(visit,), daemon=True)
-            self._threads[-1] = thread
+            self._threads.append(thread)
+            self.visits.append(visit)
             thread.start()
 
     def _serve(self, visit: Visit) -> None:
@@ -217,6 +217,7 @@ class Upstream:
             self.failures.append(error)
         finally:
             visit.sock.close()
+            visit.over.set()
 
 
 def _shut(sock: socket.socket) -> None:

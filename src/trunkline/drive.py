@@ -165,7 +165,7 @@ def _first_chunks(exchange: Exchange, reader: ChunkReader, until: float) -> list
         try:
             data = exchange.read(until)
         except APIConnectionError as cut:
-            if isinstance(cut, Timeout):
+            if isinstance(cut, Timeout) or cut.should_retry is False:
                 raise
             return reader.finish(cut)
         chunks = reader.feed(data) if data else reader.finish()
@@ -180,7 +180,7 @@ async def _first_chunks_async(
         try:
             data = await exchange.read(until)
         except APIConnectionError as cut:
-            if isinstance(cut, Timeout):
+            if isinstance(cut, Timeout) or cut.should_retry is False:
                 raise
             return reader.finish(cut)
         chunks = reader.feed(data) if data else reader.finish()

@@ -123,5 +123,5 @@ def _check_kind(name: str, value: Any, kind: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidInputError(f"{name} is {value}; a finite number is expected.")
     least = _AT_LEAST.get(name)
-    if least is not None and value < least:
+    if least is not None and isinstance(value, (int, float)) and value < least:
         raise InvalidInputError(f"{name} is {value}; at least {least} is expected.")

@@ -20,6 +20,8 @@ from trunkline.types import Chunk, Completion, Receipt, Usage
 
 _PARTING = 0.1
 """Seconds that a server has, after `[DONE]`, to end its response so that the connection can stay."""
+_EARLY = 0.01
+"""Seconds by which a loop's alarm may come too soon."""
 
 
 class _Progress:
@@ -56,7 +58,7 @@ class _Progress:
     def cut_off(self, cut: APIConnectionError) -> list[Chunk]:
         """Return the last chunks of a stream whose connection broke, or was too slow."""
         if isinstance(cut, Timeout):
-            cut = self._passed(time.monotonic()) or cut
+            cut = self._passed(time.monotonic() + _EARLY) or cut
         return self.reader.finish(cut)
 
     def _passed(self, now: float) -> Timeout | None:

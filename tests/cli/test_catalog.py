@@ -9,8 +9,8 @@ import pytest
 from trunkline.catalog import ModelEntry, Offer, Pricing, fetch_models, models_url, read_models
 from trunkline.errors import APIConnectionError, InvalidResponseError, ServiceUnavailableError
 from trunkline.sandbox import InProcessTransport, Sandbox
+from trunkline.sandbox.inprocess import InProcessExchange
 from trunkline.settings import Settings, read_settings
-from trunkline.transport.seam import Exchange
 from trunkline.types import Secret, Timeouts
 from trunkline.wire.message import HttpRequest
 
@@ -100,7 +100,7 @@ def test_a_token_that_is_refused_is_left_out(settings: Settings) -> None:
     class Refusing(InProcessTransport):
         """Refuses whoever shows a token."""
 
-        def open(self, request: HttpRequest, timeouts: Timeouts, until: float) -> Exchange:
+        def open(self, request: HttpRequest, timeouts: Timeouts, until: float) -> InProcessExchange:
             told = dict(request.headers)
             self.sandbox = Sandbox(fault="401" if "authorization" in told else None)
             return super().open(request, timeouts, until)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from trunkline.cli.answer import Answer, footer
 from trunkline.cli.conversation import Conversation
 from trunkline.cli.inputs import as_text, gather
-from trunkline.cli.screen import split_blocks
+from trunkline.cli.screen import MarkdownPaper, split_blocks
 from trunkline.errors import InvalidInputError
 from trunkline.types import Attempt, Choice, Completion, Message, Receipt, TokenCount
 from trunkline.types.receipt import TokenSource
@@ -92,6 +95,22 @@ def test_text_is_told_from_bytes() -> None:
 )
 def test_blocks_end_at_empty_lines_outside_of_fences(text: str, done: str) -> None:
     assert split_blocks(text) == (done, text[len(done) :])
+
+
+def test_an_answer_longer_than_the_screen_is_formatted_block_by_block() -> None:
+    shown = io.StringIO()
+    paper = MarkdownPaper(Console(file=shown, force_terminal=True, width=40, height=8))
+    code = "".join(f"line {number}\n\n" for number in range(30))
+    for piece in re.findall(r"(?s).{1,5}", f"# Title\n\n**bold** words\n\n```\n{code}```\n\nend"):
+        paper.write(piece)
+    paper.finish()
+    paper.finish()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.getvalue())
+    for number in range(30):
+        assert re.search(rf"line {number}\s*\n", text)
+    assert text.rstrip().endswith("end")
+    assert "\x1b[1mbold\x1b[0m words" in shown.getvalue()
+    assert shown.getvalue().rfind("\x1b[?25h") > shown.getvalue().rfind("\x1b[?25l")
 
 
 # conversations

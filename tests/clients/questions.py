@@ -6,6 +6,8 @@ import base64
 from typing import Any
 
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
+DEMO = "sandbox/demo"
+"""Served in OpenAI's own form: the router sends LLAMA to a provider with ways of its own."""
 VISION = "meta-llama/Llama-3.2-11B-Vision-Instruct"
 SAID = "What is the weather in Paris?"
 MESSAGES: Any = [{"role": "user", "content": SAID}]

@@ -158,9 +158,9 @@ def test_statuses_raise_this_librarys_own_errors(
 def test_a_server_that_does_not_answer_runs_into_the_clients_own_timeout(
     server: SandboxServer,
 ) -> None:
-    with failing(server, "stall-head", timeout=0.2) as client:
-        with pytest.raises(InferenceTimeoutError):
-            client.chat_completion(MESSAGES, model=LLAMA)
+    slow = failing(server, "stall-head", timeout=0.2)
+    with slow as client, pytest.raises(InferenceTimeoutError):
+        client.chat_completion(MESSAGES, model=LLAMA)
 
 
 def test_the_sandbox_sees_that_a_stream_was_left(

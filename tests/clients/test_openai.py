@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 from questions import (
     AS_REPORT,
+    DEMO,
     LLAMA,
     MESSAGES,
     SAID,
@@ -69,7 +70,7 @@ def test_a_stream_says_what_the_whole_answer_says_and_usage_where_asked(
     chunks = list(create(client, **COUNTED))
     assert text_of(chunks) == whole.choices[0].message.content
     assert chunks[-1].usage == whole.usage
-    plain = list(create(client, model="sandbox/demo", stream=True))
+    plain = list(create(client, model=DEMO, stream=True))
     assert plain[-1].choices[0].finish_reason == "stop"
     assert not any(chunk.usage for chunk in plain)
 
@@ -108,7 +109,9 @@ def test_streamed_tool_calls_are_put_together_by_the_clients_own_helper(
     with client.chat.completions.stream(
         model=LLAMA, messages=MESSAGES, tools=TOOLS, tool_choice="required"
     ) as stream:
-        names = [event.name for event in stream if event.type == "tool_calls.function.arguments.done"]
+        names = [
+            event.name for event in stream if event.type == "tool_calls.function.arguments.done"
+        ]
         (call,) = stream.get_final_completion().choices[0].message.tool_calls or []
     assert names == ["get_weather"]
     assert json.loads(call.function.arguments)["city"] == "Paris"
@@ -172,7 +175,11 @@ def test_models_are_listed_and_found(client: openai.OpenAI) -> None:
 )
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_statuses_raise_this_clients_own_errors(
-    client: openai.OpenAI, fault: str, kind: type[openai.APIStatusError], status: int, streamed: bool
+    client: openai.OpenAI,
+    fault: str,
+    kind: type[openai.APIStatusError],
+    status: int,
+    streamed: bool,
 ) -> None:
     with pytest.raises(kind) as caught:
         create(client, stream=streamed, extra_headers={"x-sandbox-fault": fault})
@@ -213,17 +220,16 @@ def test_a_lost_connection_is_this_clients_connection_error(
     ],
 )
 def test_odd_forms_of_a_stream_read_the_same(client: openai.OpenAI, form: str) -> None:
-    whole = create(client).choices[0].message.content
-    assert text_of(create(client, stream=True, extra_headers={"x-sandbox-fault": form})) == whole
+    whole = create(client, model=DEMO).choices[0].message.content
+    told = {"x-sandbox-fault": form}
+    assert text_of(create(client, model=DEMO, stream=True, extra_headers=told)) == whole
 
 
 @pytest.mark.parametrize("fault", ["flaky-429", "flaky-503", "flaky-reset"])
 def test_what_fails_once_is_tried_again_by_the_clients_own_rules(
     client: openai.OpenAI, server: SandboxServer, fault: str
 ) -> None:
-    answer = create(
-        client.with_options(max_retries=1), extra_headers={"x-sandbox-fault": fault}
-    )
+    answer = create(client.with_options(max_retries=1), extra_headers={"x-sandbox-fault": fault})
     assert answer.choices[0].message.content.startswith("[simulated]")
     assert len(server.requests) == 2
     assert server.requests[-1].status == 200

@@ -36,11 +36,11 @@ LOG_TAIL = 30
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
 
 
-class PeerUnavailable(RuntimeError):  # noqa: N818 - it is a reason to skip, not a fault
+class PeerUnavailable(RuntimeError):
     """The peer cannot run on this machine as it stands; the message is the reason to skip."""
 
 
-class PeerFailed(RuntimeError):  # noqa: N818 - the pair of PeerUnavailable
+class PeerFailed(RuntimeError):
     """An install or a start went wrong; the message ends with the tail of its log."""
 
 

@@ -9,11 +9,13 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from trunkline import model_id
 from trunkline._version import __version__
 from trunkline.catalog import ModelEntry, fetch_models, get
 from trunkline.cli.inert import hide_secrets, inert_line
 from trunkline.errors import APIError, AuthenticationError, TrunklineError
-from trunkline.settings import Settings, find_token, read_settings
+from trunkline.providers.targets import Places, chat_target
+from trunkline.settings import Environment, Settings, find_token, read_settings
 from trunkline.transport.blocking import BlockingTransport
 from trunkline.transport.proxy import Proxies
 from trunkline.transport.seam import Transport
@@ -49,7 +51,7 @@ def run_checks() -> Iterator[Check]:
     yield proxy_check(settings.proxies, settings.router_url)
     transport = BlockingTransport(proxies=settings.proxies)
     try:
-        secret, found = token_check()
+        secret, found = token_check(settings)
         yield found
         yield router_check(settings, transport, secret)
         yield from hub_checks(settings, transport, secret)
@@ -77,24 +79,22 @@ def proxy_check(proxies: Proxies, router: str) -> Check:
     return Check("proxy", "ok", "none for the router, by NO_PROXY" if passed_by else "none")
 
 
-def token_check() -> tuple[Secret | None, Check]:
+def token_check(
+    settings: Settings, environment: Environment | None = None
+) -> tuple[Secret | None, Check]:
     """Look for the token as calls do."""
     try:
-        secret = find_token()
+        secret = find_token(environment)
+        if secret is None:
+            chat_target(model_id.parse("org/model"), Places(router=settings.router_url))
+            return None, Check("token", "ok", "none, and none needed by a router on this machine")
     except AuthenticationError as error:
         return None, Check("token", "failed", error.message, error.hint)
-    if secret is None:
-        todo = f"Run `hf auth login`, or set HF_TOKEN; tokens are made at {_TOKENS_PAGE}."
-        return None, Check("token", "failed", "none found", todo)
     says = f"{secret.masked} from {secret.origin}"
     if secret.is_hugging_face:
         return secret, Check("token", "ok", says)
-    says += ", not of Hugging Face's form (hf_...)"
-    todo = (
-        "It is taken for a provider's own key, and calls go straight to the provider that the "
-        "model string names; pass direct=False if it is Hugging Face's after all."
-    )
-    return secret, Check("token", "warning", says, todo)
+    todo = "It is sent to Hugging Face all the same; a provider's own key is passed as token=."
+    return secret, Check("token", "warning", f"{says}, which does not begin with hf_", todo)
 
 
 def router_check(settings: Settings, transport: Transport, secret: Secret | None) -> Check:
@@ -112,18 +112,17 @@ def hub_checks(settings: Settings, transport: Transport, secret: Secret | None) 
     """Ask the Hub whose token it is: what it may do and who pays."""
     where = f"{settings.hub_url}{_told(settings.hub.origin)}"
     url = parse_url(f"{settings.hub_url.rstrip('/')}/api/whoami-v2")
-    known = secret if secret and secret.is_hugging_face else None
-    found = _timed(lambda: get(transport, url, known))
+    found = _timed(lambda: get(transport, url, secret))
     if isinstance(found, APIError) and (found.status or 500) >= 500:
         todo = found.hint or "Chats do not need the Hub; calls with a provider's own key do."
         yield Check("Hub", "warning", f"{where}: {_why(found, secret)}", todo)
         return
     yield Check("Hub", "ok", f"{where} answers")
-    if known is None:
+    if secret is None:
         yield bill_check(settings, None)
         return
     if isinstance(found, APIError):
-        yield _refused(found, known)
+        yield _refused(found, secret)
         return
     try:
         told = strict_json.decode(found[0])

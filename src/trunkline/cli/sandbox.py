@@ -45,7 +45,7 @@ def command(*, host: str, port: int, seed: int, pace: float | None, only_env: bo
 
     \b
         eval "$(trunkline sandbox --env)"
-        HF_TOKEN=hf_sandbox trunkline chat meta-llama/Llama-3.3-70B-Instruct hello
+        trunkline chat meta-llama/Llama-3.3-70B-Instruct hello
     """  # noqa: D301 - click reads the backspace: what follows keeps its lines
     server = SandboxServer(Sandbox(seed=seed, pace=pace), host=host, port=port)
     if only_env:
@@ -70,7 +70,7 @@ def command(*, host: str, port: int, seed: int, pace: float | None, only_env: bo
 def shell_lines(server: SandboxServer) -> str:
     """Return lines for a shell that send every client there; the comment is last for `eval`."""
     lines = [f"export {name}={value}" for name, value in server.environment.items()]
-    lines.append("# any token that begins with hf_ is accepted, such as hf_sandbox")
+    lines.append("# no token is needed there; where a client wants one, hf_sandbox will do")
     return "\n".join(lines)
 
 
@@ -99,7 +99,7 @@ def _welcome(server: SandboxServer) -> str:
         "Point every client at it, in another shell:\n"
         + "".join(f"    {line}\n" for line in shell_lines(server).splitlines())
         + "\nThen, for instance:\n"
-        "    HF_TOKEN=hf_sandbox trunkline chat meta-llama/Llama-3.3-70B-Instruct hello\n"
-        "    HF_TOKEN=hf_sandbox trunkline chat sandbox-org/fault-truncated hello\n"
+        "    trunkline chat meta-llama/Llama-3.3-70B-Instruct hello\n"
+        "    trunkline chat sandbox-org/fault-truncated hello\n"
         f"    OpenAI's client: base_url={server.url}/v1, api_key=hf_sandbox"
     )

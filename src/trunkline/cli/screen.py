@@ -17,8 +17,9 @@ from trunkline.cli.inert import Inert
 from trunkline.cli.report import styled
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.segment import Segment
 
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})(.*)")
 _PAINT_EVERY = 0.07
@@ -108,11 +109,11 @@ class MarkdownPaper:
     scroll as usual.
     """
 
-    def __init__(self) -> None:
-        """Load what formats."""
+    def __init__(self, console: Console | None = None) -> None:
+        """Write on `console`, or on stdout."""
         from rich.console import Console  # rich is slow to load, and only a terminal needs it
 
-        self._console = Console()
+        self._console = console or Console()
         self._live: Live | None = None
         self._block = ""
         self._painted = 0.0
@@ -156,12 +157,19 @@ class MarkdownPaper:
 
     def _print(self, markdown: str) -> None:
         from rich.markdown import Markdown  # as above
+        from rich.segment import SegmentLines
 
+        # hyperlinks=False: a link shows where it leads
+        block = Markdown(markdown, hyperlinks=False)
+        lines = self._console.render_lines(block, pad=False)
+        while lines and _is_empty(lines[0]):
+            lines.pop(0)
+        while lines and _is_empty(lines[-1]):
+            lines.pop()
         if not self._first:
             self._console.print()
         self._first = False
-        # hyperlinks=False: a link shows where it leads
-        self._console.print(Markdown(markdown, hyperlinks=False))
+        self._console.print(SegmentLines(lines, new_lines=True), end="")
 
     def _tail(self) -> RenderableType:
         """Return the end of the open block, as much as fits: what is painted must be erasable."""
@@ -194,6 +202,11 @@ def split_blocks(text: str) -> tuple[str, str]:
         empty = not line.strip()
         at += len(line)
     return text[:cut], text[cut:]
+
+
+def _is_empty(line: list[Segment]) -> bool:
+    """Tell whether a line shows nothing, not even a background."""
+    return not any(part.text.strip() or (part.style and part.style.bgcolor) for part in line)
 
 
 def _can_format() -> bool:

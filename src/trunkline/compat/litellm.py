@@ -98,7 +98,7 @@ class _LiteLLM(ModuleType):
 
     def __init__(self, name: str, doc: str | None) -> None:
         super().__init__(name, doc)
-        self.__path__: list[str] = []
+        self.__path__ = []
         self.completion = completion
         self.acompletion = acompletion
         self.stream_chunk_builder = stream_chunk_builder

@@ -355,8 +355,9 @@ def _as_json(body: Any) -> str:
 
 def _status_told(body: Any) -> int | None:
     body = _unwrapped(body)
-    inner = body.get("error")
-    for source in (inner if isinstance(inner, dict) else {}, body):
+    outer = body if isinstance(body, dict) else {}
+    inner = outer.get("error")
+    for source in (inner if isinstance(inner, dict) else {}, outer):
         for name in ("status_code", "http_status_code", "status", "code"):
             told = source.get(name)
             if isinstance(told, str) and re.fullmatch(r"[45][0-9]{2}", told):

@@ -35,8 +35,8 @@ def _prepare(message: object, place: str) -> dict[str, Any]:
     if isinstance(message, Message):
         return _from_answer(message)
     if not isinstance(message, Mapping):
-        dump = getattr(message, "model_dump", None)  # another client's message object
-        if not callable(dump):
+        dump: Any = getattr(message, "model_dump", None)  # another client's message object
+        if dump is None:
             raise InvalidInputError(f"{place} is a {type(message).__name__}, not a message.")
         message = {key: value for key, value in dump().items() if value is not None}
     _check_role(message, place)
@@ -46,7 +46,7 @@ def _prepare(message: object, place: str) -> dict[str, Any]:
         wire = {**wire, "content": _parts(content, f"{place}.content")}
     calls = wire.get("tool_calls")
     if isinstance(calls, (list, tuple)) and any(isinstance(call, ToolCall) for call in calls):
-        written = [call.model_dump() if isinstance(call, ToolCall) else call for call in calls]
+        written = [call.to_dict() if isinstance(call, ToolCall) else call for call in calls]
         wire = {**wire, "tool_calls": written}
     return wire
 
@@ -75,7 +75,7 @@ def _from_answer(message: Message) -> dict[str, Any]:
     if message.content is not None or not message.tool_calls:
         wire["content"] = message.content or ""
     if message.tool_calls:
-        wire["tool_calls"] = [call.model_dump() for call in message.tool_calls]
+        wire["tool_calls"] = [call.to_dict() for call in message.tool_calls]
     if message.refusal:
         wire["refusal"] = message.refusal
     return wire

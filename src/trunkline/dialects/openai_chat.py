@@ -109,7 +109,7 @@ class ChunkReader:
                 break
             self._event(event, chunks)
         if too_large is not None and not self.done:
-            self._break(InvalidResponseError(f"The stream cannot be read: {too_large}."))
+            self._break(chunks, InvalidResponseError(f"The stream cannot be read: {too_large}."))
         return chunks
 
     def finish(self, cut: APIError | None = None) -> list[Chunk]:
@@ -136,7 +136,7 @@ class ChunkReader:
                     return
             chunk = self._deltas.read(body)
         except InvalidResponseError as error:
-            self._break(error)
+            self._break(chunks, error)
         else:
             if chunk is not None:
                 self._add(chunk, chunks)
@@ -166,7 +166,8 @@ class ChunkReader:
             self._event(Event(data), chunks)
         elif data:
             text = data[:2000].decode("utf-8", "replace")
-            self._break(InvalidResponseError("An event of the stream is no object.", body=text))
+            unread = InvalidResponseError("An event of the stream is no object.", body=text)
+            self._break(chunks, unread)
 
     def _last_event(self, chunks: list[Chunk]) -> None:
         """Read an event whose blank line never came, if it is whole in itself."""
@@ -231,10 +232,12 @@ class ChunkReader:
         error.__cause__ = cut
         return error
 
-    def _break(self, error: InvalidResponseError) -> None:
+    def _break(self, chunks: list[Chunk], error: InvalidResponseError) -> None:
         """Stop at something unreadable; what came before it must not be lost."""
-        self.done = True
-        self.failure = error if self.fold.empty else self._truncated(error)
+        if self.fold.empty:
+            self._fail(error)
+        else:
+            self._end(chunks, error)
 
     def _fail(self, error: APIError) -> None:
         self.done = True
@@ -277,8 +280,9 @@ def _think_apart(completion: Completion) -> Completion:
 
 
 def _think_apart_in(choice: Choice) -> Choice:
-    thought, answer = split_think(choice.message.content or "")
-    if not thought or choice.message.reasoning:
+    content = choice.message.content or ""
+    thought, answer = split_think(content)
+    if answer == content or choice.message.reasoning:
         return choice
     message = msgspec.structs.replace(choice.message, content=answer, reasoning=thought)
     return msgspec.structs.replace(choice, message=message)

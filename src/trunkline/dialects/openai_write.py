@@ -96,7 +96,7 @@ def _choice(choice: Choice) -> dict[str, Any]:
 def _message(message: Message) -> dict[str, Any]:
     optional = {
         "reasoning": message.reasoning,
-        "tool_calls": message.tool_calls and [_call(call) for call in message.tool_calls],
+        "tool_calls": [_call(call) for call in message.tool_calls or ()] or None,
         "refusal": message.refusal,
     }
     return {

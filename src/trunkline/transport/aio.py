@@ -75,7 +75,11 @@ class AioExchange:
                 if connection.closed:
                     raise closed_early(self._url, "body", received=True)
                 await connection.wait(until)
-        except (OSError, HttpError) as error:
+        except (OSError, HttpError, APIConnectionError) as error:
+            if not self._pool.holds(connection):
+                raise hung_up(self._url, received=True) from error
+            if isinstance(error, APIConnectionError):
+                raise
             raise trouble(error, self._url, "body", received=True) from error
 
     def close(self) -> None:
@@ -141,6 +145,10 @@ class _Pool:
         else:
             connection.hang_up()
         return True
+
+    def holds(self, connection: Connection) -> bool:
+        """Tell whether an exchange still has `connection`: nobody has closed it from this side."""
+        return connection in self._busy
 
     def close(self) -> None:
         idle, self._idle = self._idle, {}
@@ -218,7 +226,7 @@ class AioTransport:
             received = connection.received
             ours = pool.release(connection, reusable=False)
             if not ours and isinstance(error, Exception):
-                raise hung_up(url) from error
+                raise hung_up(url, received=received) from error
             if isinstance(error, (OSError, HttpError)):
                 raise trouble(error, url, "head", received=received) from error
             raise

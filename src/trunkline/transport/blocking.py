@@ -116,7 +116,11 @@ class BlockingExchange:
                     reader.feed(received)
                 elif not reader.end_of_input():
                     raise closed_early(self._url, "body", received=True)
-        except (OSError, HttpError) as error:
+        except (OSError, HttpError, APIConnectionError) as error:
+            if not self._transport.holds(self._connection):
+                raise hung_up(self._url, received=True) from error
+            if isinstance(error, APIConnectionError):
+                raise
             raise trouble(error, self._url, "body", received=True) from error
 
     def close(self) -> None:
@@ -186,6 +190,10 @@ class BlockingTransport:
             connection.hang_up()
         return True
 
+    def holds(self, connection: _Connection) -> bool:
+        """Tell whether an exchange still has `connection`: nobody has closed it from this side."""
+        return connection in self._busy
+
     def _keep(self, connection: _Connection) -> None:
         waiting = self._idle.setdefault(connection.place, deque())
         now = connection.idle_since = time.monotonic()
@@ -243,7 +251,7 @@ class BlockingTransport:
         except BaseException as error:
             ours = self.release(connection, reusable=False)
             if not ours and isinstance(error, Exception):
-                raise hung_up(url) from error
+                raise hung_up(url, received=received) from error
             if isinstance(error, (OSError, HttpError)):
                 raise trouble(error, url, "head", received=received) from error
             raise
@@ -262,14 +270,15 @@ class BlockingTransport:
     ) -> _Connection:
         connected_by = min(until, time.monotonic() + timeouts.connect)
         address = (proxy.host, proxy.port) if proxy else (url.host, url.port)
+        context = client_context(self._ca_file) if url.scheme == "https" else None
         sock: socket.socket | None = None
         try:
             sock = _dial(address, connected_by)
-            if proxy and url.scheme == "https":
+            if proxy and context:
                 _tunnel(sock, url, proxy, connected_by)
-            if url.scheme == "https":
+            if context:
                 sock.settimeout(_left(min(until, time.monotonic() + timeouts.connect)))
-                sock = client_context(self._ca_file).wrap_socket(sock, server_hostname=url.host)
+                sock = context.wrap_socket(sock, server_hostname=url.host)
         except BaseException as error:
             if sock is not None:
                 sock.close()

@@ -47,12 +47,13 @@ def closed_early(url: Url, step: Step, *, received: bool) -> APIConnectionError:
     return found
 
 
-def hung_up(url: Url) -> APIConnectionError:
-    """Return the error for a call whose client was closed under it; it is not tried again."""
+def hung_up(url: Url, *, received: bool) -> APIConnectionError:
+    """Return the error for a call that was closed from this side; it is not tried again."""
     found = APIConnectionError(
-        f"The client was closed while {url.authority} was asked.", should_retry=False
+        f"The connection to {url.authority} was closed by its own client.", should_retry=False
     )
     found.sent = True
+    found.received = received
     return found
 
 
