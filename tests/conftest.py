@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from faces import FACES, Face
 from loopback import Script, Upstream
 

@@ -165,7 +165,7 @@ def test_facts_are_attributes_under_the_names_of_other_clients_too() -> None:
 
 
 @pytest.mark.parametrize("kind", CALL_ERRORS, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("carry", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy])  # noqa: S301
+@pytest.mark.parametrize("carry", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy])
 def test_an_error_crosses_process_borders_whole(kind: type[APIError], carry: object) -> None:
     error = make(
         kind,
@@ -188,12 +188,12 @@ def test_an_error_crosses_process_borders_whole(kind: type[APIError], carry: obj
 
 def test_a_truncated_stream_carries_what_arrived_across_process_borders() -> None:
     error = StreamTruncated("Cut.", text="half an ans", usage=Usage(3, 2, 5), status=200)
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    again = pickle.loads(pickle.dumps(error))
     assert (again.text, again.usage, again.partial) == ("half an ans", Usage(3, 2, 5), None)
     assert again.sent
     assert again.received
 
 
 def test_a_configuration_error_crosses_process_borders() -> None:
-    again = pickle.loads(pickle.dumps(errors.ConfigurationError("HTTPS_PROXY is wrong.")))  # noqa: S301
+    again = pickle.loads(pickle.dumps(errors.ConfigurationError("HTTPS_PROXY is wrong.")))
     assert str(again) == "HTTPS_PROXY is wrong."

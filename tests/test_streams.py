@@ -6,6 +6,7 @@ import gc
 import weakref
 
 import pytest
+
 from faces import ASKED, ONCE
 from loopback import (
     DONE,
@@ -25,7 +26,6 @@ from loopback import (
     usage_event,
     whole,
 )
-
 from trunkline import (
     APIConnectionError,
     AsyncClient,

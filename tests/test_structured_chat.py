@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from trunkline.errors import InvalidInputError, OutputValidationError
+from trunkline.errors import OutputValidationError
 from trunkline.structured import Ask, repair_messages, response_format_for, structured_chat
 from trunkline.types import Choice, Completion, Message
 
@@ -78,6 +78,7 @@ def test_an_empty_answer_is_not_sent_back() -> None:
     assert [m["role"] for m in repair_messages(ASKED, error)] == ["user", "user"]
 
 
-def test_two_formats_are_refused() -> None:
-    with pytest.raises(InvalidInputError, match="exclude each other"):
-        start(0, response_format={"type": "text"})
+def test_a_format_of_the_callers_own_goes_out_as_it_is() -> None:
+    own = {"type": "json_object", "schema": {"type": "object"}}
+    _, ask = start(0, response_format=own)
+    assert ask.parameters["response_format"] == own

@@ -15,7 +15,10 @@ ONLY_ASYNC = {"aclose"}  # what contextlib.aclosing() and async generators call 
 TWINS = [
     (completion, acompletion),
     (trunkline.run_tools, trunkline.arun_tools),
-    *((getattr(Client, name), getattr(AsyncClient, name)) for name in ("__init__", "chat", "stream", "close")),
+    *(
+        (getattr(Client, name), getattr(AsyncClient, name))
+        for name in ("__init__", "chat", "stream", "close")
+    ),
     *((getattr(Stream, name), getattr(AsyncStream, name)) for name in ("collect", "close")),
 ]
 

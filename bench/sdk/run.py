@@ -158,7 +158,9 @@ def main() -> None:
             print(line(what, columns, f"{reach_number:.0f}"), flush=True)
             if name == "sync":
                 bare = median([measure("bare", "sync", base) for _ in range(rounds)])
-                print(f"| the same with bare sockets, llhttp, msgspec (us) | | {show(bare)} | | | |")
+                print(
+                    f"| the same with bare sockets, llhttp, msgspec (us) | | {show(bare)} | | | |"
+                )
         print(line("installed packages", [counted(library) for library in LIBRARIES], "<10"))
         hub = measure("trunkline", "hub-requests", base)
         print(line("Hub requests per chat call", [hub, None, None, None], "0"))

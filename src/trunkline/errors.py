@@ -12,9 +12,9 @@
         ├── BadRequestError           400
         │   ├── InvalidInputError     refused here, before anything was sent
         │   │   └── UnknownParameterError
-        │   ├── ContextWindowExceededError
+        │   ├── ContextWindowExceededError  (also an UnprocessableEntityError: TGI answers 422)
         │   ├── ContentPolicyViolationError
-        │   ├── UnsupportedParamsError
+        │   ├── UnsupportedParamsError  (also an UnprocessableEntityError: some answer 422)
         │   └── RequestTooLargeError  413
         ├── AuthenticationError       401, and no token at all
         ├── PaymentRequiredError      402
@@ -208,16 +208,8 @@ class UnknownParameterError(InvalidInputError, TypeError):
     """A keyword that no chat parameter has; `extra_body` sends it anyway."""
 
 
-class ContextWindowExceededError(BadRequestError):
-    """The prompt, or prompt and answer together, exceed the model's context."""
-
-
 class ContentPolicyViolationError(BadRequestError):
     """The provider refused the content."""
-
-
-class UnsupportedParamsError(BadRequestError):
-    """The provider does not take a parameter that was sent."""
 
 
 class RequestTooLargeError(BadRequestError, status=413):
@@ -254,6 +246,14 @@ class ConflictError(APIError, status=409):
 
 class UnprocessableEntityError(APIError, status=422):
     """The request's shape was understood and its content refused."""
+
+
+class ContextWindowExceededError(BadRequestError, UnprocessableEntityError):
+    """The prompt, or prompt and answer together, exceed the model's context."""
+
+
+class UnsupportedParamsError(BadRequestError, UnprocessableEntityError):
+    """The provider does not take a parameter that was sent."""
 
 
 class RateLimitError(APIError, status=429):

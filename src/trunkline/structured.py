@@ -53,14 +53,12 @@ def structured_chat(
 ) -> Generator[Ask, Completion, T]:
     """Ask for a `model_type`, and again with what was wrong, at most `repair_rounds` times.
 
-    Refusals and answers that were cut are not repaired: asking again would not help. Raises
-    OutputValidationError, and InvalidInputError for a type without JSON schema.
+    A `response_format` among the parameters goes out as it is, for servers that want a schema in
+    a form of their own. Refusals and answers that were cut are not repaired: asking again would
+    not help. Raises OutputValidationError, and InvalidInputError for a type without JSON schema.
     """
-    if parameters.get("response_format") is not None:
-        raise InvalidInputError(
-            "response_model and response_format exclude each other.", hint="Leave one of them out."
-        )
-    parameters = {**parameters, "response_format": response_format_for(model_type)}
+    own = parameters.get("response_format")
+    parameters = {**parameters, "response_format": own or response_format_for(model_type)}
     asked = prepare_messages(messages)
     while True:
         completion = yield Ask(asked, parameters)

@@ -7,8 +7,20 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import DONE, END, STOP, USAGE, answer, delta, event, events, failure
-from streams import read, read_chunks, split
+from streams import (
+    DONE,
+    END,
+    STOP,
+    USAGE,
+    answer,
+    delta,
+    event,
+    events,
+    failure,
+    read,
+    read_chunks,
+    split,
+)
 
 from trunkline import errors
 from trunkline.dialects.openai_chat import ChunkReader

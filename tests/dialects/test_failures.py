@@ -266,7 +266,12 @@ def test_a_header_tells_what_a_body_does_not() -> None:
 def test_where_it_happened_and_another_hint_can_be_told() -> None:
     failure = read_failure(402, {}, b"x")
     error = error_for(failure, provider="p", model="m", request_id="r", hint="Do this.")
-    assert (error.provider, error.model, error.request_id, error.hint) == ("p", "m", "r", "Do this.")
+    assert (error.provider, error.model, error.request_id, error.hint) == (
+        "p",
+        "m",
+        "r",
+        "Do this.",
+    )
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,9 @@ def test_an_error_in_a_200_is_its_class(data: bytes, kind: type[errors.APIError]
 
 
 def test_a_damaged_answer_is_mended() -> None:
-    assert read_answer(b'{"choices":[{"message":{"content":"a\xff\\ud83d"}}]}').text == "a\ufffd\ufffd"
+    assert (
+        read_answer(b'{"choices":[{"message":{"content":"a\xff\\ud83d"}}]}').text == "a\ufffd\ufffd"
+    )
 
 
 @pytest.mark.parametrize("data", [b"<html>", b'{"choices":[]}', b"", b"\xff"])

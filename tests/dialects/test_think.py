@@ -42,9 +42,7 @@ TEXTS: list[tuple[str, str | None, str]] = [
 
 
 @pytest.mark.parametrize(("text", "thought", "rest"), TEXTS)
-def test_tags_are_told_apart_whole_and_in_pieces(
-    text: str, thought: str | None, rest: str
-) -> None:
+def test_tags_are_told_apart_whole_and_in_pieces(text: str, thought: str | None, rest: str) -> None:
     assert split_think(text) == (thought, rest)
     assert split(list(text)) == (thought, rest)
     for place in range(len(text) + 1):
@@ -88,7 +86,9 @@ def test_reasoning_of_both_kinds_is_joined() -> None:
 
 
 def test_choices_are_split_each_for_itself() -> None:
-    begun = events(delta(0, content="<think>a"), delta(1, content="b"), delta(0, content="</think>c"))
+    begun = events(
+        delta(0, content="<think>a"), delta(1, content="b"), delta(0, content="</think>c")
+    )
     whole = answer(begun + events(delta(1, "stop"), delta(0, "stop"), DONE), think_tags=True)
     assert [(c.message.reasoning, c.message.content) for c in whole.choices] == [
         ("a", "c"),

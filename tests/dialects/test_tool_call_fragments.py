@@ -104,7 +104,9 @@ def test_a_fragment_that_belongs_to_no_call_is_an_error() -> None:
 
 def test_arguments_nested_too_deep_for_a_writer_are_an_error_of_ours() -> None:
     for depth in range(900, 1000):
-        nested = b'{"choices":[{"delta":{"tool_calls":[{"id":"a","function":{"arguments":%b%b}}]}}]}'
+        nested = (
+            b'{"choices":[{"delta":{"tool_calls":[{"id":"a","function":{"arguments":%b%b}}]}}]}'
+        )
         stream = event(nested % (b"[" * depth, b"]" * depth))
         assert failure(stream)
 
@@ -128,7 +130,9 @@ def test_a_message_of_calls_alone_has_no_content() -> None:
 
 def test_undeclared_fields_of_a_call_are_kept() -> None:
     first = part(0, "a", "f", "{", extra_content={"google": {"thought_signature": "s"}})
-    call = answer(events(delta(tool_calls=[first]), delta(tool_calls=[part(0, arguments="}")])) + END)
+    call = answer(
+        events(delta(tool_calls=[first]), delta(tool_calls=[part(0, arguments="}")])) + END
+    )
     assert call.tool_calls[0].extra_content == {"google": {"thought_signature": "s"}}
 
 
@@ -151,7 +155,9 @@ def test_calls_survive_any_cut_of_their_arguments_in_any_order(
     for index, (name, arguments) in enumerate(calls):
         text = json.dumps(arguments)
         pieces = [text[i : i + size] for i in range(0, len(text), size)]
-        queues.append([part(index, f"id{index}", name), *(part(index, arguments=p) for p in pieces)])
+        queues.append(
+            [part(index, f"id{index}", name), *(part(index, arguments=p) for p in pieces)]
+        )
     order = []
     while any(queues):
         order.append(random.choice([queue for queue in queues if queue]).pop(0))

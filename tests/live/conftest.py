@@ -20,6 +20,13 @@ def _serve(server: Callable[[Path], AbstractContextManager[Peer]]) -> Iterator[P
         pytest.skip(str(reason))
 
 
+@pytest.fixture(autouse=True)
+def past_every_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep calls to loopback from a proxy that the machine may have."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+
+
 @pytest.fixture(scope="module")
 def transformers() -> Iterator[Peer]:
     """`transformers serve` with a tiny random model; skips where it is not installed."""

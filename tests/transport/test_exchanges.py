@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 import pytest
+
 from faces import ONCE, Face
 from loopback import (
     LAST,
@@ -15,12 +15,12 @@ from loopback import (
     chunk,
     completion,
     event,
+    open_sockets,
     saying,
     stream,
     then_resets,
     whole,
 )
-
 from trunkline import (
     APIConnectionError,
     InvalidResponseError,
@@ -35,16 +35,6 @@ from trunkline.wire.http1 import HttpLimits
 
 def transport_for(face, **options):
     return BlockingTransport(**options) if face.name == "blocking" else AioTransport(**options)
-
-
-def open_sockets() -> int:
-    links = []
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            links.append(os.readlink(f"/proc/self/fd/{number}"))
-        except OSError:
-            pass  # the listing's own
-    return sum(link.startswith("socket:") for link in links)
 
 
 # what a connection serves
@@ -226,7 +216,9 @@ def test_a_head_larger_than_the_limit_is_refused(face, serve) -> None:
 def test_html_instead_of_a_stream_is_read_a_little_and_refused(face, serve) -> None:
     def script(visit) -> None:
         visit.request()
-        visit.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 50000000\r\n\r\n")
+        visit.send(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 50000000\r\n\r\n"
+        )
         while True:
             visit.send(b"<p>sorry</p>" * 1000)
 

@@ -10,30 +10,19 @@ import select
 import socket
 
 import pytest
-import trustme
-from faces import ONCE
-from loopback import answers, saying, whole
-from test_exchanges import open_sockets
-from test_tls import server_context
 
+from faces import ONCE
+from loopback import answers, open_sockets, saying, whole
 from trunkline import APIConnectionError, APIError, Timeout, Timeouts
 from trunkline.settings import read_settings
 
 LOGIN = "Basic " + base64.b64encode(b"user:p@ss word").decode()
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    ca = trustme.CA()
-    path = tmp_path_factory.mktemp("ca") / "ca.pem"
-    ca.cert_pem.write_to_path(str(path))
-    return ca, str(path)
-
-
 @pytest.fixture
-def secure(serve, authority):
+def secure(serve, server_context):
     """An upstream that speaks TLS."""
-    return serve(answers, tls=server_context(authority[0], "localhost"))
+    return serve(answers, tls=server_context("localhost"))
 
 
 def tunnels(visit) -> None:
@@ -65,9 +54,7 @@ def through(proxy, login: str = "user:p%40ss%20word@", **more: str):
 
 def test_https_goes_through_a_tunnel_that_sees_no_token(face, serve, secure, authority) -> None:
     proxy = serve(tunnels)
-    client = face.client(
-        secure.url, ca_file=authority[1], settings=through(proxy), token="hf_secret"
-    )
+    client = face.client(secure.url, ca_file=authority, settings=through(proxy), token="hf_secret")
     for _ in range(2):
         assert face.chat(client, **ONCE).text == "Hello"
     assert face.collect(client, **ONCE).text == "Hello"
@@ -84,7 +71,7 @@ def test_a_proxy_that_refuses_is_told_with_a_hint_and_asked_once(
 ) -> None:
     proxy = serve(tunnels)
     settings = through(proxy, login="user:wrong@")
-    client = face.client(secure.url, ca_file=authority[1], settings=settings)
+    client = face.client(secure.url, ca_file=authority, settings=settings)
     with pytest.raises(APIConnectionError, match="refused the tunnel with 407") as caught:
         face.chat(client)
     assert "HTTPS_PROXY" in caught.value.hint

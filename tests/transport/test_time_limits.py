@@ -7,9 +7,9 @@ import socket
 import time
 
 import pytest
+
 from faces import ONCE
 from loopback import STREAM_HEAD, chunk, completion, event, then_waits, whole
-
 from trunkline import (
     DeadlineExceeded,
     ServiceUnavailableError,

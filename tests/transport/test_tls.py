@@ -10,39 +10,21 @@ import sys
 import time
 
 import pytest
-import trustme
-from faces import ASKED, ONCE
-from loopback import STREAM_HEAD, answers, chunk, event, then_waits
-from test_exchanges import open_sockets
 
+from faces import ASKED, ONCE
+from loopback import STREAM_HEAD, answers, chunk, event, open_sockets, then_waits
 from trunkline import APIConnectionError, AsyncClient, ConfigurationError
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    """An authority, and where its certificate is."""
-    ca = trustme.CA()
-    path = tmp_path_factory.mktemp("ca") / "ca.pem"
-    ca.cert_pem.write_to_path(str(path))
-    return ca, str(path)
-
-
-@pytest.fixture(scope="module")
-def context(authority):
+def context(authority, server_context):
     """Server-side TLS for localhost."""
-    return server_context(authority[0], "localhost")
-
-
-def server_context(ca, *names) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    ca.issue_cert(*names).configure_cert(context)
-    return context
+    return server_context("localhost")
 
 
 def test_a_server_is_trusted_by_the_authority_in_ca_file(face, serve, authority, context) -> None:
     upstream = serve(answers, tls=context)
-    client = face.client(upstream.url, ca_file=authority[1])
+    client = face.client(upstream.url, ca_file=authority)
     for _ in range(3):
         assert face.chat(client, **ONCE).text == "Hello"
         assert face.collect(client, **ONCE).text == "Hello"
@@ -62,10 +44,10 @@ def test_a_server_of_an_unknown_authority_is_refused_at_once_with_a_hint(
     assert upstream.requests == []
 
 
-def test_a_certificate_for_another_name_is_refused(face, serve, authority) -> None:
-    upstream = serve(answers, tls=server_context(authority[0], "elsewhere.example"))
+def test_a_certificate_for_another_name_is_refused(face, serve, authority, server_context) -> None:
+    upstream = serve(answers, tls=server_context("elsewhere.example"))
     with pytest.raises(APIConnectionError, match="localhost"):
-        face.chat(face.client(upstream.url, ca_file=authority[1]), **ONCE)
+        face.chat(face.client(upstream.url, ca_file=authority), **ONCE)
     assert upstream.requests == []
 
 
@@ -95,7 +77,7 @@ def test_a_used_tls_connection_that_died_is_replaced(face, serve, authority, con
         visit.note("closed")
 
     upstream = serve(answers_once, answers, tls=context)
-    client = face.client(upstream.url, ca_file=authority[1])
+    client = face.client(upstream.url, ca_file=authority)
     face.chat(client, **ONCE)
     upstream.wait("closed")
     assert face.chat(client, **ONCE).text == "Hello"
@@ -104,7 +86,7 @@ def test_a_used_tls_connection_that_died_is_replaced(face, serve, authority, con
 def test_leaving_a_tls_stream_hangs_up(face, serve, authority, context) -> None:
     before = open_sockets()
     upstream = serve(then_waits(STREAM_HEAD, chunk(event("Hel"))), tls=context)
-    client = face.client(upstream.url, ca_file=authority[1])
+    client = face.client(upstream.url, ca_file=authority)
     stream = face.stream(client, **ONCE)
     assert face.next(stream).text == "Hel"
     since = time.monotonic()
@@ -120,7 +102,7 @@ def test_cancelling_a_task_hangs_up_on_tls(runner, serve, authority, context) ->
 
     async def main() -> None:
         before = open_sockets()
-        client = AsyncClient(api_base=upstream.url, ca_file=authority[1])
+        client = AsyncClient(api_base=upstream.url, ca_file=authority)
         task = asyncio.create_task(client.chat("m", ASKED))
         await asyncio.to_thread(upstream.wait, "sent")
         task.cancel()
@@ -149,7 +131,7 @@ def test_ssl_cert_file_names_further_authorities(serve, authority, context) -> N
     upstream = serve(answers, tls=context)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-X", "dev", "-c", TRUSTING, upstream.url],
-        env={**os.environ, "SSL_CERT_FILE": authority[1]},
+        env={**os.environ, "SSL_CERT_FILE": authority},
         capture_output=True,
         text=True,
         timeout=30,

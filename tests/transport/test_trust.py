@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from faces import ASKED, ONCE
 from loopback import answers, saying, whole
-
 from trunkline import APIError, AuthenticationError, InvalidInputError, InvalidResponseError
 from trunkline.settings import read_settings
 

@@ -142,7 +142,7 @@ def test_a_field_named_as_a_method_of_ours_does_no_harm() -> None:
 
 @pytest.mark.parametrize(
     "carry", [copy.copy, copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))]
-)  # noqa: S301
+)
 def test_results_can_be_copied_and_pickled(carry: object) -> None:
     answer = completion()
     again = carry(answer)  # type: ignore[operator]

@@ -86,7 +86,7 @@ async def awaiting(flag: bool) -> None:
 
 def wrong() -> None:
     """Mistakes that a checker finds; an ignore that is not needed is itself an error."""
-    completion(MODEL, ASKED, temprature=1)  # type: ignore[call-overload]  # pyright: ignore
-    completion(MODEL, ASKED, temperature="hot")  # type: ignore[call-overload]  # pyright: ignore
-    completion(MODEL, ASKED, stream=True, response_model=City)  # type: ignore[call-overload]  # pyright: ignore
-    Client().chat(MODEL)  # type: ignore[call-overload]  # pyright: ignore
+    completion(MODEL, ASKED, temprature=1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    completion(MODEL, ASKED, temperature="hot")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    completion(MODEL, ASKED, stream=True, response_model=City)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    Client().chat(MODEL)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]

@@ -64,7 +64,9 @@ def test_what_is_no_address_is_refused(text: str, says: str) -> None:
     assert "Give an absolute URL" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["https://me:hunter2@h/", "https://hunter2@h/", "http://:hunter2@h"])
+@pytest.mark.parametrize(
+    "text", ["https://me:hunter2@h/", "https://hunter2@h/", "http://:hunter2@h"]
+)
 def test_credentials_in_an_address_are_refused_and_not_shown(text: str) -> None:
     with pytest.raises(InvalidInputError, match="user name") as caught:
         parse_url(text)

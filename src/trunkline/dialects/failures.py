@@ -182,6 +182,22 @@ _HINTS: tuple[tuple[type[errors.APIError], str], ...] = (
 )
 
 
+_HINTS_ELSEWHERE: tuple[tuple[type[errors.APIError], str], ...] = (
+    (errors.AuthenticationError, "Pass the credential that this server expects as token=."),
+    (errors.NotFoundError, "Check the model's name: the server's /v1/models lists what it has."),
+)
+
+
+def hint_elsewhere(error: errors.APIError) -> str | None:
+    """Return what to do about `error` where another server than Hugging Face's answered."""
+    if not any(isinstance(error, kind) and error.hint == hint for kind, hint in _HINTS):
+        return error.hint
+    about_hugging_face = error.hint is not None and "huggingface.co" in error.hint
+    if not about_hugging_face and not isinstance(error, errors.PermissionDeniedError):
+        return error.hint
+    return next((hint for kind, hint in _HINTS_ELSEWHERE if isinstance(error, kind)), None)
+
+
 def read_failure(status: int, headers: Mapping[str, str], data: bytes) -> Failure:
     """Read an error answer; always returns something to say."""
     body: Any = None

@@ -17,6 +17,7 @@ from trunkline.wire.message import ResponseHead
 from trunkline.wire.sse import Event, EventReader, EventTooLargeError
 
 DONE = b"[DONE]"
+_PARTIAL = "What arrived is in .text and .partial; it is not the whole answer."
 
 
 def chat_body(chat: Chat, model: str) -> dict[str, Any]:
@@ -226,7 +227,7 @@ class ChunkReader:
             text=self.fold.text,
             usage=self.fold.usage,
             partial=self.fold.completion(),
-            hint="What arrived is in .text and .partial; it is not the whole answer.",
+            hint=None if self.fold.empty else _PARTIAL,
         )
         error.received = not self.fold.empty
         error.__cause__ = cut

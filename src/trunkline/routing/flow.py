@@ -234,6 +234,8 @@ def _placed(error: APIError, send: Send, reply: Reply, attempts: tuple[Attempt, 
         error.status = head.status
     error.request_id = error.request_id or (head.request_id if head else None)
     error.attempts = attempts
+    if send.target.via in ("served", "direct"):
+        error.hint = failures.hint_elsewhere(error)
     asked = send.target.provider
     if asked and error.status in _ABOUT_THE_PROVIDER:
         known = provider_hint(asked)

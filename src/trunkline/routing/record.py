@@ -6,7 +6,7 @@ from typing import Any
 
 from trunkline.errors import APIError
 from trunkline.routing.needs import Reply, Send
-from trunkline.types import Attempt, Completion, Receipt, TokenCount, Usage
+from trunkline.types import Attempt, Completion, Message, Receipt, TokenCount, Usage
 from trunkline.wire.message import ResponseHead
 
 _BYTES_PER_TOKEN = 4
@@ -66,10 +66,14 @@ def count_tokens(
     texts = [
         text
         for choice in completion.choices
-        for text in (choice.message.content, choice.message.reasoning)
+        for text in (choice.message.content, choice.message.reasoning, *_calls(choice.message))
         if text
     ]
     return TokenCount(_estimate(_texts(messages)), _estimate(texts), "estimated")
+
+
+def _calls(message: Message) -> list[str]:
+    return [call.function.name + call.function.arguments for call in message.tool_calls or ()]
 
 
 def _texts(messages: list[dict[str, Any]]) -> list[str]:

@@ -48,7 +48,7 @@ class Retry(msgspec.Struct, frozen=True):
         """
         if error.retry_after is not None:
             return error.retry_after + self.chance() * min(0.1 * error.retry_after, 1.0)
-        return self.chance() * min(self.longest, self.first * 2.0 ** (failed - 1))
+        return self.chance() * min(self.longest, self.first * 2.0 ** min(failed - 1, 30))
 
 
 def passing(error: APIError) -> bool:
