@@ -102,7 +102,8 @@ def test_a_file_that_cannot_be_read_is_no_login(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["hf_se\ncret", "hf_se cret", "hf_se\tcret", "hf_se\0cret", "hf_s\u00e9cret", "hf_\u200bx"]
+    "value",
+    ["hf_se\ncret", "hf_se cret", "hf_se\tcret", "hf_se\0cret", "hf_s\u00e9cret", "hf_\u200bx"],
 )
 def test_a_token_that_would_break_a_header_is_refused_and_not_shown(value: str) -> None:
     with pytest.raises(AuthenticationError, match="environment variable HF_TOKEN") as caught:

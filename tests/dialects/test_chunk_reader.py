@@ -318,6 +318,11 @@ def test_damaged_text_is_mended_and_counted(data: bytes, text: str) -> None:
     assert reader.failure is None
 
 
+def test_white_space_around_an_event_does_no_harm() -> None:
+    stream = b'data:  {"choices":[{"delta":{"content":"a"}}]} \n\n' + event(STOP)
+    assert answer(stream + b"data:  [DONE] \n\n").text == "a"
+
+
 def test_line_separators_within_text_are_text() -> None:
     text = "a\u2028b\u2029c\x85d"
     raw = b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n' % text.encode()

@@ -418,9 +418,6 @@ def test_ctrl_c_ends_a_blocking_call_and_hangs_up_while_the_program_lives_on(ser
     assert out == "False 4\n"  # three standard streams and the listing itself
 
 
-@pytest.mark.xfail(
-    raises=APIConnectionError, reason="wire/http1.py makes an HttpError of it: see _complaint"
-)
 def test_ctrl_c_while_an_answer_is_parsed_is_no_error_of_the_server(serve) -> None:
     """The signal comes from within the parser's callback, which httptools wraps."""
     interrupted = signal.signal(signal.SIGUSR1, signal.default_int_handler)

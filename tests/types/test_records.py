@@ -196,6 +196,7 @@ LONG = "many words and " * 40
             """Message(assistant: tool_calls=[ToolCall(f('{"a":1}'), id=c1)])""",
         ),
         (Chunk(None, None, []), "Chunk()"),
+        (Chunk(None, None, [ChunkChoice(0, Delta(), "stop")]), "Chunk(finish=stop)"),
         (Chunk(None, None, [], usage=Usage(1, 2, 3)), f"Chunk({Usage(1, 2, 3)!r})"),
         (
             Chunk(None, None, [ChunkChoice(1, Delta(content="a", reasoning="b"), "stop")]),
@@ -207,8 +208,10 @@ LONG = "many words and " * 40
         ),
         (
             msgspec.structs.replace(RECEIPT, provider=None, time_to_first_token=0.5),
-            "Receipt(unknown provider, 0 attempts, first 0.500s, 1.250s, 3+2 tokens (provider), "
-            "request r-1)",
+            (
+                "Receipt(unknown provider, 0 attempts, first 0.500s, 1.250s, "
+                "3+2 tokens (provider), request r-1)"
+            ),
         ),
         (
             Completion(None, "m", []),

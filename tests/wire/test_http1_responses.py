@@ -285,6 +285,18 @@ def test_interim_answers_cannot_go_on_for_ever() -> None:
             reader.feed(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
+def test_what_else_comes_out_of_the_parser_is_not_called_the_peers_mistake() -> None:
+    class Interrupted:
+        head = body = 1000
+
+        @property
+        def headers(self) -> int:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ResponseReader(Interrupted()).feed(with_length(b""))  # type: ignore[arg-type]
+
+
 @given(st.binary(max_size=200), CUTS)
 @settings(max_examples=200, deadline=None)
 def test_arbitrary_bytes_are_read_or_refused(data: bytes, cuts: list[int]) -> None:

@@ -103,10 +103,10 @@ def test_a_cut_at_any_one_place_changes_nothing(stream: bytes) -> None:
 
 
 PIECES = st.sampled_from(
-    [b"data", b"data: ", b"data:x", b"event: e", b"event:", b"id: 7", b"retry: 1", b":", b": ping"]
-    + [b"\n", b"\n", b"\r", b"\r\n", b"\n\n", b"\r\r", b"\r\n\r\n", b" ", b"x", b"[DONE]", b"{}"]
-    + [b"\xef\xbb\xbf", b"\xff", b"\xc2\x85", "\u2028".encode(), "\U0001f600".encode(), b"\xf0\x9f"]
-)
+    [b"data", b"data: ", b"data:x", b"event: e", b"event:", b"id: 7", b"retry: 1", b":", b": ping",
+     b"\n", b"\n", b"\r", b"\r\n", b"\n\n", b"\r\r", b"\r\n\r\n", b" ", b"x", b"[DONE]", b"{}",
+     b"\xef\xbb\xbf", b"\xff", b"\xc2\x85", "\u2028".encode(), "\U0001f600".encode(), b"\xf0\x9f"]
+)  # fmt: skip
 STREAMS = st.lists(PIECES, max_size=30).map(b"".join) | st.binary(max_size=80)
 CUTS = st.lists(st.integers(min_value=0, max_value=200), max_size=8)
 

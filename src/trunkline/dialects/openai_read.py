@@ -260,10 +260,7 @@ def _arguments(value: Any) -> str | None:
     """Return arguments as JSON text; old TGI sends the object itself."""
     if value is None or isinstance(value, str):
         return value
-    try:
-        return strict_json.encode(value).decode()
-    except strict_json.JsonError as error:
-        raise InvalidResponseError(f"A tool call's arguments are no JSON: {error}.") from error
+    return strict_json.encode(value).decode()
 
 
 def _call_id(value: Any) -> str:

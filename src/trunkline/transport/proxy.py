@@ -50,11 +50,12 @@ class Proxies(msgspec.Struct, frozen=True):
 
 def parse_proxy(text: str, origin: str) -> Proxy:
     """Read a proxy's URL; raises ConfigurationError naming `origin`, never the URL itself."""
-    parts = urlsplit(text if "://" in text else f"http://{text}")
+    parts, port = urlsplit(""), 0
     try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
         port = parts.port or 80
     except ValueError:
-        port = 0
+        pass  # it is refused below, without a word of what it says
     if parts.scheme != "http" or not parts.hostname or not 0 < port < 65536:
         raise ConfigurationError(
             f"{origin} is not the address of an HTTP proxy: http://host:port is expected "
@@ -114,7 +115,7 @@ def _matches(rule: str, url: Url) -> bool:
         except ValueError:
             return False
     host, colon, port = rule.rpartition(":")
-    if colon and port.isdigit() and "]" not in port and ":" not in host:
+    if colon and port.isdigit() and (":" not in host or host.endswith("]")):
         if int(port) != url.port:
             return False
         rule = host

@@ -182,8 +182,9 @@ class ResponseReader:
             raise HttpError("the server wants to change the protocol") from error
         except httptools.HttpParserError as error:
             self.keep_alive = False
+            complaint = _complaint(error, "the server's answer")
             if not self.complete:
-                raise _complaint(error, "the server's answer") from None
+                raise complaint from None
         if self.head is None and self._head_bytes > self._limits.head:
             raise HttpError(f"the response head is larger than {self._limits.head} bytes")
 
@@ -249,9 +250,16 @@ class ResponseReader:
 
 
 def _complaint(error: httptools.HttpParserError, whose: str) -> HttpError:
-    """Return what a callback of ours raised, or the parser's own complaint, as an HttpError."""
+    """Return what a callback of ours raised, or the parser's own complaint, as an HttpError.
+
+    Raises what else came out of a callback, such as Ctrl-C: that is not the peer's doing.
+    """
     ours = error.__context__
-    return ours if isinstance(ours, HttpError) else HttpError(f"{whose} is not valid HTTP: {error}")
+    if isinstance(ours, HttpError):
+        return ours
+    if ours is not None and isinstance(error, httptools.HttpParserCallbackError):
+        raise ours
+    return HttpError(f"{whose} is not valid HTTP: {error}")
 
 
 class RequestHead(msgspec.Struct, frozen=True):
@@ -336,8 +344,6 @@ class RequestReader:
         headers = read_headers(self._headers)
         if "host" not in headers and self._parser.get_http_version() != "1.0":
             raise HttpError("the request has no Host header")
-        if "transfer-encoding" in headers and "content-length" in headers:
-            raise HttpError("the request has both a length and a transfer encoding")
         target = self._url.decode("ascii", "replace")
         if not target.startswith("/"):
             raise HttpError("the request target is not a path")
