@@ -8,6 +8,7 @@ import re
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,10 @@ class Terminal:
     def __init__(self, arguments: list[str], env: dict[str, str]) -> None:
         """Start it."""
         self._fd, theirs = pty.openpty()
+        # else Ctrl-C has the kernel drop what is on its way, the answer to it included
+        modes = termios.tcgetattr(theirs)
+        modes[3] |= termios.NOFLSH
+        termios.tcsetattr(theirs, termios.TCSANOW, modes)
         env = {**env, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
         self._process = subprocess.Popen(
             [sys.executable, "-c", _AT_TERMINAL, PROGRAM, *arguments],

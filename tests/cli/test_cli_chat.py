@@ -260,11 +260,16 @@ def test_ctrl_c_stops_the_answer_and_not_the_conversation(
     assert messages[1]["content"].endswith("\n\n[interrupted]")
 
 
-def test_ctrl_c_before_the_first_word_drops_the_message(terminal: Open) -> None:
-    shown = terminal("chat", "sandbox/fault-stall-first")
+def test_ctrl_c_before_the_first_word_drops_the_message(
+    terminal: Open, routed: dict[str, str], server: SandboxServer
+) -> None:
+    shown = terminal("chat", "sandbox-org/fault-stall-first", env=routed)
     shown.expect("> ")
     shown.send("hello\n")
-    shown.expect("\n")
+    until = time.monotonic() + PATIENCE
+    while not len(server.requests):
+        assert time.monotonic() < until, "nothing was asked"
+        time.sleep(0.01)
     shown.interrupt()
     shown.expect("\n> ")
     shown.send("/quit\n")

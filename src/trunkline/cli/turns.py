@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import importlib
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -51,11 +51,21 @@ class Talk:
         with contextlib.suppress(ImportError):
             importlib.import_module("readline")  # gives input() editing and history, where it is
         note(f"Chatting with {self._asking.model}. /help lists commands, Ctrl-D leaves.")
+        while True:
+            try:
+                self._take_turns()
+                return
+            except KeyboardInterrupt:  # wherever it struck, the conversation stays open
+                click.echo()
+
+    def _take_turns(self) -> None:
         while (line := self._read()) is not None:
             if line in ("/quit", "/exit", "/q"):
                 return
-            with _said():
+            try:
                 self._take(line)
+            except (TrunklineError, OSError) as error:
+                print_error(error)
 
     def _take(self, line: str) -> None:
         if line.startswith("/") and not line.startswith("//"):
@@ -139,14 +149,3 @@ def _until_quotes(text: str) -> str:
     while not text.rstrip().endswith(QUOTES):
         text += "\n" + input()
     return text.rstrip().removesuffix(QUOTES)
-
-
-@contextlib.contextmanager
-def _said() -> Generator[None]:
-    """Say what went wrong, or was stopped, and go on."""
-    try:
-        yield
-    except (TrunklineError, OSError) as error:
-        print_error(error)
-    except KeyboardInterrupt:
-        click.echo()
