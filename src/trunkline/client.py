@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar, Unpack, overload
 
 from trunkline import drive
 from trunkline.calls import Calls, Defaults, given_secret
-from trunkline.parameters import headers_from, timeouts_from
+from trunkline.parameters import check_parameters, headers_from, timeouts_from
 from trunkline.providers.spec import Target
 from trunkline.routing.flow import Flow, Opened, chat_flow, stream_flow
 from trunkline.settings import Settings, TokenSource, read_settings
@@ -35,6 +35,17 @@ def _calls(
     max_retries: int,
 ) -> Calls:
     """Check what a client is made with."""
+    check_parameters(
+        {
+            "api_base": api_base,
+            "direct": direct,
+            "bill_to": bill_to,
+            "session_id": session_id,
+            "extra_headers": extra_headers,
+            "deadline": deadline,
+            "max_retries": max_retries,
+        }
+    )
     defaults = Defaults(
         secret=given_secret(token, api_key),
         api_base=api_base,

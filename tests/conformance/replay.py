@@ -22,7 +22,7 @@ from trunkline.settings import read_settings
 from trunkline.transport.seam import Transport
 from trunkline.transport.trouble import closed_early, trouble
 from trunkline.types import Attempt, Completion, Timeouts
-from trunkline.wire.http1 import HttpError, RequestReader, ResponseReader
+from trunkline.wire.http1_read import HttpError, RequestReader, ResponseReader
 from trunkline.wire.message import HttpRequest, ResponseHead
 
 MESSAGES = [{"role": "user", "content": "Say this is a test."}]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.providers.mapping import LIFETIME, ModelNames, read_mapping
+from trunkline.providers.mapping import LIFETIME, PATIENCE, ModelNames, read_mapping
 from trunkline.types import Secret
 
 ROWS = {
@@ -61,10 +61,11 @@ def test_a_model_that_is_not_mapped_keeps_its_own_name() -> None:
 
 
 @given(st.binary(max_size=40))
-def test_an_answer_that_is_no_json_is_ignored(data: bytes) -> None:
+def test_an_answer_that_is_no_json_leaves_the_name_for_a_minute(data: bytes) -> None:
     names = ModelNames(HUB)
     names.keep("org/m", b"\xff" + data, 0.0)
-    assert names.get("org/m", "groq", 0.0) is None
+    assert names.get("org/m", "groq", 0.0) == "org/m"
+    assert names.get("org/m", "groq", PATIENCE) is None
 
 
 @pytest.mark.parametrize(

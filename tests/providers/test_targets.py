@@ -201,7 +201,7 @@ SERVED: list[tuple[str, bool]] = [
     ("https://router.huggingface.co/v1", True),
     ("https://huggingface.co/api", True),
     ("https://x.us-east-1.aws.endpoints.huggingface.cloud", True),
-    ("https://me-space.hf.space", True),
+    ("https://me-space.hf.space", False),
     ("https://HUGGINGFACE.CO/v1", True),
     ("http://router.huggingface.co/v1", False),
     ("http://x.us-east-1.aws.endpoints.huggingface.cloud", False),

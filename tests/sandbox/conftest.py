@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from trunkline.sandbox import Reply, Sandbox, SandboxServer, serve_in_thread
-from trunkline.wire.http1 import RequestHead
+from trunkline.wire.http1_read import RequestHead
 
 TOKEN = {"authorization": "Bearer hf_good"}
 

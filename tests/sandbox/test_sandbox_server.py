@@ -13,7 +13,7 @@ import pytest
 
 from trunkline.errors import ConfigurationError
 from trunkline.sandbox import Limits, SandboxServer, serve_in_thread
-from trunkline.wire.http1 import HttpLimits
+from trunkline.wire.http1_read import HttpLimits
 
 HEADERS = {"authorization": "Bearer hf_good", "content-type": "application/json"}
 MESSAGES = [{"role": "user", "content": "Hello"}]

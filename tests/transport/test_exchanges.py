@@ -30,7 +30,7 @@ from trunkline import (
 )
 from trunkline.transport.aio import AioTransport
 from trunkline.transport.blocking import BlockingTransport
-from trunkline.wire.http1 import HttpLimits
+from trunkline.wire.http1_read import HttpLimits
 
 
 def transport_for(face, **options):

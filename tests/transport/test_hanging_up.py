@@ -20,7 +20,7 @@ from loopback import STREAM_HEAD, answers, chunk, completion, event, open_socket
 from trunkline import APIConnectionError, AsyncClient, StreamTruncated
 from trunkline.settings import read_settings
 from trunkline.transport.blocking import BlockingTransport
-from trunkline.wire.http1 import HttpLimits
+from trunkline.wire.http1_read import HttpLimits
 
 SOON = 1.0
 

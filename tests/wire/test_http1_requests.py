@@ -7,15 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.errors import InvalidInputError
-from trunkline.wire.http1 import (
-    HttpError,
-    HttpLimits,
-    RequestReader,
-    check_header,
-    write_chunk,
-    write_head,
-    write_request,
-)
+from trunkline.wire.http1 import check_header, write_chunk, write_head, write_request
+from trunkline.wire.http1_read import HttpError, HttpLimits, RequestReader
 from trunkline.wire.message import HttpRequest, parse_url
 
 POST = b"POST /v1/chat HTTP/1.1\r\nhost: a\r\n"

@@ -10,14 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trunkline.wire.http1 import (
-    LAST_CHUNK,
-    HttpError,
-    HttpLimits,
-    ResponseReader,
-    write_chunk,
-    write_head,
-)
+from trunkline.wire.http1 import LAST_CHUNK, write_chunk, write_head
+from trunkline.wire.http1_read import HttpError, HttpLimits, ResponseReader
 
 BODY = b'{"answer": "\xf0\x9f\x98\x80"}'
 OK = b"HTTP/1.1 200 OK\r\n"

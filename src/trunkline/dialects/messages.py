@@ -41,6 +41,8 @@ def _prepare(message: object, place: str) -> dict[str, Any]:
         message = {key: value for key, value in dump().items() if value is not None}
     _check_role(message, place)
     wire = message if isinstance(message, dict) else dict(message)
+    if None in wire.values():  # as model_dump() leaves them; some servers refuse nulls
+        wire = {key: value for key, value in wire.items() if value is not None or key == "content"}
     content = wire.get("content")
     if content is not None and not isinstance(content, str):
         wire = {**wire, "content": _parts(content, f"{place}.content")}

@@ -23,6 +23,7 @@ from trunkline.types import (
 )
 from trunkline.wire import strict_json
 
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _REASONING_NAMES = ("reasoning", "reasoning_content", "reasoning_text")
 
 
@@ -48,18 +49,27 @@ def read_usage(body: Any) -> Usage | None:
     """Read token counts; one that is no count (negative, text) becomes None and is kept aside."""
     if not isinstance(body, dict):
         return None
-    names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    counts = {name: _count(body.get(name)) for name in names}
-    extra = {name: value for name, value in body.items() if counts.get(name) is None}
-    prompt_details = extra.pop("prompt_tokens_details", None)
-    completion_details = extra.pop("completion_tokens_details", None)
+    extra = dict(body)
+    counts: list[int | None] = []
+    for name in _COUNTS:
+        count = _count(extra.get(name))
+        if count is not None:
+            del extra[name]
+        counts.append(count)
+    prompt_details = completion_details = None
+    if extra:
+        prompt_details = extra.pop("prompt_tokens_details", None)
+        completion_details = extra.pop("completion_tokens_details", None)
+        extra = {name: value for name, value in extra.items() if value is not None}
     return Usage(
-        **counts,
+        prompt_tokens=counts[0],
+        completion_tokens=counts[1],
+        total_tokens=counts[2],
         prompt_tokens_details=prompt_details if isinstance(prompt_details, dict) else None,
         completion_tokens_details=(
             completion_details if isinstance(completion_details, dict) else None
         ),
-        extra={name: value for name, value in extra.items() if value is not None},
+        extra=extra,
     )
 
 

@@ -15,6 +15,8 @@ from trunkline.wire.message import HttpRequest, parse_url
 
 LIFETIME = 3600.0
 """Seconds for which an answer of the Hub is taken as true."""
+PATIENCE = 60.0
+"""Seconds after which a Hub that did not answer is asked again."""
 
 
 def read_mapping(body: Any) -> dict[str, str]:
@@ -57,11 +59,15 @@ class ModelNames:
         return names.get(provider or "", model)
 
     def keep(self, model: str, data: bytes, now: float) -> None:
-        """Remember what the Hub answered for `model`; an answer that is no JSON is ignored."""
+        """Remember what the Hub answered for `model`; no JSON is as good as no answer."""
         try:
             self._known[model] = (now, read_mapping(strict_json.decode(data)))
         except strict_json.JsonError:
-            return
+            self.miss(model, now)
+
+    def miss(self, model: str, now: float) -> None:
+        """Remember that the Hub did not answer for `model`, so as not to ask it for each call."""
+        self._known[model] = (now - LIFETIME + PATIENCE, {})
 
     def request(self, model: str) -> HttpRequest:
         """Return the request that asks the Hub for `model`."""

@@ -16,7 +16,7 @@ from trunkline.wire.message import Url, parse_url
 CHAT_PATH = "/chat/completions"
 PLACEHOLDER = "hf_sandbox"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_HUGGING_FACE_HOSTS = (".huggingface.cloud", ".huggingface.co", ".hf.space")
+_HUGGING_FACE_HOSTS = (".huggingface.cloud", ".huggingface.co")
 SANDBOX_URL = Url("sandbox", "sandbox", 0, "/v1/chat/completions")
 
 

@@ -263,5 +263,7 @@ def _look_up(
         now = reply.ended
         if reply.head is not None and reply.head.status == 200:
             journey.names.keep(name, reply.body, now)
+        else:
+            journey.names.miss(name, now)
         found = journey.names.get(name, target.provider, now)
     return msgspec.structs.replace(target, model=found or name, look_up=None), now

@@ -16,7 +16,7 @@ from trunkline.sandbox.faults import FAULTS
 from trunkline.sandbox.reply import Pause, Reply, Step, json_reply, with_headers
 from trunkline.sandbox.visit import Page, Visit
 from trunkline.wire import strict_json
-from trunkline.wire.http1 import RequestHead
+from trunkline.wire.http1_read import RequestHead
 
 FAULT_HEADER = "x-sandbox-fault"
 

@@ -12,7 +12,7 @@ import msgspec
 
 from trunkline.dialects.openai_server import error_body
 from trunkline.sandbox.reply import Cut, Pause, Reply, Reset, json_reply, wire_steps, with_headers
-from trunkline.wire.http1 import HttpError, HttpLimits, RequestHead, RequestReader
+from trunkline.wire.http1_read import HttpError, HttpLimits, RequestHead, RequestReader
 
 if TYPE_CHECKING:
     from trunkline.sandbox.app import Sandbox

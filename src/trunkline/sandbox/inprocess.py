@@ -10,7 +10,8 @@ from trunkline.sandbox.reply import Cut, Pause, Reset, wire_steps
 from trunkline.sandbox.seen import Log
 from trunkline.transport.trouble import Step, closed_early, trouble
 from trunkline.types import Timeouts
-from trunkline.wire.http1 import HttpError, RequestReader, ResponseReader, write_request
+from trunkline.wire.http1 import write_request
+from trunkline.wire.http1_read import HttpError, RequestReader, ResponseReader
 from trunkline.wire.message import HttpRequest, ResponseHead
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from trunkline.wire import strict_json
-from trunkline.wire.http1 import RequestHead
+from trunkline.wire.http1_read import RequestHead
 
 
 class Seen(msgspec.Struct):

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import msgspec
 
 from trunkline.sandbox.reply import Reply
-from trunkline.wire.http1 import RequestHead
+from trunkline.wire.http1_read import RequestHead
 
 
 class Visit(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ import ssl
 import time
 from typing import cast
 
-from trunkline.wire.http1 import HttpError, ResponseReader
+from trunkline.wire.http1_read import HttpError, ResponseReader
 
 Place = tuple[str, str, int]
 HIGH_WATER = 256 * 1024

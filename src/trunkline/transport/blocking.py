@@ -18,7 +18,7 @@ from trunkline.transport.proxy import Proxies, Proxy, check_tunnel, write_connec
 from trunkline.transport.tls import client_context
 from trunkline.transport.trouble import closed_early, hung_up, trouble
 from trunkline.types import Timeouts
-from trunkline.wire.http1 import HttpError, HttpLimits, ResponseReader
+from trunkline.wire.http1_read import HttpError, HttpLimits, ResponseReader
 from trunkline.wire.message import HttpRequest, ResponseHead, Url
 
 _READ = 64 * 1024

@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from trunkline.errors import APIConnectionError, ConfigurationError
-from trunkline.wire.http1 import ResponseReader, write_request
+from trunkline.wire.http1 import write_request
+from trunkline.wire.http1_read import ResponseReader
 from trunkline.wire.message import HttpRequest, Url
 
 

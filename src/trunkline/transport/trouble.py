@@ -7,7 +7,7 @@ import ssl
 from typing import Literal
 
 from trunkline.errors import APIConnectionError, Timeout
-from trunkline.wire.http1 import HttpError
+from trunkline.wire.http1_read import HttpError
 from trunkline.wire.message import Url
 
 Step = Literal["connect", "send", "head", "body"]
