@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from trunkline.errors import InvalidInputError
 from trunkline.media import image_url
 from trunkline.types import Message, Messages, ToolCall
 
+_PLAIN_ROLES = ("user", "system", "assistant")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -23,12 +24,27 @@ def prepare_messages(messages: Messages) -> list[dict[str, Any]]:
             f"messages is a {type(given).__name__}, not a list of messages.",
             hint='Write messages=[{"role": "user", "content": "..."}].',
         )
-    prepared = [_prepare(message, f"messages[{i}]") for i, message in enumerate(given)]
+    prepared: list[dict[str, Any]] = [
+        cast("dict[str, Any]", message)
+        if _is_plain(message)
+        else _prepare(message, f"messages[{i}]")
+        for i, message in enumerate(given)
+    ]
     if not prepared:
         raise InvalidInputError(
             "messages is empty.", hint='Write messages=[{"role": "user", "content": "..."}].'
         )
     return prepared
+
+
+def _is_plain(message: object) -> bool:
+    """Tell whether a message is what most are, a role and a text, and needs no second look."""
+    return (
+        type(message) is dict
+        and len(message) == 2
+        and type(message.get("content")) is str
+        and message.get("role") in _PLAIN_ROLES
+    )
 
 
 def _prepare(message: object, place: str) -> dict[str, Any]:
