@@ -127,6 +127,8 @@ def median(values: list[float | None]) -> float | None:
 def show(value: float | None) -> str:
     if value is None:
         return "-"
+    if float(value).is_integer():
+        return str(int(value))
     if value == float("inf"):
         return "not seen"
     return f"{value:.0f}" if value >= 20 else f"{value:.1f}"

@@ -68,6 +68,21 @@ class Terminal:
         """Press Ctrl-C."""
         self.send("\x03")
 
+    def interrupt_until(self, text: str) -> None:
+        """Press Ctrl-C, and again, until `text` shows.
+
+        As a person would: Python misses a signal that comes just before it begins to wait, and
+        acts on it only when something else wakes it.
+        """
+        until = time.monotonic() + PATIENCE
+        while self.text.find(text, self._seen) < 0:
+            assert time.monotonic() < until, f"{text!r} never came; shown was:\n{self.text}"
+            self.interrupt()
+            soon = time.monotonic() + 1.0
+            while self.text.find(text, self._seen) < 0 and self._read(soon):
+                pass
+        self.expect(text)
+
     def end(self) -> int:
         """Wait for the end, reading what is still shown; returns the exit code."""
         until = time.monotonic() + PATIENCE

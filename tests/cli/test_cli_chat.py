@@ -241,8 +241,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_conversation(
     shown.send("go on for ever\n")
     shown.expect("[simulated] You said:")
     pressed = time.monotonic()
-    shown.interrupt()
-    shown.expect("[interrupted]")
+    shown.interrupt_until("[interrupted]")
     shown.expect("\n> ")
     assert _hung_up(server) - pressed < 5
     shown.send(f"/save {saved}\n")
@@ -250,8 +249,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_conversation(
     shown.send(f"/save {saved}\n")  # its own file may be written again
     shown.expect("Saved to")
     shown.expect("\n> ")
-    shown.interrupt()  # a line that was begun
-    shown.expect("\n> ")
+    shown.interrupt_until("\n> ")  # a line that was begun
     shown.send("/quit\n")
     assert shown.end() == 0
     messages = json.loads(saved.read_text())["messages"]
@@ -270,8 +268,7 @@ def test_ctrl_c_before_the_first_word_drops_the_message(
     while not len(server.requests):
         assert time.monotonic() < until, "nothing was asked"
         time.sleep(0.01)
-    shown.interrupt()
-    shown.expect("\n> ")
+    shown.interrupt_until("\n> ")
     shown.send("/quit\n")
     assert shown.end() == 0
 
