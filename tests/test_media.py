@@ -169,9 +169,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("content", "says", "todo"), REFUSED, ids=[row[1] for row in REFUSED])
+@pytest.mark.parametrize(("content", "says", "hint"), REFUSED, ids=[row[1] for row in REFUSED])
 def test_what_models_do_not_take_is_refused_with_a_way_out(
-    content: bytes, says: str, todo: str, tmp_path: Path
+    content: bytes, says: str, hint: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "cat.png"
     path.write_bytes(content)
@@ -179,7 +179,7 @@ def test_what_models_do_not_take_is_refused_with_a_way_out(
         with pytest.raises(InvalidInputError) as caught:
             image_url(source)
         assert says in caught.value.message
-        assert todo in (caught.value.hint or "") or not content
+        assert hint in (caught.value.hint or "") or not content
 
 
 @pytest.mark.parametrize(

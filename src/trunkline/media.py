@@ -264,9 +264,9 @@ def media_type(content: bytes, max_bytes: int = MAX_BYTES) -> str:
     for kind, matches in _IMAGES:
         if matches(head):
             return kind
-    for what, matches, todo in _OTHERS:
+    for what, matches, hint in _OTHERS:
         if matches(head):
-            raise InvalidInputError(f"The image is {what}, which models do not take.", hint=todo)
+            raise InvalidInputError(f"The image is {what}, which models do not take.", hint=hint)
     raise InvalidInputError(
         f"The image's type is unknown; it begins with {head[:12]!r}.",
         hint="Give a PNG, JPEG, WebP or GIF.",

@@ -259,7 +259,7 @@ def _unfit(
     completion: Completion, form: _Form, text: str, misfit: MisfitError, fits: int
 ) -> OutputValidationError:
     ended = completion.choices[0].finish_reason or ""
-    cut, todo = _CUT.get(
+    cut, hint = _CUT.get(
         ended, ("", "error.text is what the model wrote; repair_rounds=1 asks again.")
     )
     why = f"{fits} different values in it fit" if fits else str(misfit)
@@ -267,7 +267,7 @@ def _unfit(
         completion,
         f"The answer does not fit {form.name}: {why}. {cut}".rstrip(),
         text=text,
-        hint=todo,
+        hint=hint,
         code=ended if cut else "ambiguous" if fits else "misfit",
     )
 
@@ -285,12 +285,12 @@ def _no_answer(completion: Completion, form: _Form) -> OutputValidationError:
             hint="Change the prompt, or ask another model.",
             code="refusal",
         )
-    cut, todo = _CUT.get(ended, ("", "Ask again, or another model."))
+    cut, hint = _CUT.get(ended, ("", "Ask again, or another model."))
     instead = "it called tools instead" if completion.tool_calls else "it is empty"
     if completion.reasoning:
         instead = "the model only reasoned"
     message = f"The answer has no {form.name}: {instead}. {cut}".rstrip()
-    return _error(completion, message, text="", hint=todo, code=ended if cut else "empty")
+    return _error(completion, message, text="", hint=hint, code=ended if cut else "empty")
 
 
 def _error(completion: Completion, message: str, **facts: Any) -> OutputValidationError:

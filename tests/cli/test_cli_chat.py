@@ -115,7 +115,7 @@ def test_a_server_of_ones_own_gets_no_token_that_was_lying_about(
 
 
 @pytest.mark.parametrize(
-    ("token", "why", "todo"),
+    ("token", "why", "hint"),
     [
         ("hf_invalid_token_1234", "status 401", "trunkline doctor"),
         ("hf_nocredits_token_1234", "status 402", "billing"),
@@ -123,7 +123,7 @@ def test_a_server_of_ones_own_gets_no_token_that_was_lying_about(
     ],
 )
 def test_a_refused_token_is_explained_and_not_shown(
-    token: str, why: str, todo: str, run: Run, routed: dict[str, str]
+    token: str, why: str, hint: str, run: Run, routed: dict[str, str]
 ) -> None:
     for done in (
         run("chat", LLAMA, "hi", env={**routed, "HF_TOKEN": token}),
@@ -131,7 +131,7 @@ def test_a_refused_token_is_explained_and_not_shown(
     ):
         assert done.returncode == 1
         assert why in done.stderr
-        assert todo in done.stderr
+        assert hint in done.stderr
         assert token not in done.stderr + done.stdout
 
 

@@ -119,7 +119,7 @@ def test_doctor_in_json_says_the_same(run: Run, routed: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "failing", "todo"),
+    ("token", "failing", "hint"),
     [
         ("hf_with space_in_it_99", "token", "Copy it again"),
         ("hf_invalid_token_1234", "account", "make a new one"),
@@ -127,13 +127,13 @@ def test_doctor_in_json_says_the_same(run: Run, routed: dict[str, str]) -> None:
     ],
 )
 def test_doctor_says_what_to_do_about_a_token(
-    token: str, failing: str, todo: str, run: Run, routed: dict[str, str]
+    token: str, failing: str, hint: str, run: Run, routed: dict[str, str]
 ) -> None:
     done = run("doctor", "--json", env={**routed, "HF_TOKEN": token})
     assert done.returncode == 1
     failed = [c for c in json.loads(done.stdout)["checks"] if c["status"] == "failed"]
     assert [check["name"] for check in failed] == [failing]
-    assert todo in failed[0]["todo"]
+    assert hint in failed[0]["hint"]
     assert token not in done.stdout + done.stderr
 
 
@@ -142,7 +142,7 @@ def test_doctor_misses_a_token_only_where_calls_do(run: Run, routed: dict[str, s
     assert "none needed by a router on this machine" in run("doctor", env=routed).stdout
     secret, check = token_check(read_settings({}), {"HF_HOME": "/nowhere"})
     assert (secret, check.status) == (None, "failed")
-    assert "hf auth login" in (check.todo or "")
+    assert "hf auth login" in (check.hint or "")
 
 
 def test_doctor_wonders_about_a_token_of_another_form(run: Run, routed: dict[str, str]) -> None:

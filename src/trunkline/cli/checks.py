@@ -36,7 +36,7 @@ class Check(msgspec.Struct, frozen=True):
     name: str
     status: Status
     says: str
-    todo: str | None = None
+    hint: str | None = None
     """What to do about it."""
 
 
@@ -93,8 +93,8 @@ def token_check(
     says = f"{secret.masked} from {secret.origin}"
     if secret.is_hugging_face:
         return secret, Check("token", "ok", says)
-    todo = "It is sent to Hugging Face all the same; a provider's own key is passed as token=."
-    return secret, Check("token", "warning", f"{says}, which does not begin with hf_", todo)
+    hint = "It is sent to Hugging Face all the same; a provider's own key is passed as token=."
+    return secret, Check("token", "warning", f"{says}, which does not begin with hf_", hint)
 
 
 def router_check(settings: Settings, transport: Transport, secret: Secret | None) -> Check:
@@ -114,8 +114,8 @@ def hub_checks(settings: Settings, transport: Transport, secret: Secret | None) 
     url = parse_url(f"{settings.hub_url.rstrip('/')}/api/whoami-v2")
     found = _timed(lambda: get(transport, url, secret))
     if isinstance(found, APIError) and (found.status or 500) >= 500:
-        todo = found.hint or "Chats do not need the Hub; calls with a provider's own key do."
-        yield Check("Hub", "warning", f"{where}: {_why(found, secret)}", todo)
+        hint = found.hint or "Chats do not need the Hub; calls with a provider's own key do."
+        yield Check("Hub", "warning", f"{where}: {_why(found, secret)}", hint)
         return
     yield Check("Hub", "ok", f"{where} answers")
     if secret is None:
@@ -149,8 +149,8 @@ def account_checks(told: dict[str, Any]) -> Iterator[Check]:
     yield Check("user", "ok", ", ".join(user))
     says = f"{role} (token {title!r})"
     if lacks_permission(token):
-        todo = f"Allow it 'Make calls to Inference Providers' at {_TOKENS_PAGE}."
-        yield Check("role", "failed", f"{says}, without permission to call providers", todo)
+        hint = f"Allow it 'Make calls to Inference Providers' at {_TOKENS_PAGE}."
+        yield Check("role", "failed", f"{says}, without permission to call providers", hint)
     else:
         yield Check("role", "ok", says)
 
@@ -163,8 +163,8 @@ def bill_check(settings: Settings, told: dict[str, Any] | None) -> Check:
     says = f"{payer}{_told(settings.bill_to.origin)}"
     if told is None or payer in org_names(told):
         return Check("bill to", "ok", says)
-    todo = "Check HF_BILL_TO; only a resource group's id may be missing from the organisations."
-    return Check("bill to", "warning", f"{says}, which is none of your organisations", todo)
+    hint = "Check HF_BILL_TO; only a resource group's id may be missing from the organisations."
+    return Check("bill to", "warning", f"{says}, which is none of your organisations", hint)
 
 
 def org_names(told: dict[str, Any]) -> list[str]:
@@ -188,8 +188,8 @@ def lacks_permission(token: dict[str, Any]) -> bool:
 
 def _refused(error: APIError, secret: Secret) -> Check:
     if error.status == 401:
-        todo = f"It is expired, revoked or mistyped: make a new one at {_TOKENS_PAGE}."
-        return Check("account", "failed", "the Hub does not accept the token", todo)
+        hint = f"It is expired, revoked or mistyped: make a new one at {_TOKENS_PAGE}."
+        return Check("account", "failed", "the Hub does not accept the token", hint)
     says = f"the Hub does not tell: {_why(error, secret)}"
     return Check("account", "warning", says, error.hint or "Try again later.")
 

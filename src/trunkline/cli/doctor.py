@@ -45,5 +45,5 @@ def line(check: Check) -> str:
     except UnicodeEncodeError:
         mark = _PLAIN_MARKS[check.status]
     said = hide_secrets(f"{check.name:<10} {check.says}")
-    todo = f"\n{' ' * 13}{hide_secrets(check.todo)}" if check.todo else ""
-    return f"{styled(mark, fg=color)} {said}{todo}"
+    hint = f"\n{' ' * 13}{hide_secrets(check.hint)}" if check.hint else ""
+    return f"{styled(mark, fg=color)} {said}{hint}"
