@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -389,4 +390,6 @@ def test_arbitrary_json_gives_chunks_or_a_failure_of_ours(bodies: list[Any], thi
     for body in [*bodies, *choices]:
         reader.feed(event(body))
     reader.finish()
-    reader.fold.completion().model_dump_json()
+    assert reader.done
+    assert reader.failure is None or isinstance(reader.failure, errors.APIError)
+    assert json.loads(reader.fold.completion().model_dump_json())["object"] == "chat.completion"

@@ -197,6 +197,6 @@ def test_arbitrary_json_is_an_answer_or_an_error_of_ours(value: Any, think: bool
             answer = read_answer(json.dumps(told).encode(), think_tags=think)
         except errors.APIError:
             continue
-        answer.model_dump_json()
-        repr(answer)
-        answer._repr_markdown_()
+        assert len(json.loads(answer.model_dump_json())["choices"]) == len(answer.choices)
+        assert repr(answer).startswith("Completion(")
+        assert isinstance(answer._repr_markdown_(), str)
