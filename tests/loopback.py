@@ -342,3 +342,17 @@ def open_sockets() -> int:
         except OSError:
             pass  # the listing's own
     return sum(link.startswith("socket:") for link in links)
+
+
+def sockets_settle(most: int) -> bool:
+    """Tell whether this process comes down to `most` open sockets.
+
+    The server's own ends are among them, and it closes those a moment after it has noted that the
+    client is gone.
+    """
+    until = time.monotonic() + 10
+    while open_sockets() > most:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.005)
+    return True

@@ -28,7 +28,7 @@ JSON = {"content-type": "application/json"}
 class Exchange:
     """A response in pieces; an exception among them is raised."""
 
-    started, head_at = 1.0, 2.0
+    started = 1.0
 
     def __init__(self, pieces: list[Any], head: ResponseHead) -> None:
         self.head = head

@@ -158,7 +158,6 @@ class PiecesExchange:
         while self._reader.head is None:
             self._feed()
         self.head: ResponseHead = self._reader.head
-        self.head_at = time.monotonic()
 
     def read(self, until: float) -> bytes:
         try:

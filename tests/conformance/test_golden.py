@@ -249,7 +249,7 @@ class CannedExchange:
         data = json.dumps(body).encode()
         kind = "text/event-stream" if stream else "application/json"
         self.head = ResponseHead(200, {"content-type": kind})
-        self.started = self.head_at = time.monotonic()
+        self.started = time.monotonic()
         self._parts = [b"data: " + data + b"\n\ndata: [DONE]\n\n" if stream else data]
 
     def read(self, until: float) -> bytes:

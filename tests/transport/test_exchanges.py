@@ -17,6 +17,7 @@ from loopback import (
     event,
     open_sockets,
     saying,
+    sockets_settle,
     stream,
     then_resets,
     whole,
@@ -370,7 +371,7 @@ def test_nothing_is_left_open_by_calls_that_went_well_or_badly(face, serve) -> N
     face.run(client.close())
     face.close()
     upstream.close()
-    assert open_sockets() <= before
+    assert sockets_settle(before)
 
 
 def test_a_pool_keeps_no_more_idle_connections_than_it_may(serve) -> None:

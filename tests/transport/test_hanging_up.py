@@ -16,7 +16,17 @@ from pathlib import Path
 import pytest
 
 from faces import ASKED, ONCE, Face
-from loopback import STREAM_HEAD, answers, chunk, completion, event, open_sockets, then_waits, whole
+from loopback import (
+    STREAM_HEAD,
+    answers,
+    chunk,
+    completion,
+    event,
+    open_sockets,
+    sockets_settle,
+    then_waits,
+    whole,
+)
 from trunkline import APIConnectionError, AsyncClient, StreamTruncated
 from trunkline.settings import read_settings
 from trunkline.transport.blocking import BlockingTransport
@@ -66,7 +76,7 @@ def test_cancelling_a_task_that_streams_hangs_up(runner, serve, phase) -> None:
             await task
         assert await left(upstream, since) < SOON
         assert len(upstream.visits) == 1
-        assert open_sockets() <= before  # without even closing the client
+        assert sockets_settle(before)  # without even closing the client
 
     runner.run(main())
 
@@ -85,7 +95,7 @@ def test_cancelling_a_task_that_waits_for_a_whole_answer_hangs_up(runner, serve,
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await left(upstream, since) < SOON
-        assert open_sockets() <= before
+        assert sockets_settle(before)
 
     runner.run(main())
 
@@ -105,7 +115,7 @@ def test_cancelling_while_connecting_leaves_nothing_open(runner, serve) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await left(upstream, time.monotonic()) < SOON
-        assert open_sockets() <= before
+        assert sockets_settle(before)
 
     runner.run(main())
 
@@ -212,7 +222,7 @@ def test_an_async_stream_is_hung_up(runner, serve, leave) -> None:
         client = async_client(upstream)
         await leave(client)
         assert await left(upstream, time.monotonic()) < SOON
-        assert open_sockets() <= before
+        assert sockets_settle(before)
 
     runner.run(main())
 
@@ -302,7 +312,7 @@ def test_a_blocking_stream_is_hung_up(serve, leave) -> None:
     client = Face().client(upstream.url)
     leave(client)
     assert upstream.seconds_until_gone(time.monotonic()) < SOON
-    assert open_sockets() <= before
+    assert sockets_settle(before)
 
 
 @pytest.mark.parametrize("phase", ["before the head", "before the first event"])

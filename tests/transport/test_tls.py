@@ -12,7 +12,7 @@ import time
 import pytest
 
 from faces import ASKED, ONCE
-from loopback import STREAM_HEAD, answers, chunk, event, open_sockets, then_waits
+from loopback import STREAM_HEAD, answers, chunk, event, open_sockets, sockets_settle, then_waits
 from trunkline import APIConnectionError, AsyncClient, ConfigurationError
 
 
@@ -94,7 +94,7 @@ def test_leaving_a_tls_stream_hangs_up(face, serve, authority, context) -> None:
     assert upstream.seconds_until_gone(since) < 1
     upstream.close()
     face.close()
-    assert open_sockets() <= before
+    assert sockets_settle(before)
 
 
 def test_cancelling_a_task_hangs_up_on_tls(runner, serve, authority, context) -> None:
@@ -109,7 +109,7 @@ def test_cancelling_a_task_hangs_up_on_tls(runner, serve, authority, context) ->
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.to_thread(upstream.seconds_until_gone, 0)
-        assert open_sockets() <= before
+        assert sockets_settle(before)
 
     runner.run(main())
 

@@ -134,13 +134,12 @@ class _Performance:
 
 
 class _Exchange:
-    """What both exchanges have in common: the head, its times and the end."""
+    """What both exchanges have in common: the head, when it began and the end."""
 
     def __init__(self, performance: _Performance) -> None:
         self._performance = performance
         self.head = ResponseHead(0)
         self.started = performance.started
-        self.head_at = performance.started
 
     def close(self) -> None:
         """End the exchange."""
@@ -151,7 +150,6 @@ class _Exchange:
         if head is None:
             return False
         self.head = head
-        self.head_at = time.monotonic()
         return True
 
 

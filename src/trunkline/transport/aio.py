@@ -35,7 +35,6 @@ class AioExchange:
         "_reader",
         "_url",
         "head",
-        "head_at",
         "started",
     )
 
@@ -51,7 +50,6 @@ class AioExchange:
         """Belongs to `pool`, which takes the connection back."""
         self.head = head
         self.started = started
-        self.head_at = time.monotonic()
         self._pool = pool
         self._connection = connection
         self._reader = reader

@@ -79,7 +79,6 @@ class BlockingExchange:
         "_transport",
         "_url",
         "head",
-        "head_at",
         "started",
     )
 
@@ -95,7 +94,6 @@ class BlockingExchange:
         """Belongs to `transport`, which made it."""
         self.head = head
         self.started = started
-        self.head_at = time.monotonic()
         self._transport = transport
         self._connection = connection
         self._reader = reader

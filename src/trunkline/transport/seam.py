@@ -17,8 +17,6 @@ class Exchange(Protocol):
     head: ResponseHead
     started: float
     """When sending began."""
-    head_at: float
-    """When the head was complete."""
 
     def read(self, until: float) -> bytes:
         """Return the next bytes of the body, empty at its end.
@@ -52,7 +50,6 @@ class AsyncExchange(Protocol):
 
     head: ResponseHead
     started: float
-    head_at: float
 
     async def read(self, until: float) -> bytes:
         """Return the next bytes of the body, empty at its end; raises as Exchange.read."""
