@@ -26,6 +26,12 @@
         ├── UnprocessableEntityError  422
         ├── RateLimitError            429
         ├── ToolRoundsExceeded        the model still called tools after `max_rounds` answers
+        ├── JobError                  an asynchronous job; `job` finds it again
+        │   ├── JobFailedError        the provider gave it up
+        │   ├── JobCancelledError
+        │   ├── JobModeratedError     (also a ContentPolicyViolationError)
+        │   ├── JobLostError          the provider no longer knows it (also a NotFoundError)
+        │   └── JobUnfinishedError    it was not done in time (also a DeadlineExceeded)
         └── InternalServerError       500 and every other 5xx
             ├── GenerationError       424, a model failed while answering
             ├── BadGatewayError       502
@@ -42,6 +48,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from trunkline.types import Attempt, Completion, Usage
+    from trunkline.types.job import Job
 
 _BY_STATUS: dict[int, type[APIError]] = {}
 
@@ -279,6 +286,35 @@ class ToolRoundsExceeded(APIError):
         super().__init__(message, **facts)
         self.messages = messages
         self.completions = completions
+
+
+class JobError(APIError):
+    """An asynchronous job did not bring a result; `job` resumes it, or says which it was."""
+
+    def __init__(self, message: str, *, job: Job | None = None, **facts: Any) -> None:
+        """Keep the `job`."""
+        super().__init__(message, **facts)
+        self.job = job
+
+
+class JobFailedError(JobError):
+    """The provider gave the job up."""
+
+
+class JobCancelledError(JobError):
+    """The job was cancelled."""
+
+
+class JobModeratedError(JobError, ContentPolicyViolationError):
+    """The job's content was refused."""
+
+
+class JobLostError(JobError, NotFoundError):
+    """The provider does not know the job, or no longer."""
+
+
+class JobUnfinishedError(JobError, DeadlineExceeded):
+    """The job was not done within the time allowed; it may still be: resume it."""
 
 
 class GenerationError(InternalServerError, status=424):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from trunkline.dialects.shape import Shape
 from trunkline.types import Secret
 from trunkline.wire.message import Url
 
@@ -14,6 +15,25 @@ Tune = Callable[[dict[str, Any]], dict[str, Any]]
 """Turns a chat body of OpenAI's form into the form that one provider takes."""
 
 Via = Literal["router", "direct", "served", "sandbox"]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """How one provider serves one task: where, in which shape, and what is particular about it."""
+
+    path: str
+    """Below the provider's address; `{model}` stands for its name of the model."""
+    shape: Shape
+    version_path: str | None = None
+    """Path for a model name with a `:version`, where that differs (Replicate)."""
+    base_url: str | None = None
+    """Address for direct calls, where it is not the provider's usual one (fal's queue)."""
+    headers: tuple[tuple[str, str], ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()
+    """Hugging Face's name of a parameter, and the provider's."""
+    refuses: frozenset[str] = frozenset()
+    """Parameters, under Hugging Face's names, that the provider does not take."""
+    max_batch: int | None = None
+    """Inputs in one request, where there is a limit."""
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -33,6 +53,10 @@ class Provider(msgspec.Struct, frozen=True):
     tune: Tune | None = None
     maps_models: bool = True
     """Whether its models have names of their own, which the Hub's mapping tells."""
+    tasks: dict[str, Route] = {}
+    """The tasks other than chat, by the Hub's names."""
+    chat_refuses: frozenset[str] = frozenset()
+    """Chat parameters that it does not take."""
     dropped: str | None = None
     """Since when (ISO date) Hugging Face no longer routes to it; a key of its own still works."""
 

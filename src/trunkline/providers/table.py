@@ -13,7 +13,6 @@ from trunkline.providers.spec import Provider
 
 _V1 = "v1/chat/completions"
 _JULY_2026 = "2026-07-01"
-HF_INFERENCE_PATH = "hf-inference/models/{model}/v1/chat/completions"
 
 _ROWS = (
     Provider("baseten", "Baseten", "https://inference.baseten.co", _V1),
@@ -39,8 +38,8 @@ _ROWS = (
     Provider(
         "hf-inference",
         "HF Inference",
-        "https://router.huggingface.co",
-        HF_INFERENCE_PATH,
+        "https://router.huggingface.co/hf-inference",
+        "models/{model}/v1/chat/completions",
         tune=tune.value_in_json_object,
         maps_models=False,
     ),
