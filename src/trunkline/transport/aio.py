@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from trunkline.errors import APIConnectionError, Timeout
 from trunkline.transport.aio_connection import Connection, Place
 from trunkline.transport.proxy import Proxies, Proxy, check_tunnel, write_connect, write_through
+from trunkline.transport.public import check_peer
 from trunkline.transport.tls import client_context
 from trunkline.transport.trouble import closed_early, hung_up, trouble
 from trunkline.types import Timeouts
@@ -188,14 +189,14 @@ class AioTransport:
         connection = pool.take((url.scheme, url.host, url.port))
         if connection is not None:
             try:
-                return await self._exchange(pool, connection, data, url, until)
+                return await self._exchange(pool, connection, data, request, until)
             except APIConnectionError as error:
                 if error.received or error.should_retry is False or isinstance(error, Timeout):
                     raise
                 # it had died while idle: once more, on a new one
         connection = await self._connect(pool, url, proxy, timeouts, until)
         pool.adopt(connection)
-        return await self._exchange(pool, connection, data, url, until)
+        return await self._exchange(pool, connection, data, request, until)
 
     def close(self) -> None:
         """Close every connection of every loop; calls in flight end with APIConnectionError."""
@@ -208,11 +209,14 @@ class AioTransport:
                 pool.close()
 
     async def _exchange(
-        self, pool: _Pool, connection: Connection, data: bytes, url: Url, until: float
+        self, pool: _Pool, connection: Connection, data: bytes, request: HttpRequest, until: float
     ) -> AioExchange:
         started = time.monotonic()
-        reader = ResponseReader(self._limits)
+        url = request.url
+        reader = ResponseReader(self._limits.allowing(request.limit))
         try:
+            if request.public and self._proxies.choose(url) is None:
+                check_peer(request, connection.peer)
             connection.send(data, reader)
             while reader.head is None:
                 if connection.failure is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from typing import cast
+from typing import Any, cast
 
 from trunkline.wire.http1_read import HttpError, ResponseReader
 
@@ -48,6 +48,11 @@ class Connection(asyncio.BufferedProtocol):
     def sent(self) -> bool:
         """Whether all of the request has been handed to the system."""
         return self._transport is None or not self._transport.get_write_buffer_size()
+
+    @property
+    def peer(self) -> Any:
+        """The address of the other side, as its socket gives it."""
+        return self._transport.get_extra_info("peername") if self._transport else None
 
     async def wait(self, until: float) -> None:
         """Wait until something arrives or the connection ends; raises TimeoutError at `until`."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from trunkline.errors import APIConnectionError, Timeout
 from trunkline.transport.proxy import Proxies, Proxy, check_tunnel, write_connect, write_through
+from trunkline.transport.public import check_peer
 from trunkline.transport.tls import client_context
 from trunkline.transport.trouble import closed_early, hung_up, trouble
 from trunkline.types import Timeouts
@@ -160,12 +161,13 @@ class BlockingTransport:
         connection = self._take((url.scheme, url.host, url.port))
         if connection is not None:
             try:
-                return self._exchange(connection, data, url, until)
+                return self._exchange(connection, data, request, until)
             except APIConnectionError as error:
                 if error.received or error.should_retry is False or isinstance(error, Timeout):
                     raise
                 # it had died while idle: once more, on a new one
-        return self._exchange(self._connect(url, proxy, timeouts, until), data, url, until)
+        fresh = self._connect(url, proxy, timeouts, until)
+        return self._exchange(fresh, data, request, until)
 
     def close(self) -> None:
         """Close every connection; calls in other threads end with APIConnectionError."""
@@ -232,12 +234,15 @@ class BlockingTransport:
         return [connection for waiting in idle.values() for connection in waiting], busy
 
     def _exchange(
-        self, connection: _Connection, data: bytes, url: Url, until: float
+        self, connection: _Connection, data: bytes, request: HttpRequest, until: float
     ) -> BlockingExchange:
         started = time.monotonic()
-        reader = ResponseReader(self._limits)
+        url = request.url
+        reader = ResponseReader(self._limits.allowing(request.limit))
         received = False
         try:
+            if request.public and self._proxies.choose(url) is None:
+                check_peer(request, connection.sock.getpeername())
             self._send(connection, data, until)
             while reader.head is None:
                 connection.allow(until)

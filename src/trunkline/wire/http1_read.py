@@ -24,6 +24,10 @@ class HttpLimits(msgspec.Struct, frozen=True):
     """Number of header lines."""
     body: int = 64 * 1024 * 1024
 
+    def allowing(self, body: int | None) -> HttpLimits:
+        """Return the same limits with another one for the body; None leaves it."""
+        return self if body is None else msgspec.structs.replace(self, body=body)
+
 
 class HttpError(ValueError):
     """The peer's bytes are not the HTTP that they should be; `status` is the answer to give."""
@@ -32,6 +36,11 @@ class HttpError(ValueError):
         """Keep the status that a server answers with."""
         super().__init__(message)
         self.status = status
+
+
+def too_large(limit: int) -> HttpError:
+    """Return the error for a body of more than `limit` bytes."""
+    return HttpError(f"the body is larger than {limit} bytes", 413)
 
 
 _ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's window bits for each
@@ -68,7 +77,7 @@ class _Body:
                 raise HttpError(f"the body cannot be decompressed: {error}") from error
         self.size += len(data)
         if self.size > self.limit:
-            raise HttpError(f"the body is larger than {self.limit} bytes", 413)
+            raise too_large(self.limit)
         if data:
             self.parts.append(data)
 
@@ -199,6 +208,9 @@ class ResponseReader:
         self._framed = chunked or "content-length" in headers or status in (204, 304)
         if "content-encoding" in headers:
             self._body.unpack(headers["content-encoding"])
+        announced = headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > self._limits.body:
+            raise too_large(self._limits.body)
 
     def on_body(self, data: bytes) -> None:
         self._body.add(data)

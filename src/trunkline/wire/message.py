@@ -35,6 +35,10 @@ class Url(msgspec.Struct, frozen=True):
         return f"{self.scheme}://{self.authority}{self.target}"
 
 
+SANDBOX = Url("sandbox", "sandbox", 0, "/")
+"""The emulator in this process."""
+
+
 class HttpRequest(msgspec.Struct, frozen=True):
     """A request to send; header names are lower-case."""
 
@@ -42,6 +46,10 @@ class HttpRequest(msgspec.Struct, frozen=True):
     url: Url
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
+    limit: int | None = None
+    """Bytes that the answer's body may have; None leaves it to the transport."""
+    public: bool = False
+    """Refuse to send it to a private address: the URL is not the caller's own."""
 
 
 class ResponseHead(msgspec.Struct, frozen=True):
@@ -96,6 +104,13 @@ def parse_url(text: str) -> Url:
     if not target.isascii():
         raise _wrong(text, "its path has characters that need percent-encoding")
     return Url(parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port, target)
+
+
+def below(base: Url, path: str) -> Url:
+    """Return the URL of `path`, with its query if it has one, below another URL's path."""
+    start = base.target.partition("?")[0].rstrip("/")
+    place = f"{start}/{path.lstrip('/')}" if path else start or "/"
+    return msgspec.structs.replace(base, target=place)
 
 
 def _wrong(text: str, why: str, *, hide: bool = False) -> InvalidInputError:
