@@ -59,7 +59,8 @@ _MEANINGS = (
     ),
     _row(
         {400, 403, 422},
-        r"content_policy|content_filter|content management policy|moderation|nsfw|safety (system|filter)",
+        r"content_policy|content_filter|content management policy|moderation|nsfw|safety (system|filter)"
+        r"|unsafe or sensitive|sensitive content",
         errors.ContentPolicyViolationError,
     ),
     _row(
@@ -311,7 +312,7 @@ def _describe(body: Any) -> _Said:
     code = inner.get("code", body.get("code"))
     kind = (
         inner.get("type") or inner.get("error_type") or body.get("error_type") or body.get("type")
-    )
+    ) or _kind_of_detail(body.get("detail"))
     loading = body.get("estimated_time")
     return (
         message,
@@ -319,6 +320,13 @@ def _describe(body: Any) -> _Said:
         kind if isinstance(kind, str) else None,
         float(loading) if isinstance(loading, (int, float)) and 0 <= loading < _LONG else None,
     )
+
+
+def _kind_of_detail(detail: Any) -> str | None:
+    """Return the type of the first of several complaints (fal: `content_policy_violation`)."""
+    first = detail[0] if isinstance(detail, list) and detail else None
+    kind = first.get("type") if isinstance(first, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _unwrapped(body: Any) -> Any:

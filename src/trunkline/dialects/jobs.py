@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 from urllib.parse import quote
 
 import msgspec
 
+from trunkline.errors import InvalidInputError, InvalidResponseError
 from trunkline.wire.message import parse_url
 
 State = Literal["pending", "done", "failed", "cancelled", "moderated"]
@@ -22,7 +24,9 @@ class JobForm(msgspec.Struct, frozen=True):
     done: frozenset[str]
     failed: frozenset[str] = frozenset()
     cancelled: frozenset[str] = frozenset()
-    """Every other state, and none at all, is pending."""
+    refused: frozenset[str] = frozenset()
+    """States that say that the content was refused. Every state that is in none of these sets, and
+    none at all, is pending."""
     path: str = ""
     """Path to poll, below the provider's address, with `{id}`."""
     url_at: str | None = None
@@ -38,8 +42,9 @@ class JobForm(msgspec.Struct, frozen=True):
     """Method, and what is added to the path, to cancel a job."""
     reason_at: tuple[str, ...] = ()
     """Where a failed job says why."""
-    flagged_at: str | None = None
-    """Where an answer says, with `true`, that its content was moderated away."""
+    early_at: str | None = None
+    """Where an accepting answer that was held back until the work was done has its result: with
+    something there it is the result itself, though it still calls itself pending (Replicate)."""
     position_at: str | None = None
     first: float = 0.5
     """Seconds before the first poll; each wait is `growth` times the one before."""
@@ -53,10 +58,14 @@ class JobForm(msgspec.Struct, frozen=True):
     def state(self, answer: Any) -> State:
         """Return what an answer says of its job."""
         told = look(answer, self.state_at)
+        if not isinstance(told, str):
+            return "pending"
         if told in self.done:
             return "done"
         if told in self.cancelled:
             return "cancelled"
+        if told in self.refused:
+            return "moderated"
         if told in self.failed:
             return "moderated" if moderated(self.reason(answer)) else "failed"
         return "pending"
@@ -69,14 +78,36 @@ class JobForm(msgspec.Struct, frozen=True):
     def job_id(self, answer: Any) -> str | None:
         """Return the id of the job that an answer accepts; None where it accepts none."""
         told = look(answer, self.id_at)
-        return str(told) if isinstance(told, (str, int)) and told != "" else None
+        if isinstance(told, bool) or not isinstance(told, (str, int)) or told == "":
+            return None
+        early = look(answer, self.early_at) if self.early_at else None
+        return str(told) if not early or self.state(answer) != "pending" else None
 
     def job_path(self, answer: Any, job_id: str) -> str:
-        """Return the path, and query, under which a job is asked after."""
+        """Return the path, and query, under which a job is asked after.
+
+        Raises InvalidResponseError where the answer does not tell it, or tells one that could lead
+        elsewhere at the provider's address.
+        """
         told = look(answer, self.url_at) if self.url_at else None
+        path = self.path.replace("{id}", quote(job_id, safe=""))
         if isinstance(told, str) and told:
-            return parse_url(told).target.lstrip("/")
-        return self.path.replace("{id}", quote(job_id, safe=""))
+            path = _path_of(told)
+        if not path or ".." in path:
+            raise InvalidResponseError(
+                f"The provider accepted job {job_id!r} and does not tell where to ask after it.",
+                body=answer,
+            )
+        return path
+
+
+def _path_of(url: str) -> str:
+    """Return path and query of a URL, or of what stands alone as a path; empty for neither."""
+    whole = f"https://nowhere{url}" if url.startswith("/") else url
+    try:
+        return parse_url(whole).target.lstrip("/")
+    except InvalidInputError:
+        return ""
 
 
 def look(answer: Any, place: str) -> Any:
@@ -92,10 +123,13 @@ def look(answer: Any, place: str) -> Any:
     return found
 
 
-_FLAGS = ("nsfw", "moderat", "sensitive", "content policy", "content_policy", "safety", "flagged")
+_FLAGS = re.compile(
+    r"nsfw|moderated|moderation|flagged|unsafe|inappropriate|prohibited content"
+    r"|(?<!case)(?<!case.)sensitive|content.?polic|safety (checker|filter|system)",
+    re.IGNORECASE,
+)
 
 
 def moderated(reason: str) -> bool:
     """Tell whether a failure's text says that the content was refused."""
-    text = reason.lower()
-    return any(flag in text for flag in _FLAGS)
+    return _FLAGS.search(reason) is not None
