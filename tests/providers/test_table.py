@@ -103,7 +103,7 @@ def test_nebius_takes_a_schema_by_another_name() -> None:
 @pytest.mark.parametrize(
     "change",
     [tune.schema_in_json_object, tune.value_in_json_object, tune.flattened_json_schema,
-     tune.lax_json_schema, tune.guided_json, tune.without_store],
+     tune.lax_json_schema, tune.guided_json],
 )  # fmt: skip
 @pytest.mark.parametrize(
     "body",
@@ -113,7 +113,3 @@ def test_nebius_takes_a_schema_by_another_name() -> None:
 )  # fmt: skip
 def test_a_body_without_a_schema_is_left_alone(change: Any, body: dict[str, Any]) -> None:
     assert change(body) == body
-
-
-def test_cerebras_is_spared_what_it_refuses() -> None:
-    assert tune.without_store({"model": "m", "store": True}) == {"model": "m"}

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from trunkline.dialects.shape import Shape
+from trunkline.dialects.shape import Lora, Shape
+from trunkline.errors import UnsupportedParamsError
 from trunkline.types import Secret
 from trunkline.wire.message import Url
 
@@ -48,7 +49,8 @@ class Provider(msgspec.Struct, frozen=True):
     """Path of chat completions below `base_url`, and below its route on the router; None where
     it serves none. `{model}` stands for the model."""
     scheme: str = "Bearer"
-    """Word before the key in the Authorization header."""
+    """Word before the key in the header; may be empty."""
+    auth_header: str = "authorization"
     headers: tuple[tuple[str, str], ...] = ()
     tune: Tune | None = None
     maps_models: bool = True
@@ -59,6 +61,9 @@ class Provider(msgspec.Struct, frozen=True):
     """Chat parameters that it does not take."""
     dropped: str | None = None
     """Since when (ISO date) Hugging Face no longer routes to it; a key of its own still works."""
+
+
+NOWHERE = Url("https", "", 443, "/")
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -72,7 +77,37 @@ class Target(msgspec.Struct, frozen=True):
     """The provider asked for; None where the router or the server decides."""
     secret: Secret | None = None
     scheme: str = "Bearer"
+    auth_header: str = "authorization"
     headers: tuple[tuple[str, str], ...] = ()
     tune: Tune | None = None
+    route: Route | None = None
+    """How a task other than chat is served there."""
+    base: Url = NOWHERE
+    """Address below which the provider's paths lie."""
+    lora: Lora | None = None
+    max_batch: int | None = None
+    """Inputs in one request, where there is a limit."""
     look_up: str | None = None
     """A model's name on the Hub whose provider-side name has to be looked up first."""
+
+
+def accepted(
+    parameters: dict[str, Any],
+    refused: frozenset[str],
+    provider: str | None,
+    model: str,
+    *,
+    drop: bool,
+) -> dict[str, Any]:
+    """Return the parameters that a provider takes; raises UnsupportedParamsError unless `drop`."""
+    wrong = sorted(refused & parameters.keys())
+    if not wrong:
+        return parameters
+    if not drop:
+        raise UnsupportedParamsError(
+            f"{provider} does not take {', '.join(wrong)}.",
+            provider=provider,
+            model=model,
+            hint="Leave it out, or pass drop_params=True to have it left out.",
+        )
+    return {name: value for name, value in parameters.items() if name not in refused}

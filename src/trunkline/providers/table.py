@@ -16,7 +16,9 @@ _JULY_2026 = "2026-07-01"
 
 _ROWS = (
     Provider("baseten", "Baseten", "https://inference.baseten.co", _V1),
-    Provider("cerebras", "Cerebras", "https://api.cerebras.ai", _V1, tune=tune.without_store),
+    Provider(
+        "cerebras", "Cerebras", "https://api.cerebras.ai", _V1, chat_refuses=frozenset({"store"})
+    ),
     Provider(
         "cohere",
         "Cohere",
@@ -61,7 +63,14 @@ _ROWS = (
         "api/paas/v4/chat/completions",
         headers=(("x-source-channel", "hugging_face"), ("accept-language", "en-US,en")),
     ),
-    Provider("black-forest-labs", "BFL", "https://api.us1.bfl.ai", dropped=_JULY_2026),
+    Provider(
+        "black-forest-labs",
+        "BFL",
+        "https://api.us1.bfl.ai",
+        scheme="",
+        auth_header="x-key",
+        dropped=_JULY_2026,
+    ),
     Provider(
         "clarifai",
         "Clarifai",

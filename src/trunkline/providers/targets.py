@@ -35,6 +35,8 @@ class Places(msgspec.Struct, frozen=True):
     bill_to: str | None = None
     bill_to_explicit: bool = False
     session_id: str | None = None
+    engine: str | None = None
+    """What runs at `api_base`: `tei`, `tgi`, `openai`, `pipeline`; None has it found out."""
 
 
 def chat_url(base: str) -> Url:
@@ -58,11 +60,11 @@ def chat_target(model: ModelId, places: Places) -> Target:
     model and credential do not go together.
     """
     if model.scheme == "sandbox":
-        return Target(SANDBOX_URL, model.name, "sandbox", headers=_account_headers(places))
+        return Target(SANDBOX_URL, model.name, "sandbox", headers=account_headers(places))
     if places.api_base is not None:
         return _served(model, places, places.api_base)
     _check_names_model(model)
-    secret = places.secret or _placeholder(places.router)
+    secret = places.secret or placeholder(places.router)
     if secret is None:
         raise no_token()
     direct = places.direct
@@ -71,7 +73,7 @@ def chat_target(model: ModelId, places: Places) -> Target:
     if not direct:
         return _routed(model, places, secret)
     target = _direct(model, secret)
-    if not places.explicit and not _is_hugging_faces(target.url):
+    if not places.explicit and not is_hugging_faces(target.url):
         raise AuthenticationError(
             f"direct=True goes to {target.provider} itself, and no key for it was given: the token "
             f"from {secret.origin} is Hugging Face's and is not sent there.",
@@ -81,7 +83,7 @@ def chat_target(model: ModelId, places: Places) -> Target:
     return target
 
 
-def _placeholder(router: str) -> Secret | None:
+def placeholder(router: str) -> Secret | None:
     """Return a stand-in for a token where the router is on this machine, so no Hugging Face.
 
     A sandbox asks for the form of a token only, so that programs run on it without having one.
@@ -106,25 +108,26 @@ def no_token() -> AuthenticationError:
 def _routed(model: ModelId, places: Places, secret: Secret) -> Target:
     name = f"{model.name}:{model.suffix}" if model.suffix else model.name
     url = chat_url(places.router)
-    return Target(url, name, "router", model.provider, secret, headers=_account_headers(places))
+    return Target(url, name, "router", model.provider, secret, headers=account_headers(places))
 
 
 def _served(model: ModelId, places: Places, api_base: str) -> Target:
     url = chat_url(api_base)
-    theirs = _is_hugging_faces(url)
+    theirs = is_hugging_faces(url)
     # a token found lying about goes to Hugging Face's hosts only, over TLS only
     send = places.explicit or (theirs and url.scheme == "https")
-    headers = _account_headers(places, known_host=theirs)
+    headers = account_headers(places, known_host=theirs)
     secret = places.secret if send else None
     return Target(url, model.name, "served", secret=secret, headers=headers)
 
 
-def _is_hugging_faces(url: Url) -> bool:
+def is_hugging_faces(url: Url) -> bool:
+    """Tell whether a URL is on one of Hugging Face's hosts."""
     return url.host == "huggingface.co" or url.host.endswith(_HUGGING_FACE_HOSTS)
 
 
 def _direct(model: ModelId, secret: Secret) -> Target:
-    provider, name = _own_provider(model)
+    provider, name = own_provider(model)
     if provider is None:
         why = (
             "direct=True was given"
@@ -166,7 +169,8 @@ def _to_provider(row: Provider, name: str, secret: Secret) -> Target:
     )
 
 
-def _own_provider(model: ModelId) -> tuple[str | None, str]:
+def own_provider(model: ModelId) -> tuple[str | None, str]:
+    """Return the provider that a model string names, and the model's name without it."""
     if model.provider is None and model.name.startswith("openai/"):
         return "openai", model.name.removeprefix("openai/")
     return model.provider, model.name
@@ -180,7 +184,8 @@ def _check_names_model(model: ModelId) -> None:
         )
 
 
-def _account_headers(places: Places, *, known_host: bool = True) -> tuple[tuple[str, str], ...]:
+def account_headers(places: Places, *, known_host: bool = True) -> tuple[tuple[str, str], ...]:
+    """Return the headers that say who pays and which session a call belongs to."""
     headers: list[tuple[str, str]] = []
     if places.bill_to and (known_host or places.bill_to_explicit):
         headers.append(("x-hf-bill-to", places.bill_to))

@@ -55,8 +55,3 @@ def guided_json(body: dict[str, Any]) -> dict[str, Any]:
         return body
     rest = {key: value for key, value in body.items() if key != "response_format"}
     return {**rest, "guided_json": named.get("schema")}
-
-
-def without_store(body: dict[str, Any]) -> dict[str, Any]:
-    """Leave out `store`, for which Cerebras answers 400."""
-    return {key: value for key, value in body.items() if key != "store"}
