@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_a_whole_row_is_read() -> None:
         first_token_latency_ms=120.5, throughput=320, is_model_author=True,
     )  # fmt: skip
     assert offer == Offer(
-        "p", "live", 131072, Pricing(0.93, 1.0), is_free=False, supports_tools=True,
+        "p", "live", 131072, Pricing(Decimal("0.93"), Decimal(1)), is_free=False, supports_tools=True,
         supports_structured_output=False, first_token_latency_ms=120.5, throughput=320.0,
         is_model_author=True,
     )  # fmt: skip
@@ -58,7 +59,7 @@ def test_a_field_of_another_kind_is_unknown(odd: object) -> None:
 
 
 def test_numbers_written_as_text_are_numbers() -> None:
-    assert _offer(pricing={"input": "0.5"}).pricing.input == 0.5
+    assert _offer(pricing={"input": "0.5"}).pricing.input == Decimal("0.5")
 
 
 def test_rows_without_a_name_are_left_out() -> None:

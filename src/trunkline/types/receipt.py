@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from trunkline.types.cost import Cost
 from trunkline.types.record import Record
 
 TokenSource = Literal["provider", "estimated", "unknown"]
@@ -58,6 +59,10 @@ class Receipt(Record, msgspec.Struct, frozen=True):
     total_time: float
     """Seconds from the call's start to the end of the answer."""
     tokens: TokenCount
+    cost: Cost | None = None
+    """What it cost, where somebody has worked it out (`cost(result)` does); None is "not yet"."""
+    called: str | None = None
+    """Model string as the caller gave it, where it was kept: prices are listed by that name."""
 
     def __repr__(self) -> str:
         """Show who served it, how long it took and what it used."""

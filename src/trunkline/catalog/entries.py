@@ -1,36 +1,21 @@
-"""What the router tells of its models: who serves each, for how much and how fast.
+"""The catalog as values: models, who offers them, and where and when that was told. Pure.
 
-Nothing here is relied on to make a call; whatever the router does not tell is None, never 0.
+Whatever the router does not tell is None, never 0.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from trunkline._version import __version__
-from trunkline.dialects.failures import error_for, read_failure
-from trunkline.errors import AuthenticationError, InvalidResponseError
-from trunkline.settings import Settings
-from trunkline.transport.seam import Transport
-from trunkline.types import Secret, Timeouts
+from trunkline.errors import InvalidResponseError
+from trunkline.providers.prices import Pricing, exact
+from trunkline.settings import ROUTER
 from trunkline.wire import strict_json
-from trunkline.wire.message import HttpRequest, Url, parse_url
-
-MAX_BYTES = 64 * 1024 * 1024
-"""What a list may have at the most."""
-LOOK_UP = Timeouts(connect=5.0, total=20.0)
-
-
-class Pricing(msgspec.Struct, frozen=True):
-    """US dollars for a million tokens."""
-
-    input: float | None = None
-    output: float | None = None
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -47,11 +32,18 @@ class Offer(msgspec.Struct, frozen=True):
     throughput: float | None = None
     """Tokens a second."""
     is_model_author: bool | None = None
+    origin: str | None = None
+    """Where the row is from, if not from where the whole catalog is."""
 
     @property
     def live(self) -> bool:
         """Whether the router sends calls there now."""
         return self.status == "live"
+
+    @property
+    def maybe_live(self) -> bool:
+        """Whether it is not known that the router sends no calls there."""
+        return self.status in (None, "live")
 
 
 class ModelEntry(msgspec.Struct, frozen=True):
@@ -61,8 +53,49 @@ class ModelEntry(msgspec.Struct, frozen=True):
     created: int | None = None
     owned_by: str | None = None
     input_modalities: tuple[str, ...] = ()
+    """`text`, `image`, `audio`, ...; empty is unknown."""
     output_modalities: tuple[str, ...] = ()
     providers: tuple[Offer, ...] = ()
+    reasoning: bool | None = None
+    """Whether it thinks before it answers. The router does not tell; the snapshot does of some."""
+
+    def offer(self, provider: str) -> Offer | None:
+        """Return one provider's offer."""
+        wanted = provider.lower()
+        return next((offer for offer in self.providers if offer.provider == wanted), None)
+
+
+class Catalog(msgspec.Struct, frozen=True):
+    """What is known of the models, where it is from and of when it is."""
+
+    entries: tuple[ModelEntry, ...]
+    source: str
+    """`router`, `file <path>` or `snapshot shipped with Trunkline <version>`."""
+    as_of: datetime
+    """When it was told (UTC)."""
+    router: str = ROUTER
+    """Address of the router whose offers these are."""
+    trouble: str | None = None
+    """Why the router's own list is not here, where it was asked for."""
+    by_name: dict[str, ModelEntry] = {}
+    """The entries under their names in small letters."""
+
+    def __post_init__(self) -> None:
+        """Index the entries; of two with one name the first counts."""
+        index = {entry.id.lower(): entry for entry in reversed(self.entries)}
+        msgspec.structs.force_setattr(self, "by_name", index)
+
+    def find(self, name: str) -> ModelEntry | None:
+        """Return the entry of `org/name`, whatever its letters' case."""
+        return self.by_name.get(name.lower())
+
+    def age(self, now: datetime) -> timedelta:
+        """Return how old it is."""
+        return now - self.as_of
+
+    def __repr__(self) -> str:
+        """Show where it is from."""
+        return f"Catalog({len(self.entries)} models, {self.source}, {self.as_of:%Y-%m-%d %H:%M}Z)"
 
 
 def read_models(data: bytes) -> list[ModelEntry]:
@@ -74,70 +107,14 @@ def read_models(data: bytes) -> list[ModelEntry]:
         body = strict_json.decode(data)
     except strict_json.JsonError as error:
         raise InvalidResponseError(f"The list of models is not JSON: {error}.") from error
-    rows = body.get("data") if isinstance(body, dict) else body
+    return entries_of(body.get("data") if isinstance(body, dict) else body)
+
+
+def entries_of(rows: Any) -> list[ModelEntry]:
+    """Read the decoded rows of such an answer; raises InvalidResponseError as read_models."""
     if not isinstance(rows, list):
         raise InvalidResponseError("The answer is not a list of models.")
     return [_entry(row) for row in _named(rows, "id")]
-
-
-def fetch_models(
-    settings: Settings,
-    transport: Transport,
-    secret: Secret | None = None,
-    timeouts: Timeouts = LOOK_UP,
-) -> list[ModelEntry]:
-    """Ask the router for its models; raises APIError.
-
-    The list is public: a token goes along if it is Hugging Face's, and is left out if refused.
-    """
-    url = models_url(settings.router_url)
-    if secret is not None and secret.is_hugging_face:
-        try:
-            return read_models(get(transport, url, secret, timeouts))
-        except AuthenticationError:
-            pass  # the list does not need it
-    return read_models(get(transport, url, None, timeouts))
-
-
-def models_url(router: str) -> Url:
-    """Return where the router at `router`, with or without `/v1`, lists its models."""
-    base = router.rstrip("/")
-    return parse_url(f"{base}/models" if base.endswith("/v1") else f"{base}/v1/models")
-
-
-def get(
-    transport: Transport, url: Url, secret: Secret | None = None, timeouts: Timeouts = LOOK_UP
-) -> bytes:
-    """Return what is at `url`; raises APIError for no answer and for every status but 2xx."""
-    headers = [
-        ("user-agent", f"trunkline/{__version__}"),
-        ("accept", "application/json"),
-        ("accept-encoding", "identity"),
-    ]
-    if secret is not None:
-        headers.append(("authorization", f"Bearer {secret.value}"))
-    until = time.monotonic() + timeouts.total
-    exchange = transport.open(HttpRequest("GET", url, tuple(headers)), timeouts, until)
-    try:
-        body = bytearray()
-        while data := exchange.read(until):
-            body += data
-            if len(body) > MAX_BYTES:
-                raise InvalidResponseError(f"{url.authority} sends more than {MAX_BYTES:,} bytes.")
-    finally:
-        exchange.close()
-    head = exchange.head
-    if 300 <= head.status < 400:
-        raise InvalidResponseError(
-            f"{url.authority} redirects, which is not followed: the token would go along.",
-            status=head.status,
-        )
-    if not 200 <= head.status < 300:
-        failure = read_failure(head.status, head.headers, bytes(body))
-        said = f"{url.authority} refuses {url.target}: {failure.message}"
-        failure = msgspec.structs.replace(failure, message=said)
-        raise error_for(failure, request_id=head.request_id)
-    return bytes(body)
 
 
 def _entry(row: dict[str, Any]) -> ModelEntry:
@@ -160,7 +137,7 @@ def _offer(row: dict[str, Any]) -> Offer:
         provider=row["provider"],
         status=_text(row.get("status")),
         context_length=_count(row.get("context_length")),
-        pricing=Pricing(_number(prices.get("input")), _number(prices.get("output"))),
+        pricing=Pricing(exact(prices.get("input")), exact(prices.get("output"))),
         is_free=_flag(row.get("is_free")),
         supports_tools=_flag(row.get("supports_tools")),
         supports_structured_output=_flag(row.get("supports_structured_output")),
@@ -190,7 +167,7 @@ def _flag(value: Any) -> bool | None:
 
 
 def _number(value: Any) -> float | None:
-    """Return a number without the noise of binary fractions (0.9299999999999999 is 0.93)."""
+    """Return a measurement without the noise of binary fractions."""
     if isinstance(value, str):
         try:
             value = float(value)
@@ -198,7 +175,11 @@ def _number(value: Any) -> float | None:
             return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(f"{value:.9g}") if math.isfinite(value) and value >= 0 else None
+    try:
+        number = float(f"{value:.9g}")
+    except OverflowError:  # an integer beyond every float
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
 
 
 def _count(value: Any) -> int | None:

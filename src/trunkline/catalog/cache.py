@@ -1,0 +1,120 @@
+"""The catalog at hand: the router's list, for an hour; where it cannot be had, the next best.
+
+Both faces differ in how they ask only; what is kept and what stands in is decided once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from trunkline.catalog.entries import Catalog
+from trunkline.catalog.fetch import afetch_list, fetch_list, router_catalog
+from trunkline.catalog.kept import read_file, shipped
+from trunkline.errors import APIError
+from trunkline.settings import Settings
+from trunkline.transport.seam import AsyncTransport, Transport
+from trunkline.types import Secret
+
+LIFETIME = 3600.0
+"""Seconds for which a list is taken as it is."""
+PAUSE = 60.0
+"""Seconds before a router that did not give its list is asked again."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """A catalog and until when, by the clock, it is used unasked."""
+
+    catalog: Catalog
+    until: float
+
+
+class Catalogs:
+    """The catalog of each router, kept in memory. Usable from any number of threads and loops.
+
+    A list that is too old is asked for again. If that fails, the old one stands in; without one,
+    the newer of the file that `trunkline models refresh` wrote and the shipped snapshot. What
+    stands in says so: `source`, `as_of`, `trouble`.
+    """
+
+    def __init__(
+        self,
+        file: Path | None = None,
+        *,
+        lifetime: float = LIFETIME,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """Know of `file`, where there is one; `clock` and `now` tell the time."""
+        self._file = file
+        self._lifetime = lifetime
+        self._clock = clock
+        self._now = now
+        self._kept: dict[str, _Kept] = {}
+
+    def read(
+        self, transport: Transport, settings: Settings, secret: Secret | None = None
+    ) -> Catalog:
+        """Return the catalog of the router that `settings` name; raises nothing of the network.
+
+        `secret` goes along if it is a Hugging Face token; none is needed.
+        """
+        router = settings.router_url
+        known = self._fresh(router)
+        if known is not None:
+            return known
+        try:
+            return self._keep(router, fetch_list(settings, transport, secret))
+        except APIError as error:
+            return self._instead(router, error)
+
+    async def aread(
+        self, transport: AsyncTransport, settings: Settings, secret: Secret | None = None
+    ) -> Catalog:
+        """Return the catalog, as `read` does."""
+        router = settings.router_url
+        known = self._fresh(router)
+        if known is not None:
+            return known
+        try:
+            return self._keep(router, await afetch_list(settings, transport, secret))
+        except APIError as error:
+            return self._instead(router, error)
+
+    def offline(self, settings: Settings) -> Catalog:
+        """Return what is known without asking anybody."""
+        router = settings.router_url
+        kept = self._kept.get(router)
+        return kept.catalog if kept else self._newest(router)
+
+    def _fresh(self, router: str) -> Catalog | None:
+        kept = self._kept.get(router)
+        return kept.catalog if kept and self._clock() < kept.until else None
+
+    def _keep(self, router: str, data: bytes) -> Catalog:
+        catalog = router_catalog(data, router, self._now())
+        self._kept[router] = _Kept(catalog, self._clock() + self._lifetime)
+        return catalog
+
+    def _instead(self, router: str, error: APIError) -> Catalog:
+        kept = self._kept.get(router)
+        known = kept.catalog if kept and kept.catalog.source == "router" else self._newest(router)
+        catalog = msgspec.structs.replace(known, trouble=error.message)
+        self._kept[router] = _Kept(catalog, self._clock() + min(PAUSE, self._lifetime))
+        return catalog
+
+    def _newest(self, router: str) -> Catalog:
+        """Return the newer of the file and the snapshot;."""
+        snapshot = shipped()
+        file = read_file(self._file, router) if self._file else None
+        if file is None or file.as_of < snapshot.as_of:
+            return snapshot
+        return file

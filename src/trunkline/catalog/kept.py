@@ -1,0 +1,140 @@
+"""Catalogs that need no network: the file that `trunkline models refresh` writes, the snapshot.
+
+The file holds the router's rows as they came; the snapshot's form is told in docs/catalog.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pkgutil
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from trunkline._version import __version__
+from trunkline.catalog.entries import Catalog, ModelEntry, Offer, entries_of
+from trunkline.errors import InvalidResponseError
+from trunkline.providers.prices import Pricing, exact
+from trunkline.settings import ROUTER
+from trunkline.wire import strict_json
+
+SNAPSHOT = "snapshot.json"
+"""Lies in the package `trunkline.providers`."""
+
+
+class _File(msgspec.Struct, frozen=True):
+    """What the file holds."""
+
+    as_of: Annotated[datetime, msgspec.Meta(tz=True)]
+    router: str
+    data: Any
+    """The rows of `/v1/models`."""
+
+
+def catalog_file(environment: Mapping[str, str]) -> Path:
+    """Return where the catalog is kept: `trunkline/models.json` in XDG's cache directory."""
+    home = environment.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(home).expanduser() / "trunkline" / "models.json"
+
+
+def write_file(path: Path, data: bytes, router: str, now: datetime) -> None:
+    """Keep the list that `router` gave; whoever reads meanwhile sees the old file or the new one.
+
+    Nobody but the owner may read it. Raises OSError.
+    """
+    body = strict_json.decode(data)
+    rows = body.get("data") if isinstance(body, dict) else body
+    kept = msgspec.json.encode(_File(now, router, rows))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - Path.open takes no mode bits
+            file.write(kept)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
+
+
+def read_file(path: Path, router: str | None = None) -> Catalog | None:
+    """Return the catalog kept at `path`; None where there is none that can be read.
+
+    With `router`, None for another router's, too.
+    """
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=_File)
+        entries = completed(entries_of(kept.data))
+    except (OSError, msgspec.MsgspecError, InvalidResponseError):
+        return None
+    if not entries or router not in (None, kept.router):
+        return None
+    return Catalog(entries, f"file {path}", kept.as_of.astimezone(UTC), kept.router)
+
+
+@cache
+def shipped() -> Catalog:
+    """Return the snapshot that came with Trunkline: the same value each time."""
+    data = pkgutil.get_data("trunkline.providers", SNAPSHOT)
+    return read_snapshot(data or b"")
+
+
+def read_snapshot(data: bytes) -> Catalog:
+    """Read a snapshot as scripts/snapshot writes it."""
+    body = msgspec.json.decode(data)
+    origins = [_origin(told) for told in body["sources"]]
+    entries = [_model(name, row, origins) for name, row in body["models"].items()]
+    as_of = datetime.fromisoformat(body["as_of"]).replace(tzinfo=UTC)
+    source = f"snapshot shipped with Trunkline {__version__}"
+    return Catalog(tuple(entries), source, as_of, ROUTER)
+
+
+def completed(entries: Iterable[ModelEntry]) -> tuple[ModelEntry, ...]:
+    """Add from the snapshot what no router tells: whether a model reasons."""
+    known = shipped()
+
+    def complete(entry: ModelEntry) -> ModelEntry:
+        found = known.find(entry.id)
+        if found is None or found.reasoning is None or entry.reasoning is not None:
+            return entry
+        return msgspec.structs.replace(entry, reasoning=found.reasoning)
+
+    return tuple(complete(entry) for entry in entries)
+
+
+def _origin(told: dict[str, Any]) -> str:
+    return f"{told['name']} {told['version']} of {told['date']}"
+
+
+def _model(name: str, row: dict[str, Any], origins: list[str]) -> ModelEntry:
+    return ModelEntry(
+        id=name,
+        owned_by=name.partition("/")[0],
+        input_modalities=tuple(row.get("input", ())),
+        output_modalities=tuple(row.get("output", ())),
+        providers=tuple(
+            _offer(provider, told, origins) for provider, told in row["offers"].items()
+        ),
+        reasoning=row.get("reasoning"),
+    )
+
+
+def _offer(provider: str, told: list[Any], origins: list[str]) -> Offer:
+    """Read `[context, input price, output price, tools, structured output, sources]`."""
+    context, input_price, output_price, tools, structured, sources = told
+    return Offer(
+        provider,
+        context_length=context,
+        pricing=Pricing(exact(input_price), exact(output_price)),
+        supports_tools=tools,
+        supports_structured_output=structured,
+        origin=", ".join(origins[at] for at in sources),
+    )
