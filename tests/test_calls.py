@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from trunkline.calls import Calls, Defaults
-from trunkline.errors import AuthenticationError, InvalidInputError, UnknownParameterError
+from trunkline.errors import (
+    AuthenticationError,
+    InvalidInputError,
+    UnknownParameterError,
+    UnsupportedParamsError,
+)
 from trunkline.providers.spec import Target
 from trunkline.settings import TokenSource, read_settings
 from trunkline.types import Chat, Secret, Timeouts
@@ -33,7 +38,7 @@ def made(
 ) -> tuple[Chat, Target]:
     """Return the chat and the target that a call comes to."""
     journey, target = (of or calls()).chat(model, messages, given, stream=stream)
-    return journey.chat, target
+    return journey.call, target
 
 
 def test_a_call_is_made_of_its_model_messages_and_keywords() -> None:
@@ -222,8 +227,9 @@ def test_a_token_that_was_refused_is_looked_up_again_unless_it_was_passed_in(
 
 def test_names_of_models_are_asked_at_the_hub_with_the_login() -> None:
     client = calls({**LOGIN, "HF_ENDPOINT": "http://127.0.0.1:8377"})
-    assert client.names is client.names
-    request = client.names.request("org/m")
+    assert client.maps is client.maps
+    journey, _ = client.chat("groq/org/m", HI, {"token": "gsk_own"}, stream=False)
+    request = client.maps.request("org/m", journey.hub_secret(Secret("gsk_own", "the argument")))
     assert request.url.port == 8377
     assert dict(request.headers)["authorization"] == "Bearer hf_login"
 
@@ -233,3 +239,16 @@ def test_the_callers_own_values_are_left_as_they_are() -> None:
     messages = [{"role": "user", "content": "hi"}]
     made(messages=messages, extra_body=extra)
     assert (messages, extra) == ([{"role": "user", "content": "hi"}], {"x": {"y": 1}})
+
+
+def test_what_a_provider_does_not_take_is_refused_before_it_is_sent() -> None:
+    with pytest.raises(UnsupportedParamsError, match="Cerebras does not take store") as caught:
+        made("cerebras/org/m", store=True)
+    assert caught.value.hint is not None
+    assert "drop_params=True" in caught.value.hint
+    assert made("groq/org/m", store=True)[0].parameters == {"store": True}
+
+
+def test_what_a_provider_does_not_take_is_dropped_where_that_is_asked_for() -> None:
+    chat, _ = made("cerebras/org/m", store=True, seed=1, drop_params=True)
+    assert chat.parameters == {"seed": 1}

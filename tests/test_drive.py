@@ -6,7 +6,11 @@ Flows here are plain generators and the transport gives bytes from a list; no so
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
+import logging
+import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -16,7 +20,7 @@ from trunkline import drive
 from trunkline.dialects.openai_chat import ChunkReader
 from trunkline.errors import APIConnectionError, InvalidResponseError, StreamTruncated, Timeout
 from trunkline.providers.spec import Target
-from trunkline.routing.needs import Renew, Reply, Send, Wait
+from trunkline.routing.needs import Later, Renew, Reply, Send, Wait
 from trunkline.types import Secret, Timeouts
 from trunkline.wire.message import HttpRequest, ResponseHead, parse_url
 
@@ -187,6 +191,132 @@ def test_a_flow_that_raises_raises(driver) -> None:
 
     with pytest.raises(KeyError, match="mine"):
         driver.run(flow(), driver.transport())
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, RuntimeError])
+def test_a_call_that_is_broken_off_ends_its_flow_at_once(driver, ending) -> None:
+    ended: list[str] = []
+
+    def flow():
+        try:
+            yield send()
+        finally:
+            ended.append("closed")
+
+    transport = driver.transport()
+    transport.error = ending()
+    with pytest.raises(ending) as kept:
+        driver.run(flow(), transport)
+    assert ended == ["closed"], kept
+
+
+# flows in the background
+
+
+def notes(told: list[Any], error: Exception | None = None):
+    """A flow that asks twice, notes what it was told, and may fail."""
+    told.append((yield send()).body)
+    told.append((yield Renew(Secret("hf_old", "a test"))))
+    if error is not None:
+        raise error
+
+
+def background_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "trunkline-later"]
+
+
+@pytest.mark.parametrize("error", [None, APIConnectionError("dropped")])
+def test_a_flow_in_the_background_is_answered_at_once_and_run_all_the_same(error, caplog) -> None:
+    told: list[Any] = []
+    new = Secret("hf_new", "a test")
+    assert drive.run(asks(Later(notes(told, error))), Transport(b"body"), lambda _: new) == [None]
+    for thread in background_threads():
+        thread.join(20)
+    assert told == [b"body", new]
+
+    async def calls() -> None:
+        flow = asks(Later(notes(told, error)))
+        assert await drive.run_async(flow, AsyncTransport(b"body"), lambda _: new) == [None]
+        assert told == [b"body", new]
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+
+    asyncio.run(calls())
+    gc.collect()
+    assert told == [b"body", new] * 2
+    assert not caplog.records
+
+
+def test_a_thread_in_the_background_does_not_hold_up_its_call() -> None:
+    go = threading.Event()
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        assert go.wait(20)
+        slept.append(seconds)
+
+    assert drive.run(asks(Later(asks(Wait(3.0)))), Transport(), nothing_new, sleep=sleep) == [None]
+    assert slept == []
+    [thread] = background_threads()
+    go.set()
+    thread.join(20)
+    assert slept == [3.0]
+
+
+def test_a_program_that_can_start_no_thread_goes_on() -> None:
+    usual = threading.stack_size(1 << 46)  # more than there is
+    try:
+        told = drive.run(asks(Later(asks(Wait(0.0))), Wait(0.0)), Transport(), nothing_new)
+    finally:
+        threading.stack_size(usual)
+    assert told[0] is None
+    assert len(told) == 2
+    assert background_threads() == []
+
+
+def test_a_task_in_the_background_is_kept_until_it_is_done() -> None:
+    waiting: list[weakref.ref[asyncio.Future[None]]] = []
+    told: list[Any] = []
+
+    async def sleep(_seconds: float) -> None:
+        future = asyncio.get_running_loop().create_future()
+        waiting.append(weakref.ref(future))
+        await future
+
+    def flow():
+        told.append((yield Wait(1.0)))
+
+    async def calls() -> None:
+        await drive.run_async(asks(Later(flow())), AsyncTransport(), nothing_new, sleep=sleep)
+        while not waiting:
+            await asyncio.sleep(0)
+        gc.collect()
+        future = waiting[0]()
+        assert future is not None, "the task was thrown away while it waited"
+        future.set_result(None)
+        while not told:
+            await asyncio.sleep(0)
+
+    asyncio.run(calls())
+
+
+def test_a_task_in_the_background_ends_with_its_loop_without_a_word(caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    ended: list[str] = []
+
+    def flow():
+        try:
+            yield Wait(3600.0)
+        finally:
+            ended.append("closed")
+
+    async def calls() -> None:
+        await drive.run_async(asks(Later(flow())), AsyncTransport(), nothing_new)
+        await asyncio.sleep(0)
+
+    asyncio.run(calls())
+    gc.collect()
+    assert ended == ["closed"]
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
 
 
 # streams

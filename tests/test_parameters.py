@@ -26,6 +26,7 @@ GOOD: dict[str, Any] = {
     "bill_to": "org",
     "deadline": 1,
     "direct": True,
+    "drop_params": True,
     "extra_body": {"x": 1},
     "extra_headers": {"x": "y"},
     "frequency_penalty": -1.5,

@@ -1,4 +1,4 @@
-"""The overloads as type checkers see them: tests/typing/check_overloads.py says what they should."""
+"""The overloads as type checkers see them: the files of tests/typing say what they should."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CHECKED = ROOT / "tests" / "typing" / "check_overloads.py"
+CHECKED = ROOT / "tests" / "typing"
 
 
 @pytest.mark.parametrize("options", [("--strict",)], ids=["mypy"])

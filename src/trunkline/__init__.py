@@ -3,193 +3,33 @@
     from trunkline import completion
     completion(model="huggingface/together/deepseek-ai/DeepSeek-R1", messages=[...])
 
-Names load on first use, so that importing the package costs next to nothing.
+Names load on first use, so that importing the package costs next to nothing; what they are, type
+checkers read in `__init__.pyi`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from trunkline._version import __version__
-
-if TYPE_CHECKING:
-    from trunkline.client import (
-        AsyncClient as AsyncClient,
-    )
-    from trunkline.client import (
-        Client as Client,
-    )
-    from trunkline.compat.litellm import (
-        install_as_litellm as install_as_litellm,
-    )
-    from trunkline.errors import (
-        APIConnectionError as APIConnectionError,
-    )
-    from trunkline.errors import (
-        APIError as APIError,
-    )
-    from trunkline.errors import (
-        AuthenticationError as AuthenticationError,
-    )
-    from trunkline.errors import (
-        BadGatewayError as BadGatewayError,
-    )
-    from trunkline.errors import (
-        BadRequestError as BadRequestError,
-    )
-    from trunkline.errors import (
-        ConfigurationError as ConfigurationError,
-    )
-    from trunkline.errors import (
-        ConflictError as ConflictError,
-    )
-    from trunkline.errors import (
-        ContentPolicyViolationError as ContentPolicyViolationError,
-    )
-    from trunkline.errors import (
-        ContextWindowExceededError as ContextWindowExceededError,
-    )
-    from trunkline.errors import (
-        DeadlineExceeded as DeadlineExceeded,
-    )
-    from trunkline.errors import (
-        GatewayTimeoutError as GatewayTimeoutError,
-    )
-    from trunkline.errors import (
-        GenerationError as GenerationError,
-    )
-    from trunkline.errors import (
-        GoneError as GoneError,
-    )
-    from trunkline.errors import (
-        InternalServerError as InternalServerError,
-    )
-    from trunkline.errors import (
-        InvalidInputError as InvalidInputError,
-    )
-    from trunkline.errors import (
-        InvalidResponseError as InvalidResponseError,
-    )
-    from trunkline.errors import (
-        ModelLoadingError as ModelLoadingError,
-    )
-    from trunkline.errors import (
-        ModelNotSupportedError as ModelNotSupportedError,
-    )
-    from trunkline.errors import (
-        NotFoundError as NotFoundError,
-    )
-    from trunkline.errors import (
-        OutputValidationError as OutputValidationError,
-    )
-    from trunkline.errors import (
-        PaymentRequiredError as PaymentRequiredError,
-    )
-    from trunkline.errors import (
-        PermissionDeniedError as PermissionDeniedError,
-    )
-    from trunkline.errors import (
-        RateLimitError as RateLimitError,
-    )
-    from trunkline.errors import (
-        RequestTooLargeError as RequestTooLargeError,
-    )
-    from trunkline.errors import (
-        ServiceUnavailableError as ServiceUnavailableError,
-    )
-    from trunkline.errors import (
-        StreamTruncated as StreamTruncated,
-    )
-    from trunkline.errors import (
-        Timeout as Timeout,
-    )
-    from trunkline.errors import (
-        ToolRoundsExceeded as ToolRoundsExceeded,
-    )
-    from trunkline.errors import (
-        TrunklineError as TrunklineError,
-    )
-    from trunkline.errors import (
-        UnknownParameterError as UnknownParameterError,
-    )
-    from trunkline.errors import (
-        UnprocessableEntityError as UnprocessableEntityError,
-    )
-    from trunkline.errors import (
-        UnsupportedParamsError as UnsupportedParamsError,
-    )
-    from trunkline.functions import (
-        acompletion as acompletion,
-    )
-    from trunkline.functions import (
-        completion as completion,
-    )
-    from trunkline.functions import (
-        default_async_client as default_async_client,
-    )
-    from trunkline.functions import (
-        default_client as default_client,
-    )
-    from trunkline.functions import (
-        set_default_client as set_default_client,
-    )
-    from trunkline.media import image_part as image
-    from trunkline.streams import (
-        AsyncStream as AsyncStream,
-    )
-    from trunkline.streams import (
-        Stream as Stream,
-    )
-    from trunkline.tool_loop import (
-        ToolRun as ToolRun,
-    )
-    from trunkline.tool_loop import (
-        arun_tools as arun_tools,
-    )
-    from trunkline.tool_loop import (
-        run_tools as run_tools,
-    )
-    from trunkline.tools import (
-        function_tool as function_tool,
-    )
-    from trunkline.types import (
-        Attempt as Attempt,
-    )
-    from trunkline.types import (
-        Choice as Choice,
-    )
-    from trunkline.types import (
-        Chunk as Chunk,
-    )
-    from trunkline.types import (
-        ChunkChoice as ChunkChoice,
-    )
-    from trunkline.types import (
-        Completion as Completion,
-    )
-    from trunkline.types import (
-        Delta as Delta,
-    )
-    from trunkline.types import (
-        Message as Message,
-    )
-    from trunkline.types import (
-        Receipt as Receipt,
-    )
-    from trunkline.types import (
-        Timeouts as Timeouts,
-    )
-    from trunkline.types import (
-        TokenCount as TokenCount,
-    )
-    from trunkline.types import (
-        ToolCall as ToolCall,
-    )
-    from trunkline.types import (
-        Usage as Usage,
-    )
+from trunkline._version import __version__ as __version__
 
 _HOMES = {
+    "trunkline.catalog": (
+        "Catalog",
+        "ModelEntry",
+        "Offer",
+        "sum_costs",
+    ),
+    "trunkline.catalog_functions": (
+        "acost",
+        "aestimate",
+        "amodel_info",
+        "amodels",
+        "asupports",
+        "cost",
+        "estimate",
+        "model_info",
+        "models",
+        "supports",
+    ),
     "trunkline.client": (
         "AsyncClient",
         "Client",
@@ -212,6 +52,12 @@ _HOMES = {
         "InternalServerError",
         "InvalidInputError",
         "InvalidResponseError",
+        "JobCancelledError",
+        "JobError",
+        "JobFailedError",
+        "JobLostError",
+        "JobModeratedError",
+        "JobUnfinishedError",
         "ModelLoadingError",
         "ModelNotSupportedError",
         "NotFoundError",
@@ -240,6 +86,78 @@ _HOMES = {
         "AsyncStream",
         "Stream",
     ),
+    "trunkline.task_functions": (
+        "aaudio_classification",
+        "aaudio_to_audio",
+        "acancel_job",
+        "adocument_question_answering",
+        "aembedding",
+        "afill_mask",
+        "aimage_classification",
+        "aimage_edit",
+        "aimage_generation",
+        "aimage_segmentation",
+        "aimage_text_to_image",
+        "aimage_text_to_video",
+        "aimage_to_text",
+        "aimage_to_video",
+        "aobject_detection",
+        "aquestion_answering",
+        "arerank",
+        "aresume_job",
+        "asentence_similarity",
+        "asparse_embedding",
+        "aspeech",
+        "asummarization",
+        "atable_question_answering",
+        "atabular_classification",
+        "atabular_regression",
+        "atext_classification",
+        "atext_completion",
+        "atext_to_audio",
+        "atext_to_video",
+        "atoken_classification",
+        "atranscription",
+        "atranslation",
+        "audio_classification",
+        "audio_to_audio",
+        "avisual_question_answering",
+        "azero_shot_classification",
+        "azero_shot_image_classification",
+        "cancel_job",
+        "document_question_answering",
+        "embedding",
+        "fill_mask",
+        "image_classification",
+        "image_edit",
+        "image_generation",
+        "image_segmentation",
+        "image_text_to_image",
+        "image_text_to_video",
+        "image_to_text",
+        "image_to_video",
+        "object_detection",
+        "question_answering",
+        "rerank",
+        "resume_job",
+        "sentence_similarity",
+        "sparse_embedding",
+        "speech",
+        "summarization",
+        "table_question_answering",
+        "tabular_classification",
+        "tabular_regression",
+        "text_classification",
+        "text_completion",
+        "text_to_audio",
+        "text_to_video",
+        "token_classification",
+        "transcription",
+        "translation",
+        "visual_question_answering",
+        "zero_shot_classification",
+        "zero_shot_image_classification",
+    ),
     "trunkline.tool_loop": (
         "ToolRun",
         "arun_tools",
@@ -260,72 +178,47 @@ _HOMES = {
         "ToolCall",
         "Usage",
     ),
+    "trunkline.types.cost": (
+        "Cost",
+        "Estimate",
+    ),
+    "trunkline.types.job": (
+        "Job",
+        "JobProgress",
+        "parse_job",
+    ),
+    "trunkline.types.media": (
+        "Blob",
+        "Media",
+    ),
+    "trunkline.types.parameters": ("TaskOptions",),
+    "trunkline.types.results": (
+        "Answer",
+        "AudioPart",
+        "Box",
+        "Detection",
+        "Embedding",
+        "EmbeddingResponse",
+        "Entity",
+        "Filling",
+        "ImageResponse",
+        "Items",
+        "Label",
+        "RerankResponse",
+        "RerankResult",
+        "Segment",
+        "TableAnswer",
+        "TextChoice",
+        "TextCompletion",
+        "TextOutput",
+        "TranscriptChunk",
+        "Transcription",
+    ),
 }
 _WHERE = {name: (module, name) for module, names in _HOMES.items() for name in names}
 _WHERE["image"] = ("trunkline.media", "image_part")
 
-__all__ = [
-    "APIConnectionError",
-    "APIError",
-    "AsyncClient",
-    "AsyncStream",
-    "Attempt",
-    "AuthenticationError",
-    "BadGatewayError",
-    "BadRequestError",
-    "Choice",
-    "Chunk",
-    "ChunkChoice",
-    "Client",
-    "Completion",
-    "ConfigurationError",
-    "ConflictError",
-    "ContentPolicyViolationError",
-    "ContextWindowExceededError",
-    "DeadlineExceeded",
-    "Delta",
-    "GatewayTimeoutError",
-    "GenerationError",
-    "GoneError",
-    "InternalServerError",
-    "InvalidInputError",
-    "InvalidResponseError",
-    "Message",
-    "ModelLoadingError",
-    "ModelNotSupportedError",
-    "NotFoundError",
-    "OutputValidationError",
-    "PaymentRequiredError",
-    "PermissionDeniedError",
-    "RateLimitError",
-    "Receipt",
-    "RequestTooLargeError",
-    "ServiceUnavailableError",
-    "Stream",
-    "StreamTruncated",
-    "Timeout",
-    "Timeouts",
-    "TokenCount",
-    "ToolCall",
-    "ToolRoundsExceeded",
-    "ToolRun",
-    "TrunklineError",
-    "UnknownParameterError",
-    "UnprocessableEntityError",
-    "UnsupportedParamsError",
-    "Usage",
-    "__version__",
-    "acompletion",
-    "arun_tools",
-    "completion",
-    "default_async_client",
-    "default_client",
-    "function_tool",
-    "image",
-    "install_as_litellm",
-    "run_tools",
-    "set_default_client",
-]
+__all__ = ["__version__", *sorted(_WHERE)]  # noqa: PLE0604 - the table's names
 
 
 def __getattr__(name: str) -> object:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import random
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,18 +16,27 @@ from trunkline.dialects.messages import prepare_messages
 from trunkline.errors import InvalidInputError
 from trunkline.parameters import (
     BODY_NAMES,
+    TASK_OPTION_NAMES,
+    check_kinds,
     check_parameters,
     headers_from,
     timeouts_from,
 )
-from trunkline.providers.mapping import ModelNames
-from trunkline.providers.spec import Target
+from trunkline.providers.engines import Engines, Seekers
+from trunkline.providers.mapping import ModelMaps
+from trunkline.providers.spec import Target, accepted
+from trunkline.providers.table import PROVIDERS
 from trunkline.providers.targets import Places, chat_target
-from trunkline.routing.flow import Journey
+from trunkline.routing.ask import Ask
+from trunkline.routing.carry import CallT, Journey
 from trunkline.routing.retry import Retry
 from trunkline.settings import Settings, TokenSource, checked_secret
 from trunkline.types import Chat, Messages, Secret, Timeouts
+from trunkline.types.tasks import MAX_FILE, TaskCall
 from trunkline.wire.http1 import check_header
+
+if TYPE_CHECKING:
+    from trunkline.catalog import Catalogs
 
 _parse = functools.lru_cache(maxsize=256)(model_id.parse)
 _parse_served = functools.lru_cache(maxsize=256)(model_id.parse_served)
@@ -54,11 +64,13 @@ class Calls:
         self.settings = settings
         self.defaults = defaults
         self._tokens = tokens
-        self._names: ModelNames | None = None
+        self._maps: ModelMaps | None = None
+        self._seekers: Seekers | None = None
+        self._catalogs: Catalogs | None = None
 
     def chat(
         self, model: str, messages: Messages, given: Mapping[str, Any], *, stream: bool
-    ) -> tuple[Journey, Target]:
+    ) -> tuple[Journey[Chat], Target]:
         """Return one chat, ready for a flow, and where it goes.
 
         Raises InvalidInputError or AuthenticationError before anything is sent.
@@ -72,7 +84,7 @@ class Calls:
         chat = Chat(
             model=parsed,
             messages=prepare_messages(messages),
-            parameters=_body_parameters(given, target),
+            parameters=_body_parameters(given, target, str(parsed)),
             stream=stream,
             extra_body=dict(get("extra_body") or {}),
             extra_headers={**defaults.headers, **headers_from(get("extra_headers"))},
@@ -81,17 +93,78 @@ class Calls:
             deadline=_deadline(get("deadline", defaults.deadline)),
             max_retries=_first(get("max_retries"), defaults.max_retries),
         )
-        journey = Journey(
-            chat, Retry(chat.max_retries, random.random), time.monotonic(), self.names
+        return self._journey(chat), target
+
+    def ask(
+        self,
+        task: str,
+        model: str,
+        inputs: Any,
+        parameters: Mapping[str, Any],
+        options: Mapping[str, Any],
+        finish: Callable[[Any], Any] | None = None,
+    ) -> Ask[Any]:
+        """Return a call of a task, ready for its flow.
+
+        Raises InvalidInputError or AuthenticationError before anything is sent.
+        """
+        check_parameters(options, TASK_OPTION_NAMES)
+        check_kinds(parameters)
+        defaults = self.defaults
+        get = options.get
+        api_base = get("api_base") or defaults.api_base
+        parsed = _parsed(model, api_base)
+        call = TaskCall(
+            task=task,
+            model=parsed,
+            inputs=inputs,
+            parameters={name: value for name, value in parameters.items() if value is not None},
+            extra_body=dict(get("extra_body") or {}),
+            extra_headers={**defaults.headers, **headers_from(get("extra_headers"))},
+            timeouts=timeouts_from(get("timeout"), defaults.timeouts),
+            deadline=_deadline(get("deadline", defaults.deadline)),
+            max_retries=_first(get("max_retries"), defaults.max_retries),
+            drop_params=bool(get("drop_params")),
+            download=get("download") is not False,
+            max_bytes=get("max_bytes") or MAX_FILE,
+            on_progress=get("on_progress"),
         )
-        return journey, target
+        return Ask(self._journey(call), self._places(options, parsed, api_base), finish)
 
     @property
-    def names(self) -> ModelNames:
-        """The providers' names for models, asked of the Hub when a provider's key needs them."""
-        if self._names is None:
-            self._names = ModelNames(self.settings.hub_url, self._tokens.current())
-        return self._names
+    def catalogs(self) -> Catalogs:
+        """What is known of models and prices."""
+        if self._catalogs is None:
+            from trunkline.catalog import Catalogs  # loads prices, which no call needs
+
+            file = self.settings.catalog_file.value
+            self._catalogs = Catalogs(Path(file) if file else None)
+        return self._catalogs
+
+    @property
+    def seekers(self) -> Seekers:
+        """What is remembered between calls of where tasks are served."""
+        if self._seekers is None:
+            self._seekers = Seekers(Engines(), self.settings.hub_url)
+        return self._seekers
+
+    def _journey(self, call: CallT) -> Journey[CallT]:
+        retry = Retry(call.max_retries, random.random)
+        return Journey(call, retry, time.monotonic(), self.maps, self._hub_secret)
+
+    @property
+    def maps(self) -> ModelMaps:
+        """Which providers serve which models under which names, as the Hub told."""
+        if self._maps is None:
+            self._maps = ModelMaps(self.settings.hub_url)
+        return self._maps
+
+    def _hub_secret(self, given: Secret | None) -> Secret | None:
+        """Return a call's credential if it is Hugging Face's, else the one that was found."""
+        if given is not None and given.is_hugging_face:
+            return given
+        found = self._tokens.current()
+        return found if found is not None and found.is_hugging_face else None
 
     def renew(self, refused: Secret) -> Secret | None:
         """Look whether a refused token has been replaced; one that was passed in stays."""
@@ -115,6 +188,7 @@ class Calls:
             bill_to=_header_value("x-hf-bill-to", bill_to or self.settings.bill_to.value),
             bill_to_explicit=bill_to is not None,
             session_id=_header_value("x-hf-session-id", get("session_id") or defaults.session_id),
+            engine=get("engine"),
         )
 
     def _secret(
@@ -147,7 +221,7 @@ def _parsed(model: str, api_base: str | None) -> model_id.ModelId:
         return model_id.parse(model)
 
 
-def _body_parameters(given: Mapping[str, Any], target: Target) -> dict[str, Any]:
+def _body_parameters(given: Mapping[str, Any], target: Target, model: str) -> dict[str, Any]:
     body = {
         name: value for name, value in given.items() if value is not None and name in BODY_NAMES
     }
@@ -161,7 +235,11 @@ def _body_parameters(given: Mapping[str, Any], target: Target) -> dict[str, Any]
         # Hugging Face's own specification knows only max_tokens
         limit = body.pop("max_completion_tokens")
         body.setdefault("max_tokens", limit)
-    return body
+    row = PROVIDERS.get(target.provider or "")
+    if row is None or not row.chat_refuses:
+        return body
+    drop = bool(given.get("drop_params"))
+    return accepted(body, row.chat_refuses, row.title, model, drop=drop)
 
 
 def _header_value(name: str, value: str | None) -> str | None:

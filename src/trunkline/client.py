@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from trunkline import drive
 from trunkline.calls import Calls, Defaults, given_secret
+from trunkline.catalog_methods import AsyncCatalogMethods, CatalogMethods
+from trunkline.faces import Asking, P, R
 from trunkline.parameters import check_parameters, headers_from, timeouts_from
 from trunkline.providers.spec import Target
-from trunkline.routing.flow import Flow, Opened, chat_flow, stream_flow
+from trunkline.routing.carry import Flow
+from trunkline.routing.flow import Opened, chat_flow, stream_flow
 from trunkline.settings import Settings, TokenSource, read_settings
 from trunkline.streams import AsyncStream, Stream
+from trunkline.task_methods import AsyncTaskMethods, TaskMethods
 from trunkline.transport.seam import AsyncTransport, Transport
+from trunkline.transport.switch import AsyncSwitch, Switch
 from trunkline.types import Completion, Messages, Timeouts
 from trunkline.types.parameters import ChatParameters
+from trunkline.wire.message import Url
+
+if TYPE_CHECKING:
+    from trunkline.catalog import Catalog
 
 T = TypeVar("T")
 
@@ -60,7 +69,7 @@ def _calls(
     return Calls(settings or read_settings(), TokenSource(), defaults)
 
 
-class Client:
+class Client(TaskMethods, CatalogMethods):
     """A blocking client: plain sockets, no thread, no event loop.
 
     Safe to share between threads and to use after a fork. A context manager.
@@ -178,11 +187,35 @@ class Client:
         journey, target = self._calls.chat(model, messages, parameters, stream=True)
         return Stream(self._run(stream_flow(journey, target), target))
 
+    def carry_out(self, asking: Asking[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Carry out a call of a task; the methods above are this with a task's name."""
+        ask = asking(self._calls, *args, **kwargs)
+        from trunkline.routing.task_flow import ask_flow  # loads what chats need none of
+
+        flow = ask_flow(ask, self._calls.seekers)
+        result = drive.run(flow, Switch(self._line), self._calls.renew)
+        return result if ask.finish is None else ask.finish(result)
+
+    def catalog(self, *, offline: bool = False) -> Catalog:
+        """Return what the router tells of its models, at most an hour old.
+
+        Without the network, or with `offline`, what was kept or shipped stands in and says so.
+        """
+        catalogs = self._calls.catalogs
+        if offline:
+            return catalogs.offline(self._calls.settings)
+        return catalogs.read(self._transport_of("net"), self._calls.settings)
+
+    def _line(self, url: Url) -> Transport:
+        return self._transport_of("sandbox" if url.scheme == "sandbox" else "net")
+
     def _run(self, flow: Flow[T], target: Target) -> T:
         return drive.run(flow, self._transport_to(target), self._calls.renew)
 
     def _transport_to(self, target: Target) -> Transport:
-        place = "sandbox" if target.via == "sandbox" else "net"
+        return self._transport_of("sandbox" if target.via == "sandbox" else "net")
+
+    def _transport_of(self, place: str) -> Transport:
         found = self._transports.get(place)
         if found is None:  # of two threads that come first, the second takes what the first made
             found = self._transports.setdefault(place, self._new_transport(place))
@@ -198,7 +231,7 @@ class Client:
         return BlockingTransport(proxies=self._calls.settings.proxies, ca_file=self._ca_file)
 
 
-class AsyncClient:
+class AsyncClient(AsyncTaskMethods, AsyncCatalogMethods):
     """Client, awaiting: `await client.chat(...)`, `async for chunk in client.stream(...)`.
 
     Usable from any number of event loops, each of which gets its own connections.
@@ -316,11 +349,32 @@ class AsyncClient:
 
         return AsyncStream(open_stream)
 
+    async def carry_out(self, asking: Asking[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Carry out a call of a task; the methods above are this with a task's name."""
+        ask = asking(self._calls, *args, **kwargs)
+        from trunkline.routing.task_flow import ask_flow  # as above
+
+        flow = ask_flow(ask, self._calls.seekers)
+        result = await drive.run_async(flow, AsyncSwitch(self._line), self._calls.renew)
+        return result if ask.finish is None else ask.finish(result)
+
+    async def catalog(self, *, offline: bool = False) -> Catalog:
+        """Return what the router tells of its models, as Client.catalog does."""
+        catalogs = self._calls.catalogs
+        if offline:
+            return catalogs.offline(self._calls.settings)
+        return await catalogs.aread(self._transport_of("net"), self._calls.settings)
+
+    def _line(self, url: Url) -> AsyncTransport:
+        return self._transport_of("sandbox" if url.scheme == "sandbox" else "net")
+
     async def _run(self, flow: Flow[T], target: Target) -> T:
         return await drive.run_async(flow, self._transport_to(target), self._calls.renew)
 
     def _transport_to(self, target: Target) -> AsyncTransport:
-        place = "sandbox" if target.via == "sandbox" else "net"
+        return self._transport_of("sandbox" if target.via == "sandbox" else "net")
+
+    def _transport_of(self, place: str) -> AsyncTransport:
         found = self._transports.get(place)
         if found is None:  # of two threads that come first, the second takes what the first made
             found = self._transports.setdefault(place, self._new_transport(place))

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from trunkline.dialects.openai_chat import ChunkReader, is_event_stream, refuse_unstreamed
+from trunkline.dialects.openai_chat import is_event_stream, refuse_unstreamed
+from trunkline.dialects.reader import Reader
 from trunkline.errors import APIConnectionError, APIError, Timeout
-from trunkline.routing.flow import Flow
-from trunkline.routing.needs import Renew, Reply, Send, Wait
+from trunkline.routing.carry import Flow
+from trunkline.routing.needs import Later, Renew, Reply, Send, Wait
 from trunkline.transport.seam import AsyncExchange, AsyncTransport, Exchange, Transport
-from trunkline.types import Chunk, Secret
+from trunkline.types import Secret
 
 MAX_UNSTREAMED = 64 * 1024
 """Bytes read of an answer that should have been a stream and is not."""
@@ -40,11 +41,16 @@ def run(
             elif isinstance(need, Wait):
                 sleep(need.seconds)
                 need = flow.send(time.monotonic())
+            elif isinstance(need, Later):
+                _begin(need.flow, transport, renew, sleep)
+                need = flow.send(None)
             else:
                 need = flow.send(_renewed(need, renew))
     except StopIteration as end:
         result: T = end.value
         return result
+    finally:
+        flow.close()  # at once, also where somebody holds on to an error and so to this frame
 
 
 async def run_async(
@@ -63,17 +69,65 @@ async def run_async(
             elif isinstance(need, Wait):
                 await (sleep or _async_sleep)(need.seconds)
                 need = flow.send(time.monotonic())
+            elif isinstance(need, Later):
+                _begin_async(need.flow, transport, renew, sleep)
+                need = flow.send(None)
             else:
                 need = flow.send(_renewed(need, renew))
     except StopIteration as end:
         result: T = end.value
         return result
+    finally:
+        flow.close()  # at once, also where somebody holds on to an error and so to this frame
 
 
 async def _async_sleep(seconds: float) -> None:
     import asyncio  # slow to load, and a blocking program never needs it
 
     await asyncio.sleep(seconds)
+
+
+MOST_LATER = 300.0
+"""Seconds after which an event loop gives up what it does in the background."""
+
+
+def _begin(
+    flow: Flow[Any], transport: Transport, renew: Renewer, sleep: Callable[[float], object]
+) -> None:
+    """Run `flow` in a thread that does not keep the program alive."""
+    import threading  # slow to load, and rarely needed
+
+    def carry() -> None:
+        try:
+            run(flow, transport, renew, sleep=sleep)
+        except APIError:
+            pass  # nobody waits for it
+
+    try:
+        threading.Thread(target=carry, name="trunkline-later", daemon=True).start()
+    except RuntimeError:
+        flow.close()  # no thread is left, or the program is about to end
+
+
+def _begin_async(
+    flow: Flow[Any],
+    transport: AsyncTransport,
+    renew: Renewer,
+    sleep: Callable[[float], Awaitable[object]] | None,
+) -> None:
+    """Run `flow` in a task that ends with its loop."""
+    import asyncio  # loaded already: this is called within a loop
+
+    async def carry() -> None:
+        try:
+            await run_async(flow, transport, renew, sleep=sleep)
+        except APIError:
+            pass  # nobody waits for it
+
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(carry())
+    held = loop.call_later(MOST_LATER, task.cancel)  # a loop forgets its tasks, not its timers
+    task.add_done_callback(lambda _: held.cancel())
 
 
 def _renewed(need: Renew, renew: Renewer) -> Secret | None:
@@ -159,8 +213,8 @@ async def _read_whole_async(
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _first_chunks(exchange: Exchange, reader: ChunkReader, until: float) -> list[Chunk]:
-    chunks: list[Chunk] = []
+def _first_chunks(exchange: Exchange, reader: Reader[T], until: float) -> list[T]:
+    chunks: list[T] = []
     while not chunks and not reader.done:
         try:
             data = exchange.read(until)
@@ -172,10 +226,8 @@ def _first_chunks(exchange: Exchange, reader: ChunkReader, until: float) -> list
     return chunks
 
 
-async def _first_chunks_async(
-    exchange: AsyncExchange, reader: ChunkReader, until: float
-) -> list[Chunk]:
-    chunks: list[Chunk] = []
+async def _first_chunks_async(exchange: AsyncExchange, reader: Reader[T], until: float) -> list[T]:
+    chunks: list[T] = []
     while not chunks and not reader.done:
         try:
             data = await exchange.read(until)
@@ -187,9 +239,7 @@ async def _first_chunks_async(
     return chunks
 
 
-def _streaming(
-    exchange: Exchange | AsyncExchange, reader: ChunkReader, chunks: list[Chunk]
-) -> Reply:
+def _streaming(exchange: Exchange | AsyncExchange, reader: Reader[T], chunks: list[T]) -> Reply:
     """Answer with the open stream, or with its failure where nothing came before that."""
     now = time.monotonic()
     if reader.failure is not None and not chunks:

@@ -47,7 +47,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from trunkline.types import Attempt, Completion, Usage
+    from trunkline.types import Attempt, Completion
     from trunkline.types.job import Job
 
 _BY_STATUS: dict[int, type[APIError]] = {}
@@ -69,6 +69,10 @@ class APIError(TrunklineError):
     """
 
     status_of_class: ClassVar[int | None] = None
+    job: Job | None = None
+    """The asynchronous job that the error has to do with, where there is one."""
+    partial: Any = None
+    """What had come of a streamed answer when the error ended it, in the form of a whole one."""
 
     def __init_subclass__(cls, *, status: int | None = None, **kwargs: Any) -> None:
         """Register the class for an HTTP status."""
@@ -174,11 +178,11 @@ class StreamTruncated(APIConnectionError):
         message: str,
         *,
         text: str = "",
-        usage: Usage | None = None,
-        partial: Completion | None = None,
+        usage: Any = None,
+        partial: Any = None,
         **facts: Any,
     ) -> None:
-        """Keep the partial `text`, `usage` and the `partial` completion."""
+        """Keep the partial `text`, `usage` and the `partial` answer."""
         super().__init__(message, **facts)
         self.text = text
         self.usage = usage

@@ -9,12 +9,14 @@ from typing import Any
 
 from trunkline.errors import InvalidInputError, UnknownParameterError
 from trunkline.types import Timeouts
-from trunkline.types.parameters import CallOptions, ChatParameters, OpenAIParameters
+from trunkline.types.parameters import CallOptions, ChatParameters, OpenAIParameters, TaskOptions
 from trunkline.wire.http1 import check_header
 
 BODY_NAMES = frozenset(OpenAIParameters.__annotations__)
 OPTION_NAMES = frozenset(CallOptions.__annotations__)
 ALL_NAMES = frozenset(ChatParameters.__annotations__)
+
+TASK_OPTION_NAMES = frozenset(TaskOptions.__annotations__)
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "a number": (int, float),
@@ -28,11 +30,28 @@ _KIND_OF: dict[str, str] = {
         ("frequency_penalty", "presence_penalty", "temperature", "top_p", "deadline"), "a number"
     ),
     **dict.fromkeys(
-        ("max_completion_tokens", "max_tokens", "n", "seed", "top_logprobs", "max_retries"),
+        (
+            "max_bytes",
+            "max_completion_tokens",
+            "max_tokens",
+            "n",
+            "seed",
+            "top_logprobs",
+            "max_retries",
+        ),
         "an integer",
     ),
     **dict.fromkeys(
-        ("direct", "logprobs", "parallel_tool_calls", "store", "think_tags"), "true or false"
+        (
+            "direct",
+            "download",
+            "drop_params",
+            "logprobs",
+            "parallel_tool_calls",
+            "store",
+            "think_tags",
+        ),
+        "true or false",
     ),
     **dict.fromkeys(
         (
@@ -55,6 +74,7 @@ _KIND_OF: dict[str, str] = {
 _AT_LEAST = {
     "max_tokens": 1,
     "max_completion_tokens": 1,
+    "max_bytes": 1,
     "n": 1,
     "top_logprobs": 0,
     "max_retries": 0,
@@ -64,11 +84,18 @@ _AT_LEAST = {
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
-def check_parameters(given: Mapping[str, Any]) -> None:
+def check_parameters(given: Mapping[str, Any], known: frozenset[str] = ALL_NAMES) -> None:
     """Raise UnknownParameterError or InvalidInputError for what cannot be meant."""
     for name, value in given.items():
-        if name not in ALL_NAMES:
-            raise unknown_parameter(name, ALL_NAMES)
+        if name not in known:
+            raise unknown_parameter(name, known)
+        if value is not None and name in _KIND_OF:
+            _check_kind(name, value, _KIND_OF[name])
+
+
+def check_kinds(given: Mapping[str, Any]) -> None:
+    """Raise InvalidInputError for known parameters whose value cannot be meant."""
+    for name, value in given.items():
         if value is not None and name in _KIND_OF:
             _check_kind(name, value, _KIND_OF[name])
 

@@ -38,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True):
     hub: Setting
     bill_to: Setting
     proxies: Proxies
+    catalog_file: Setting = Setting(None, "default")
+    """Where `trunkline models refresh` keeps the router's list of models."""
 
     @property
     def router_url(self) -> str:
@@ -62,7 +64,15 @@ def read_settings(environment: Environment | None = None) -> Settings:
         hub=_address(env, "HF_ENDPOINT", HUB),
         bill_to=_text(env, "HF_BILL_TO"),
         proxies=_proxies(env),
+        catalog_file=_catalog_file(env),
     )
+
+
+def _catalog_file(env: Environment) -> Setting:
+    home = env.get("XDG_CACHE_HOME") or "~/.cache"
+    path = Path(home).expanduser() / "trunkline" / "models.json"
+    told = "the environment variable XDG_CACHE_HOME" if env.get("XDG_CACHE_HOME") else "default"
+    return Setting(str(path), told)
 
 
 def find_token(environment: Environment | None = None) -> Secret | None:

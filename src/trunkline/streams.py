@@ -5,128 +5,39 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Generic, Self
 
-from trunkline.errors import (
-    APIConnectionError,
-    APIError,
-    DeadlineExceeded,
-    StreamTruncated,
-    Timeout,
-)
+from trunkline.errors import APIConnectionError, APIError
+from trunkline.progress import EventT, Open, Progress, WholeT
 from trunkline.routing.flow import Opened
 from trunkline.transport.seam import AsyncExchange, Exchange
 from trunkline.types import Chunk, Completion, Receipt, Usage
 
 _PARTING = 0.1
 """Seconds that a server has, after `[DONE]`, to end its response so that the connection can stay."""
-_EARLY = 0.01
-"""Seconds by which a loop's alarm may come too soon."""
 
 
-class _Progress:
-    """What both streams know of the one that they read. No I/O."""
-
-    def __init__(self, opened: Opened) -> None:
-        self.opened = opened
-        self.reader = opened.reader
-        self.last_event = opened.reply.ended
-        self.ended: float | None = None
-        self.completion: Completion | None = None
-
-    def until(self) -> float:
-        """Return the moment at which waiting for more becomes too long."""
-        opened = self.opened
-        timeouts = opened.chat.timeouts
-        deadline = opened.chat.deadline
-        return min(
-            time.monotonic() + timeouts.idle,
-            self.last_event + timeouts.quiet,
-            opened.reply.started + timeouts.stream,
-            float("inf") if deadline is None else opened.began + deadline,
-        )
-
-    def arrived(self, data: bytes) -> list[Chunk]:
-        """Return the chunks that `data` completes; none at all is the end."""
-        if not data:
-            return self.reader.finish()
-        chunks = self.reader.feed(data)
-        if chunks:
-            self.last_event = time.monotonic()
-        return chunks
-
-    def cut_off(self, cut: APIConnectionError) -> list[Chunk]:
-        """Return the last chunks of a stream whose connection broke, or was too slow."""
-        if isinstance(cut, Timeout):
-            cut = self._passed(time.monotonic() + _EARLY) or cut
-        return self.reader.finish(cut)
-
-    def _passed(self, now: float) -> Timeout | None:
-        """Return which limit of the stream as a whole has passed, if one has."""
-        opened = self.opened
-        timeouts = opened.chat.timeouts
-        if opened.chat.deadline is not None and now >= opened.began + opened.chat.deadline:
-            return DeadlineExceeded("The call's deadline passed.")
-        if now >= self.last_event + timeouts.quiet:
-            return Timeout(f"No event came for {timeouts.quiet:g} s, only keep-alives.")
-        if now >= opened.reply.started + timeouts.stream:
-            return Timeout(f"It lasted longer than {timeouts.stream:g} s.")
-        return None
-
-    def left(self) -> None:
-        """Note when the stream ended, or was left."""
-        if self.ended is None:
-            self.ended = time.monotonic()
-
-    def settle(self) -> None:
-        """Make the completion, or raise what ended the stream."""
-        self.left()
-        failure = self.reader.failure
-        completion = self.so_far()
-        if failure is None:
-            self.completion = completion
-            return
-        if isinstance(failure, StreamTruncated):
-            failure.partial = completion
-        ended = self.ended or time.monotonic()
-        raise self.opened.explain(failure, ended) from failure.__cause__
-
-    def whole(self) -> Completion:
-        """Return the whole answer; raises what ended the stream before it was one."""
-        if self.completion is None:
-            self.reader.finish(APIConnectionError("It was closed before its end."))
-            self.settle()
-        return self.so_far()
-
-    def so_far(self) -> Completion:
-        """Return the whole if the stream has ended, else what has come of it."""
-        ended = self.ended or time.monotonic()
-        return self.completion or self.opened.completion(ended, self.reader.failure)
-
-    def usage(self) -> Usage | None:
-        return self.reader.fold.usage
-
-
-class Stream:
+class EventStream(Generic[EventT, WholeT]):
     """A streamed answer, read by iterating. A context manager: leaving it hangs up at once.
 
-    After the end, `completion` is the whole answer with its receipt. A stream that ends before
-    its answer did raises StreamTruncated; an error of the provider raises its class.
+    After the end, `whole` is the whole answer with its receipt. A stream that ends before its
+    answer did raises StreamTruncated; an error of the provider raises its class. Both have what
+    came before them in `partial`.
     """
 
-    def __init__(self, opened: Opened) -> None:
-        """Begin with the chunks that opening has already read."""
-        self._progress = _Progress(opened)
+    def __init__(self, opened: Open[EventT, WholeT]) -> None:
+        """Begin with the events that opening has already read."""
+        self._progress: Progress[EventT, WholeT] = Progress(opened)
         self._exchange: Exchange = opened.reply.exchange
-        self._chunks = _read(self._progress, self._exchange)
+        self._events = _read(self._progress, self._exchange)
 
     def __iter__(self) -> Self:
-        """Iterate the chunks as they arrive; a loop that is left early drops the stream."""
+        """Iterate the events as they arrive; a loop that is left early drops the stream."""
         return self
 
-    def __next__(self) -> Chunk:
-        """Return the next chunk."""
-        return next(self._chunks)
+    def __next__(self) -> EventT:
+        """Return the next event."""
+        return next(self._events)
 
     def __enter__(self) -> Self:
         """Return the stream itself."""
@@ -143,14 +54,52 @@ class Stream:
 
     @property
     def text(self) -> Iterator[str]:
-        """The content of the first choice alone, piece by piece."""
-        return (chunk.text for chunk in self if chunk.text)
+        """The text of the (first) answer alone, piece by piece."""
+        text_of = self._progress.opened.text_of
+        return (text for event in self if (text := text_of(event)))
 
-    def collect(self) -> Completion:
+    def collect(self) -> WholeT:
         """Read to the end and return the whole answer; raises as iterating does."""
-        for _ in self._chunks:
+        for _ in self._events:
             pass
         return self._progress.whole()
+
+    @property
+    def whole(self) -> WholeT:
+        """The whole answer once the stream has ended; before that, what has come of it."""
+        return self._progress.so_far()
+
+    @property
+    def usage(self) -> Any:
+        """Token counts as the whole has them, once the provider has sent them."""
+        return self._progress.opened.usage
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """What happened, up to now."""
+        receipt: Receipt | None = getattr(self._progress.so_far(), "receipt", None)
+        return receipt
+
+    def close(self) -> None:
+        """Stop: the provider's connection is closed at once. Harmless after the end."""
+        self._exchange.close()
+        self._progress.left()
+        try:
+            self._events.close()
+        except ValueError:
+            pass  # another thread is reading; the hang-up wakes it
+
+    def __del__(self) -> None:
+        """Hang up when nobody holds the stream any more."""
+        self._exchange.close()
+
+
+class Stream(EventStream[Chunk, Completion]):
+    """A streamed chat: its chunks, and its `completion` after the end."""
+
+    def __init__(self, opened: Opened) -> None:
+        """Begin with the chunks that opening has already read."""
+        super().__init__(opened)
 
     @property
     def completion(self) -> Completion:
@@ -160,39 +109,22 @@ class Stream:
     @property
     def usage(self) -> Usage | None:
         """Token counts, once the provider has sent them."""
-        return self._progress.usage()
-
-    @property
-    def receipt(self) -> Receipt | None:
-        """What happened, up to now."""
-        return self._progress.so_far().receipt
-
-    def close(self) -> None:
-        """Stop: the provider's connection is closed at once. Harmless after the end."""
-        self._exchange.close()
-        self._progress.left()
-        try:
-            self._chunks.close()
-        except ValueError:
-            pass  # another thread is reading; the hang-up wakes it
-
-    def __del__(self) -> None:
-        """Hang up when nobody holds the stream any more."""
-        self._exchange.close()
+        usage: Usage | None = self._progress.opened.usage
+        return usage
 
 
-def _read(progress: _Progress, exchange: Exchange) -> Generator[Chunk]:
-    """Yield chunks. It does not know its Stream, so that one which nobody holds goes at once."""
-    chunks = progress.opened.reply.chunks
+def _read(progress: Progress[EventT, WholeT], exchange: Exchange) -> Generator[EventT, None, None]:
+    """Yield events. It does not know its stream, so that one which nobody holds goes at once."""
+    events: list[EventT] = progress.opened.reply.chunks
     try:
         while True:
-            yield from chunks
+            yield from events
             if progress.reader.done:
                 break
             try:
-                chunks = progress.arrived(exchange.read(progress.until()))
+                events = progress.arrived(exchange.read(progress.until()))
             except APIConnectionError as cut:
-                chunks = progress.cut_off(cut)
+                events = progress.cut_off(cut)
         if progress.reader.said_done:
             _let_end(exchange)
         progress.settle()
@@ -209,19 +141,19 @@ def _let_end(exchange: Exchange) -> None:
         pass  # the answer is whole; only the connection is lost
 
 
-class _Opening:
+class _Opening(Generic[EventT, WholeT]):
     """A stream that opens when it is first needed."""
 
-    def __init__(self, open_stream: Callable[[], Awaitable[Opened]]) -> None:
+    def __init__(self, open_stream: Callable[[], Awaitable[Open[EventT, WholeT]]]) -> None:
         self._open_stream = open_stream
-        self.progress: _Progress | None = None
+        self.progress: Progress[EventT, WholeT] | None = None
         self.exchange: AsyncExchange | None = None
 
-    async def done(self) -> tuple[_Progress, AsyncExchange]:
+    async def done(self) -> tuple[Progress[EventT, WholeT], AsyncExchange]:
         progress, exchange = self.progress, self.exchange
         if progress is None or exchange is None:
             opened = await self._open_stream()
-            progress = self.progress = _Progress(opened)
+            progress = self.progress = Progress(opened)
             exchange = self.exchange = opened.reply.exchange
         return progress, exchange
 
@@ -230,28 +162,31 @@ class _Opening:
             self.exchange.close()
 
 
-class AsyncStream:
+class AsyncEventStream(Generic[EventT, WholeT]):
     """A streamed answer, read with `async for`. It opens when it is first used or awaited.
 
-    `async with` hangs up on leaving. Ends and errors are as in Stream.
+    `async with` hangs up on leaving. Ends and errors are as in EventStream.
     """
 
-    def __init__(self, open_stream: Callable[[], Awaitable[Opened]]) -> None:
-        """Take what opens it; nothing is sent yet."""
-        self._opening = _Opening(open_stream)
-        self._chunks = _read_async(self._opening)
+    def __init__(
+        self, open_stream: Callable[[], Awaitable[Open[EventT, WholeT]]], empty: WholeT
+    ) -> None:
+        """Take what opens it, and what the whole is until then; nothing is sent yet."""
+        self._opening: _Opening[EventT, WholeT] = _Opening(open_stream)
+        self._empty = empty
+        self._events = _read_async(self._opening)
 
     def __await__(self) -> Generator[object, None, Self]:
         """Open the stream: errors of opening it are raised here."""
         return self.__aenter__().__await__()
 
     def __aiter__(self) -> Self:
-        """Iterate the chunks as they arrive; a loop that is left early drops the stream."""
+        """Iterate the events as they arrive; a loop that is left early drops the stream."""
         return self
 
-    def __anext__(self) -> Awaitable[Chunk]:
-        """Return the next chunk."""
-        return anext(self._chunks)
+    def __anext__(self) -> Awaitable[EventT]:
+        """Return the next event."""
+        return anext(self._events)
 
     async def __aenter__(self) -> Self:
         """Open the stream and return it."""
@@ -269,34 +204,38 @@ class AsyncStream:
 
     @property
     async def text(self) -> AsyncIterator[str]:
-        """The content of the first choice alone, piece by piece."""
-        async for chunk in self:
-            if chunk.text:
-                yield chunk.text
+        """The text of the (first) answer alone, piece by piece."""
+        progress, _exchange = await self._opening.done()
+        text_of = progress.opened.text_of
+        async for event in self:
+            text = text_of(event)
+            if text:
+                yield text
 
-    async def collect(self) -> Completion:
+    async def collect(self) -> WholeT:
         """Read to the end and return the whole answer; raises as iterating does."""
-        async for _ in self._chunks:
+        async for _ in self._events:
             pass
         progress, _exchange = await self._opening.done()
         return progress.whole()
 
     @property
-    def completion(self) -> Completion:
+    def whole(self) -> WholeT:
         """The whole answer once the stream has ended; before that, what has come of it."""
         progress = self._opening.progress
-        return progress.so_far() if progress else Completion(None, None, [])
+        return progress.so_far() if progress else self._empty
 
     @property
-    def usage(self) -> Usage | None:
-        """Token counts, once the provider has sent them."""
+    def usage(self) -> Any:
+        """Token counts as the whole has them, once the provider has sent them."""
         progress = self._opening.progress
-        return progress.usage() if progress else None
+        return progress.opened.usage if progress else None
 
     @property
     def receipt(self) -> Receipt | None:
         """What happened, up to now."""
-        return self.completion.receipt
+        receipt: Receipt | None = getattr(self.whole, "receipt", None)
+        return receipt
 
     async def close(self) -> None:
         """Stop: the provider's connection is closed at once. Harmless after the end."""
@@ -304,7 +243,7 @@ class AsyncStream:
         if self._opening.progress is not None:
             self._opening.progress.left()
         try:
-            await self._chunks.aclose()
+            await self._events.aclose()
         except RuntimeError:
             pass  # another task is reading; the hang-up wakes it
 
@@ -315,20 +254,40 @@ class AsyncStream:
         self._opening.hang_up()
 
 
-async def _read_async(opening: _Opening) -> AsyncGenerator[Chunk]:
-    """Yield chunks, as `_read` does."""
+class AsyncStream(AsyncEventStream[Chunk, Completion]):
+    """A streamed chat, awaiting: its chunks, and its `completion` after the end."""
+
+    def __init__(self, open_stream: Callable[[], Awaitable[Opened]]) -> None:
+        """Take what opens it; nothing is sent yet."""
+        super().__init__(open_stream, Completion(None, None, []))
+
+    @property
+    def completion(self) -> Completion:
+        """The whole answer once the stream has ended; before that, what has come of it."""
+        return self.whole
+
+    @property
+    def usage(self) -> Usage | None:
+        """Token counts, once the provider has sent them."""
+        progress = self._opening.progress
+        usage: Usage | None = progress.opened.usage if progress else None
+        return usage
+
+
+async def _read_async(opening: _Opening[EventT, WholeT]) -> AsyncGenerator[EventT, None]:
+    """Yield events, as `_read` does."""
     progress, exchange = await opening.done()
-    chunks = progress.opened.reply.chunks
+    events: list[EventT] = progress.opened.reply.chunks
     try:
         while True:
-            for chunk in chunks:
-                yield chunk
+            for event in events:
+                yield event
             if progress.reader.done:
                 break
             try:
-                chunks = progress.arrived(await exchange.read(progress.until()))
+                events = progress.arrived(await exchange.read(progress.until()))
             except APIConnectionError as cut:
-                chunks = progress.cut_off(cut)
+                events = progress.cut_off(cut)
         if progress.reader.said_done:
             await _let_end_async(exchange)
         progress.settle()

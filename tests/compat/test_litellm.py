@@ -78,7 +78,7 @@ def test_a_name_that_is_absent_says_so_and_names_itself() -> None:
             from litellm.types.utils import ModelResponse
         except ImportError as error:
             print(error)
-        print(hasattr(litellm, "embedding"), getattr(litellm, "Router", None))
+        print(hasattr(litellm, "batch_completion"), getattr(litellm, "Router", None))
         """
     ).splitlines()
     assert "'Router'" in said[0]
@@ -87,6 +87,29 @@ def test_a_name_that_is_absent_says_so_and_names_itself() -> None:
     assert "'types'" in said[3]
     assert all("Trunkline" in line for line in said[:4])
     assert said[4] == "False None"
+
+
+def test_the_other_tasks_work_in_litellms_order_and_with_its_keywords() -> None:
+    said = run(
+        """
+        import asyncio
+        import litellm
+        from litellm import aembedding, embedding, image_generation, rerank, speech, transcription
+
+        vectors = embedding("sandbox/org/m", ["a", "b"], num_retries=1)
+        assert isinstance(vectors, litellm.EmbeddingResponse)
+        assert [row.index for row in vectors.data] == [0, 1]
+        again = asyncio.run(aembedding(model="sandbox/org/m", input=["a", "b"]))
+        assert again.vectors == vectors.vectors
+        picture = image_generation("a cat", "sandbox/org/m")
+        assert picture.data[0].b64_json
+        spoken = speech("sandbox/org/m", "hello")
+        assert isinstance(transcription("sandbox/org/m", spoken), litellm.TranscriptionResponse)
+        assert litellm.text_completion("Once", "sandbox/org/m").text
+        print(rerank("sandbox/org/m", "cats", ["dogs bark", "cats purr"]).results[0].index)
+        """
+    )
+    assert said == "1"
 
 
 def test_installing_twice_is_harmless_and_other_imports_work_as_before() -> None:

@@ -9,10 +9,11 @@ from typing import Any
 from trunkline.dialects.openai_chat import ChunkReader
 from trunkline.errors import APIError, Timeout
 from trunkline.model_id import parse
-from trunkline.providers.mapping import ModelNames
+from trunkline.providers.mapping import ModelMaps
 from trunkline.providers.spec import Target
 from trunkline.providers.targets import Places, chat_target
-from trunkline.routing.flow import Journey, Opened, chat_flow, stream_flow
+from trunkline.routing.carry import Journey
+from trunkline.routing.flow import Opened, chat_flow, stream_flow
 from trunkline.routing.needs import Need, Reply, Send, Wait
 from trunkline.routing.retry import Retry
 from trunkline.types import Chat, Completion, Secret, Timeouts
@@ -127,7 +128,7 @@ def journey(
         deadline=deadline,
         **{"timeouts": Timeouts(total=60.0), **chat},
     )
-    return Journey(asked, Retry(retries, lambda: chance), START, ModelNames("https://hub.example"))
+    return Journey(asked, Retry(retries, lambda: chance), START, ModelMaps("https://hub.example"))
 
 
 def chat(hand: Hand, at: Target | None = None, **options: Any) -> Completion:

@@ -58,7 +58,7 @@ def test_a_call_never_outlives_its_deadline(
     endings: list[Any], deadline: float, retries: int, direct: bool, seed: int
 ) -> None:
     trip = journey(retries=retries, deadline=deadline)
-    trip = type(trip)(trip.chat, Retry(retries, random.Random(seed).random), START, trip.names)
+    trip = type(trip)(trip.call, Retry(retries, random.Random(seed).random), START, trip.maps)
     fresh = Secret("hf_second", "the file token")
     hand = Hand(*(outcome(*ending) for ending in endings), fresh=fresh)
     at = target(secret=KEY, explicit=True) if direct else target()

@@ -24,7 +24,9 @@ from hand import (
 
 from trunkline import errors
 from trunkline.errors import APIConnectionError, InvalidInputError, Timeout
-from trunkline.routing.flow import USER_AGENT, stream_flow
+from trunkline.providers.mapping import read_map
+from trunkline.routing.carry import USER_AGENT
+from trunkline.routing.flow import stream_flow
 from trunkline.routing.needs import Renew, Reply, Send, Wait
 from trunkline.types import Secret, Timeouts, TokenCount
 from trunkline.wire.message import ResponseHead
@@ -88,9 +90,11 @@ def test_a_call_may_replace_a_header_and_needs_no_credential() -> None:
 
 def test_a_providers_own_form_and_greeting_are_used_directly() -> None:
     hand = Hand(answers(404), answers())
-    at = target("cerebras/org/m", KEY, explicit=True)
-    chat(hand, at, parameters={"store": True, "seed": 1})
-    assert "store" not in json.loads(hand.sends[1].request.body)
+    at = target("together/org/m", KEY, explicit=True)
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+    chat(hand, at, parameters={"response_format": wanted})
+    sent = json.loads(hand.sends[1].request.body)["response_format"]
+    assert sent == {"type": "json_schema", "schema": {"type": "object"}}
     hand = Hand(answers(404), answers())
     chat(hand, target("zai-org/org/m", KEY, explicit=True))
     assert headers(hand.sends[1])["x-source-channel"] == "hugging_face"
@@ -332,7 +336,9 @@ def test_a_look_up_ends_with_the_deadline() -> None:
 
 def test_a_name_that_is_known_is_not_looked_up_again() -> None:
     trip = journey()
-    trip.names.keep("org/m", json.dumps(MAPPING).encode(), START)
+    known = read_map("org/m", ResponseHead(200), json.dumps(MAPPING).encode())
+    assert known is not None
+    trip.maps.keep(trip.maps.key("org/m", None), known, START)
     from trunkline.routing.flow import chat_flow
 
     hand = Hand(answers())
@@ -349,7 +355,7 @@ def test_a_stream_opens_with_its_first_chunks() -> None:
     sent = json.loads(hand.sends[1].request.body)
     assert (sent["stream"], sent["stream_options"]) == (True, {"include_usage": True})
     assert hand.sends[0].reader is not hand.sends[1].reader
-    whole = opened.completion(START + 9.0)
+    whole = opened.whole(START + 9.0)
     assert whole.text == "Hel"
     assert whole.receipt is not None
     assert [a.status for a in whole.receipt.attempts] == [503, 200]

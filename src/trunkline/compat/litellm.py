@@ -6,6 +6,7 @@ is not here says so by name instead of doing something else.
 
 from __future__ import annotations
 
+import importlib
 import importlib.abc
 import importlib.machinery
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from trunkline import errors, functions, types
+from trunkline import errors, functions, task_functions, types
 from trunkline.errors import ConfigurationError, InvalidInputError
 
 _RENAMED = {
@@ -53,6 +54,29 @@ _ERRORS = {
 }
 
 
+_TASKS = {
+    "embedding": ("model", "input"),
+    "image_edit": ("image", "prompt", "model"),
+    "image_generation": ("prompt", "model"),
+    "rerank": ("model", "query", "documents"),
+    "speech": ("model", "input", "voice"),
+    "text_completion": ("prompt", "model"),
+    "transcription": ("model", "file"),
+}
+"""Functions beside chat, and LiteLLM's order of their arguments."""
+_RESULTS = {
+    "EmbeddingResponse": "trunkline.types.results",
+    "ImageResponse": "trunkline.types.results",
+    "RerankResponse": "trunkline.types.results",
+    "TextCompletionResponse": "trunkline.types.results",
+    "TranscriptionResponse": "trunkline.types.results",
+}
+_RESULT_NAMES = {
+    "TextCompletionResponse": "TextCompletion",
+    "TranscriptionResponse": "Transcription",
+}
+
+
 def completion(model: str, messages: Any = None, **keywords: Any) -> Any:
     """`trunkline.completion` with LiteLLM's keywords."""
     return functions.completion(model, messages or [], **_translated(model, keywords))
@@ -61,6 +85,19 @@ def completion(model: str, messages: Any = None, **keywords: Any) -> Any:
 async def acompletion(model: str, messages: Any = None, **keywords: Any) -> Any:
     """`trunkline.acompletion` with LiteLLM's keywords."""
     return await functions.acompletion(model, messages or [], **_translated(model, keywords))
+
+
+def _task(name: str, order: tuple[str, ...]) -> Any:
+    """Return Trunkline's function of a task with LiteLLM's order of arguments and keywords."""
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        given = {**dict(zip(order, args, strict=False)), **keywords}
+        translated = _translated(str(given.get("model")), given)
+        return getattr(task_functions, name)(**translated)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"`trunkline.{name}` with LiteLLM's keywords."
+    return call
 
 
 def stream_chunk_builder(chunks: Sequence[types.Chunk], messages: Any = None) -> types.Completion:
@@ -101,6 +138,9 @@ class _LiteLLM(ModuleType):
         self.__path__ = []
         self.completion = completion
         self.acompletion = acompletion
+        for task, order in _TASKS.items():
+            setattr(self, task, _task(task, order))
+            setattr(self, f"a{task}", _task(f"a{task}", order))
         self.stream_chunk_builder = stream_chunk_builder
         self.ModelResponse = types.Completion
         self.ModelResponseStream = types.Chunk
@@ -114,6 +154,9 @@ class _LiteLLM(ModuleType):
             setattr(self, setting, value)
 
     def __getattr__(self, name: str) -> Any:
+        if name in _RESULTS:  # loaded where a program names them
+            found = importlib.import_module(_RESULTS[name])
+            return getattr(found, _RESULT_NAMES.get(name, name))
         raise AttributeError(_absent(name))
 
 
@@ -133,8 +176,8 @@ class _Absent(importlib.abc.MetaPathFinder):
 def _absent(name: str) -> str:
     return (
         f"Trunkline, which stands in for litellm here, has no {name!r}. It has completion, "
-        "acompletion, stream_chunk_builder and the error classes; for the rest see Trunkline's "
-        "own names, or uninstall the stand-in."
+        f"{', '.join(_TASKS)}, the same with an a in front, stream_chunk_builder and the error "
+        "classes; for the rest see Trunkline's own names, or uninstall the stand-in."
     )
 
 

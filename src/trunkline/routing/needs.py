@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import msgspec
 
-from trunkline.dialects.openai_chat import ChunkReader
+from trunkline.dialects.reader import Reader
 from trunkline.errors import APIError
 from trunkline.providers.spec import Target
-from trunkline.types import Chunk, Secret, Timeouts
+from trunkline.types import Secret, Timeouts
 from trunkline.wire.message import HttpRequest, ResponseHead
 
 
@@ -21,7 +22,7 @@ class Send(msgspec.Struct, frozen=True):
     timeouts: Timeouts
     until: float
     """Monotonic time at which the whole answer, or a stream's first event, has to be there."""
-    reader: ChunkReader | None = None
+    reader: Reader[Any] | None = None
     """Reads a streamed answer; None for an answer that is read whole."""
 
 
@@ -37,7 +38,16 @@ class Renew(msgspec.Struct, frozen=True):
     secret: Secret
 
 
-Need = Send | Wait | Renew
+class Later(msgspec.Struct, frozen=True):
+    """Carry another flow in the background; the answer is None, at once.
+
+    Nobody hears what becomes of it: what it returns and every APIError that it raises are dropped.
+    """
+
+    flow: Generator[Any, Any, Any]
+
+
+Need = Send | Wait | Renew | Later
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -50,5 +60,5 @@ class Reply(msgspec.Struct, frozen=True):
     error: APIError | None = None
     """Why there is no head, or no whole body."""
     exchange: Any = None
-    """The open exchange of a stream, whose first chunks are in `chunks`."""
-    chunks: list[Chunk] = []
+    """The open exchange of a stream, whose first events are in `chunks`."""
+    chunks: list[Any] = []

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from trunkline.errors import APIError
+from trunkline.providers.spec import Target
 from trunkline.routing.needs import Reply, Send
 from trunkline.types import Attempt, Completion, Message, Receipt, TokenCount, Usage
 from trunkline.wire.message import ResponseHead
+
+if TYPE_CHECKING:
+    from trunkline.types.results import EmbeddingResponse
 
 _BYTES_PER_TOKEN = 4
 """A rough rule for English text, used only where nobody counted."""
@@ -90,3 +96,64 @@ def _texts(messages: list[dict[str, Any]]) -> list[str]:
 def _estimate(texts: list[str]) -> int:
     size = sum(len(text.encode("utf-8", "replace")) for text in texts)
     return -(-size // _BYTES_PER_TOKEN)
+
+
+def task_receipt(
+    attempts: tuple[Attempt, ...],
+    target: Target,
+    called: str,
+    result: Any,
+    *,
+    ended: float,
+    began: float,
+) -> Receipt:
+    """Return the receipt of a task; tokens are the provider's, or unknown: never counted here."""
+    last = attempts[-1] if attempts else None
+    usage = getattr(result, "usage", None)
+    tokens = TokenCount(None, None, "unknown")
+    if usage is not None and (usage.prompt_tokens, usage.completion_tokens) != (None, None):
+        tokens = TokenCount(usage.prompt_tokens, usage.completion_tokens, "provider")
+    return Receipt(
+        provider=last.provider if last else target.provider,
+        model=getattr(result, "model", None),
+        request_id=last.request_id if last else None,
+        attempts=attempts,
+        time_to_first_token=None,
+        total_time=ended - began,
+        tokens=tokens,
+        called=called,
+    )
+
+
+def joined(parts: list[EmbeddingResponse]) -> EmbeddingResponse:
+    """Return the vectors of several requests as those of one, counts and attempts added up.
+
+    A count that one of them does not tell is unknown for the whole.
+    """
+    rows = [row for part in parts for row in part.data]
+    data = [msgspec.structs.replace(row, index=place) for place, row in enumerate(rows)]
+    usage = _added([part.usage for part in parts])
+    receipts = [part.receipt for part in parts if part.receipt is not None]
+    attempts = tuple(a for receipt in receipts for a in receipt.attempts)
+    numbered = tuple(msgspec.structs.replace(a, number=n) for n, a in enumerate(attempts, 1))
+    tokens = TokenCount(None, None, "unknown")
+    if usage is not None and usage.prompt_tokens is not None:
+        tokens = TokenCount(usage.prompt_tokens, usage.completion_tokens, "provider")
+    receipt = msgspec.structs.replace(receipts[-1], attempts=numbered, tokens=tokens)
+    return msgspec.structs.replace(parts[0], data=data, usage=usage, receipt=receipt)
+
+
+def _added(usages: list[Usage | None]) -> Usage | None:
+    told = [usage for usage in usages if usage is not None]
+    if len(told) < len(usages) or not told:
+        return None
+
+    def add(counts: list[int | None]) -> int | None:
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
+
+    return Usage(
+        prompt_tokens=add([usage.prompt_tokens for usage in told]),
+        completion_tokens=add([usage.completion_tokens for usage in told]),
+        total_tokens=add([usage.total_tokens for usage in told]),
+    )

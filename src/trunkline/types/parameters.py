@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from trunkline.types.chat import Timeouts
+from trunkline.types.job import JobProgress
 
 ToolLike = Mapping[str, Any] | Callable[..., Any]
 """A tool as its wire dict, or a typed Python function to make one from."""
@@ -52,8 +53,8 @@ class OpenAIParameters(TypedDict, total=False):
     web_search_options: Mapping[str, Any] | None
 
 
-class CallOptions(TypedDict, total=False):
-    """How a call is made."""
+class EveryCall(TypedDict, total=False):
+    """How a call is made, whatever its task."""
 
     api_base: str | None
     """Address of a dedicated endpoint or any OpenAI-compatible server."""
@@ -75,8 +76,28 @@ class CallOptions(TypedDict, total=False):
     deadline: float | None
     """Seconds for the whole call, with retries and waits."""
     max_retries: int | None
+    drop_params: bool
+    """Leave out parameters that the provider does not take, instead of refusing the call."""
+
+
+class CallOptions(EveryCall, total=False):
+    """How a chat is made."""
+
     think_tags: bool
     """Read `<think>...</think>` at the start of the content as reasoning."""
+
+
+class TaskOptions(EveryCall, total=False):
+    """How a call of another task is made."""
+
+    engine: Literal["openai", "tei", "tgi", "pipeline"] | None
+    """What runs at `api_base`; without it the server is asked once."""
+    download: bool
+    """Fetch the files that a result names (the default), or leave their URLs."""
+    max_bytes: int | None
+    """The most that one file may have, fetched or sent."""
+    on_progress: Callable[[JobProgress], object] | None
+    """Told how a job goes, at each poll; what it raises cancels the job and ends the call."""
 
 
 class ChatParameters(OpenAIParameters, CallOptions, total=False):

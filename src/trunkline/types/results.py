@@ -30,7 +30,7 @@ class Items(tuple[T, ...]):  # noqa: SLOT001 - a tuple has no room for slots
 
     def model_dump(self) -> list[Any]:
         """Return plain dicts and values."""
-        return [item.model_dump() if isinstance(item, Record) else item for item in self]
+        return [item.model_dump() if isinstance(item, (Record, Items)) else item for item in self]
 
     def __repr__(self) -> str:
         """Show them as a list."""

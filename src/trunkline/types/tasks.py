@@ -62,6 +62,12 @@ _ROWS = (
 
 TASKS: dict[str, Task] = {row.name: row for row in _ROWS}
 
+FUNCTIONS: dict[str, str] = {
+    **{row.name: row.function for row in _ROWS},
+    "sparse-embedding": "sparse_embedding",
+}
+"""Our function for each task; the last is no task of the Hub's, but a route of TEI's."""
+
 
 class TaskCall(msgspec.Struct, frozen=True):
     """A call of a task: checked, and ready to be written in any dialect.

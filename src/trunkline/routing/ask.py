@@ -1,0 +1,28 @@
+"""A call of a task, checked and ready for its flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from trunkline.providers.targets import Places
+from trunkline.routing.carry import Journey
+from trunkline.types.job import Job
+from trunkline.types.tasks import TaskCall
+
+R = TypeVar("R")
+
+
+class Ask(msgspec.Struct, Generic[R], frozen=True):
+    """A call of a task, checked and ready for its flow; R is what it will bring."""
+
+    journey: Journey[TaskCall]
+    places: Places
+    finish: Callable[[Any], R] | None = None
+    """What is still to do with the result, without I/O."""
+    job: Job | None = None
+    """A job that was submitted before, to be followed instead."""
+    cancel: bool = False
+    """Whether that job is to be cancelled."""

@@ -1,0 +1,257 @@
+"""The flow of every task but chat: where it goes, what it needs first, the call, its job, its files.
+
+It opens no socket and reads no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import msgspec
+
+from trunkline.dialects.shape import Fetch, Reading, Shape, Wish
+from trunkline.errors import APIError, InvalidInputError, InvalidResponseError
+from trunkline.media import check_fetched, decode_data_url, result_media
+from trunkline.providers.engines import Seekers
+from trunkline.providers.spec import Target, accepted
+from trunkline.providers.targets import Places
+from trunkline.routing import record
+from trunkline.routing.ask import Ask
+from trunkline.routing.carry import Journey, carry, checked, headers_for
+from trunkline.routing.files import blobs_in, fetch_input, fetch_result
+from trunkline.routing.job_flow import Following, Polled, cancel_flow, job_flow
+from trunkline.routing.needs import Need, Reply, Send
+from trunkline.routing.where import find_target, job_target
+from trunkline.types import Attempt
+from trunkline.types.job import Job
+from trunkline.types.media import Blob, Media
+from trunkline.types.results import EmbeddingResponse, Items
+from trunkline.types.tasks import TaskCall
+from trunkline.wire.message import HttpRequest
+
+Step = Generator[Need, Any, Any]
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A good answer of a task, and the attempts that it took."""
+
+    reading: Reading
+    target: Target
+    attempts: tuple[Attempt, ...]
+    at: float
+
+
+def task_flow(journey: Journey[TaskCall], places: Places, seekers: Seekers) -> Step:
+    """Carry one call of a task to its target and bring its result; raises APIError."""
+    target, now = yield from find_target(journey, places, seekers)
+    call = fitted(journey.call, target)
+    call, now = yield from _with_files(journey, call, target, now)
+    journey = msgspec.structs.replace(journey, call=call)
+    texts = call.inputs
+    most = target.max_batch
+    if most and call.task == "feature-extraction" and isinstance(texts, list) and len(texts) > most:
+        return (yield from _in_batches(journey, target, texts, most, now))
+    return (yield from _once(journey, target, now))
+
+
+def ask_flow(ask: Ask[Any], seekers: Seekers) -> Step:
+    """Carry out what was asked for: a call of a task, or the rest of one; raises APIError."""
+    journey, job = ask.journey, ask.job
+    if job is None:
+        return task_flow(journey, ask.places, seekers)
+    target = job_target(journey, job, ask.places, seekers)
+    form = _shape(target).job
+    if form is None:
+        raise InvalidInputError(
+            f"{job.provider} has no jobs for {job.task}.",
+            hint="Check that the job's text is whole.",
+        )
+    following = Following(job, form, target)
+    return cancel_flow(journey, following) if ask.cancel else _resumed(journey, following)
+
+
+def _resumed(journey: Journey[TaskCall], following: Following) -> Step:
+    known = Polled(Reading(b""), {}, journey.began)
+    return (yield from _finished(journey, following, known, ()))
+
+
+def fitted(call: TaskCall, target: Target) -> TaskCall:
+    """Return the call with its parameters under the provider's names.
+
+    Those that the provider does not take are dropped with `drop_params`, else refused.
+    """
+    route = target.route
+    if route is None:
+        return call
+    parameters = accepted(
+        call.parameters, route.refuses, target.provider, str(call.model), drop=call.drop_params
+    )
+    renames = dict(route.renames)
+    renamed = {renames.get(name, name): value for name, value in parameters.items()}
+    return msgspec.structs.replace(call, parameters=renamed)
+
+
+def _with_files(
+    journey: Journey[TaskCall], call: TaskCall, target: Target, now: float
+) -> Generator[Need, Any, tuple[TaskCall, float]]:
+    """Fetch the inputs that were given by URL, where the provider wants bytes."""
+    if _shape(target).takes_urls:
+        return call, now
+    fetched: dict[int, Blob] = {}
+    for blob in blobs_in(call.inputs):
+        if blob.url is not None and not blob.content:
+            file, now = yield from fetch_input(journey, blob, now)
+            fetched[id(blob)] = check_fetched(
+                file.content, file.media_type, _kind(call.task), blob.url, call.max_bytes
+            )
+    if not fetched:
+        return call, now
+    inputs = call.inputs
+    if isinstance(inputs, dict):
+        inputs = {name: fetched.get(id(value), value) for name, value in inputs.items()}
+    else:
+        inputs = fetched[id(inputs)]
+    return msgspec.structs.replace(call, inputs=inputs), now
+
+
+def _kind(task: str) -> Any:
+    if task in ("automatic-speech-recognition", "audio-classification", "audio-to-audio"):
+        return "audio"
+    return "document" if task in ("document-question-answering", "image-to-text") else "image"
+
+
+def _once(journey: Journey[TaskCall], target: Target, now: float) -> Step:
+    answered = yield from carry(journey, target, _send, _accept, now)
+    target = answered.target
+    form = _shape(target).job
+    if form is None:
+        return (yield from _result(journey, answered))
+    answer = answered.reading.json
+    job_id = form.job_id(answer)
+    if job_id is None:  # the result came at once
+        return (yield from _result(journey, answered))
+    call = journey.call
+    path = form.job_path(answer, job_id)
+    job = Job(target.provider or "", call.task, str(call.model), job_id, path)
+    following = Following(job, form, target)
+    known = Polled(answered.reading, answer, answered.at)
+    return (yield from _finished(journey, following, known, answered.attempts))
+
+
+def _finished(
+    journey: Journey[TaskCall], following: Following, known: Polled, attempts: tuple[Attempt, ...]
+) -> Step:
+    last = yield from job_flow(journey, following, known)
+    answered = Answered(last.reading, following.target, attempts, last.at)
+    try:
+        return (yield from _result(journey, answered))
+    except APIError as error:
+        error.job = following.job
+        raise
+
+
+def _result(journey: Journey[TaskCall], answered: Answered) -> Step:
+    """Read the answer, fetch what it names, and put the receipt on it."""
+    target, now = answered.target, answered.at
+    try:
+        result = _shape(target).read(answered.reading, _wish(journey.call, target))
+        if isinstance(result, Fetch):
+            files: list[Media] = []
+            for url in result.urls:
+                media, now = yield from _file(journey, target, url, now)
+                files.append(media)
+            result = result.build(tuple(files))
+    except APIError as error:
+        error.provider = error.provider or target.provider
+        error.model = error.model or target.model
+        error.attempts = error.attempts or answered.attempts
+        error.request_id = error.request_id or _request_id(answered)
+        raise
+    return _with_receipt(journey, answered, result, now)
+
+
+def _file(
+    journey: Journey[TaskCall], target: Target, url: str, now: float
+) -> Generator[Need, Any, tuple[Media, float]]:
+    call = journey.call
+    if url.startswith("data:"):
+        try:
+            content, declared = decode_data_url(url, call.max_bytes)
+        except InvalidInputError as error:
+            raise InvalidResponseError(f"The result's file is unreadable: {error.message}") from error
+        return result_media(content, declared, None), now
+    if not call.download:
+        return Media(url=url), now
+    file, now = yield from fetch_result(journey, target, url, now)
+    return result_media(file.content, file.media_type, url), now
+
+
+def _in_batches(
+    journey: Journey[TaskCall], target: Target, texts: list[str], most: int, now: float
+) -> Step:
+    """Embed more texts than one request may have, one request after the other."""
+    parts: list[EmbeddingResponse] = []
+    for start in range(0, len(texts), most):
+        call = msgspec.structs.replace(journey.call, inputs=texts[start : start + most])
+        part = yield from _once(msgspec.structs.replace(journey, call=call), target, now)
+        parts.append(part)
+        now = journey.began + part.receipt.total_time
+    return record.joined(parts)
+
+
+def _send(journey: Journey[TaskCall], target: Target, now: float) -> Send:
+    call = journey.call
+    body = _shape(target).write(_wish(call, target))
+    own = {"accept": body.accept}
+    if body.content_type is not None:
+        own["content-type"] = body.content_type
+    headers = headers_for(target, own, {**dict(body.headers), **call.extra_headers})
+    until = min(now + call.timeouts.total, journey.end)
+    request = HttpRequest("POST", target.url, headers, body.data, limit=call.max_bytes)
+    return Send(target, request, call.timeouts, until)
+
+
+def _accept(
+    journey: Journey[TaskCall], send: Send, reply: Reply, before: tuple[Attempt, ...]
+) -> Answered:
+    head = checked(reply)
+    last = record.attempt(len(before) + 1, send, reply, None, journey.began)
+    reading = Reading(reply.body, head.content_type, dict(head.headers))
+    return Answered(reading, send.target, (*before, last), reply.ended)
+
+
+def _wish(call: TaskCall, target: Target) -> Wish:
+    return Wish(
+        task=call.task,
+        model=target.model,
+        inputs=call.inputs,
+        parameters=call.parameters,
+        extra_body=call.extra_body,
+        lora=target.lora,
+        download=call.download,
+    )
+
+
+def _shape(target: Target) -> Shape:
+    if target.route is None:
+        raise AssertionError("a task's target has a route")
+    return target.route.shape
+
+
+def _request_id(answered: Answered) -> str | None:
+    return answered.attempts[-1].request_id if answered.attempts else None
+
+
+def _with_receipt(journey: Journey[TaskCall], answered: Answered, result: Any, now: float) -> Any:
+    receipt = record.task_receipt(
+        answered.attempts,
+        answered.target,
+        str(journey.call.model),
+        result,
+        ended=now,
+        began=journey.began,
+    )
+    if isinstance(result, Items):
+        return Items(result, receipt)
+    return msgspec.structs.replace(result, receipt=receipt)

@@ -1,0 +1,93 @@
+"""Where a task's call goes: what the model string, the credential, the Hub and the server say."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import msgspec
+
+from trunkline.errors import APIConnectionError
+from trunkline.providers.choosing import choose
+from trunkline.providers.engines import Engines, Seekers, engine_base, named_engine
+from trunkline.providers.mapping import ModelMap
+from trunkline.providers.spec import Target
+from trunkline.providers.targets import Places
+from trunkline.providers.task_targets import (
+    Way,
+    choose_way,
+    knows,
+    provider_target,
+    sandbox_target,
+    served_target,
+)
+from trunkline.routing.carry import Journey
+from trunkline.routing.look_up import find_engine, find_map
+from trunkline.routing.needs import Need
+from trunkline.types.job import Job
+from trunkline.types.tasks import TaskCall
+
+Finding = Generator[Need, Any, tuple[Target, float]]
+
+
+def find_target(journey: Journey[TaskCall], places: Places, seekers: Seekers) -> Finding:
+    """Find where a call goes, asking the Hub or the server at most once; raises APIError."""
+    call = journey.call
+    if call.model.scheme == "sandbox":
+        return sandbox_target(call.task, call.model), journey.began
+    if places.api_base is not None:
+        return (yield from _served(journey, places, places.api_base, seekers.engines))
+    way = choose_way(call.task, call.model, places)
+    if not way.mapped:
+        return provider_target(call.task, way, places, None, seekers.hub), journey.began
+    found, now = yield from find_map(
+        journey.maps,
+        way.name,
+        journey.hub_secret(way.secret),
+        timeouts=call.timeouts,
+        now=journey.began,
+        end=journey.end,
+    )
+    serving = None if found is None else _chosen(found, call.task, way)
+    if serving is None and way.provider is None:
+        raise APIConnectionError(
+            f"The Hub could not be asked which provider serves {way.name}.",
+            model=str(call.model),
+            hint="Try again, or name a provider: huggingface/<provider>/<org>/<model>.",
+        )
+    return provider_target(call.task, way, places, serving, seekers.hub), now
+
+
+def _chosen(found: ModelMap, task: str, way: Way) -> Any:
+    """Return who serves the model. With a provider's own key the Hub need not know the model."""
+    if way.via == "direct" and all(row.provider != way.provider for row in found.servings):
+        return None
+    return choose(found, task, way.provider, knows)
+
+
+def _served(journey: Journey[TaskCall], places: Places, api_base: str, engines: Engines) -> Finding:
+    call = journey.call
+    base = engine_base(api_base)
+    engine = places.engine or named_engine(api_base)
+    pooled = bool(call.parameters.get("pooling"))
+    target = served_target(call.task, call.model, places, base, engine or "openai", pooled=pooled)
+    if engine is not None:
+        return target, journey.began
+    told, now = yield from find_engine(
+        engines, api_base, target, timeouts=call.timeouts, now=journey.began, end=journey.end
+    )
+    target = served_target(call.task, call.model, places, base, told.kind, pooled=pooled)
+    return msgspec.structs.replace(target, max_batch=told.max_batch or target.max_batch), now
+
+
+def job_target(journey: Journey[TaskCall], job: Job, places: Places, seekers: Seekers) -> Target:
+    """Return the target of a job that was submitted before, at the provider that has it."""
+    call = journey.call
+    if call.model.scheme == "sandbox":
+        inside = msgspec.structs.replace(
+            call.model, name=f"{job.provider}/inside/{call.model.name}"
+        )
+        return sandbox_target(job.task, inside)
+    pinned = msgspec.structs.replace(call.model, provider=job.provider, policy=None)
+    way = choose_way(job.task, pinned, places)
+    return provider_target(job.task, way, places, None, seekers.hub)
