@@ -218,7 +218,7 @@ _HOMES = {
 _WHERE = {name: (module, name) for module, names in _HOMES.items() for name in names}
 _WHERE["image"] = ("trunkline.media", "image_part")
 
-__all__ = ["__version__", *sorted(_WHERE)]  # noqa: PLE0604 - the table's names
+__all__ = ["__version__", *sorted(_WHERE)]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]  # the table's names
 
 
 def __getattr__(name: str) -> object:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import Upstream, Visit
 
+from loopback import Upstream, Visit
 from trunkline import Client
 from trunkline.providers.table import PROVIDERS
 from trunkline.settings import read_settings

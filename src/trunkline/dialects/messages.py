@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from trunkline.errors import InvalidInputError
-from trunkline.media import image_url
 from trunkline.types import Message, Messages, ToolCall
 
 _PLAIN_ROLES = ("user", "system", "assistant")
@@ -129,6 +128,8 @@ def _image_part(part: Mapping[str, Any], place: str) -> dict[str, Any]:
     source = image.get("url") if isinstance(image, Mapping) else image
     if source is None:
         raise InvalidInputError(f"{place} is an image part without a URL.")
+    from trunkline.media.image import image_url  # keeps chats of text alone fast to start
+
     try:
         url = image_url(source)
     except InvalidInputError as error:
