@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
+
+from trunkline.types.tasks import TASKS
 
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
 
@@ -48,7 +51,11 @@ def test_lists_have_mappings_as_lists_and_can_be_narrowed(asker) -> None:
     cohere = said(asker.get("/api/models?inference_provider=cohere"))
     assert [model["id"] for model in cohere] == ["CohereLabs/aya-expanse-32b"]
     images = said(asker.get("/api/models?pipeline_tag=text-to-image&inference_provider=all"))
-    assert [model["id"] for model in images] == ["black-forest-labs/FLUX.1-dev"]
+    assert images[0]["id"] == "black-forest-labs/FLUX.1-dev"
+    assert "sandbox-org/served-by-nobody" not in [model["id"] for model in images]
+    assert "sandbox-org/served-by-nobody" in [
+        model["id"] for model in said(asker.get("/api/models?pipeline_tag=text-to-image"))
+    ]
     assert len(said(asker.get("/api/models?search=llama&limit=2"))) == 2
 
 
@@ -68,3 +75,71 @@ def test_whoami_tells_the_account_of_the_token(asker) -> None:
 def test_tasks_name_a_model_each(asker) -> None:
     found = said(asker.get("/api/tasks"))
     assert found["text-to-image"]["widgetModels"] == ["black-forest-labs/FLUX.1-dev"]
+    assert set(TASKS) - {"conversational"} <= set(found)
+
+
+def offers(asker: Any, model: str) -> dict[str, Any]:
+    found = said(asker.get(f"/api/models/{model}?expand=inferenceProviderMapping"))
+    mapping: dict[str, Any] = found["inferenceProviderMapping"]
+    return mapping
+
+
+def test_a_lora_tells_its_weights(asker) -> None:
+    assert offers(asker, "nerijs/pixel-art-xl")["fal-ai"] == {
+        "isModelAuthor": False,
+        "providerId": "fal-ai/lora",
+        "status": "live",
+        "task": "text-to-image",
+        "type": "tag-filter",
+        "adapter": "lora",
+        "adapterWeightsPath": "pixel-art-xl.safetensors",
+    }
+    lora = offers(asker, "openfree/flux-chatgpt-ghibli-lora")
+    assert lora["replicate"]["adapterWeightsPath"].endswith(".safetensors")
+    assert "adapterWeightsPath" not in lora["wavespeed"]
+
+
+def test_mappings_have_every_oddity_that_a_client_meets(asker) -> None:
+    assert offers(asker, "Qwen/Qwen-Image")["fal-ai"]["status"] == "staging"
+    assert offers(asker, "stabilityai/stable-diffusion-xl-base-1.0")["fal-ai"]["status"] == "error"
+    assert list(offers(asker, "sandbox-org/served-by-a-stranger")) == ["nimbus-ai"]
+    assert offers(asker, "sandbox-org/served-by-nobody") == {}
+    assert [o["task"] for o in offers(asker, "sandbox-org/served-for-two-tasks").values()] == [
+        "image-to-image",
+        "text-to-image",
+    ]
+    gated = said(asker.get("/api/models/stabilityai/stable-diffusion-3.5-large"))
+    assert gated["gated"] == "auto"
+
+
+@pytest.mark.parametrize("query", ["", "?expand=inferenceProviderMapping"])
+def test_a_renamed_repository_leads_to_its_new_name(asker, query: str) -> None:
+    moved = asker.get(f"/api/models/bert-base-uncased{query}")
+    place = f"/api/models/google-bert/bert-base-uncased{query}"
+    assert (moved.status, dict(moved.headers)["location"]) == (307, place)
+    assert moved.body.decode() == f"Temporary Redirect. Redirecting to {place}"
+    assert asker.get(place).status == 200
+
+
+def test_a_fault_under_a_tasks_name_is_served_by_all_who_serve_the_task(asker) -> None:
+    found = offers(asker, "text-to-video/fault-job-failed")
+    assert set(found) == {"fal-ai", "novita", "replicate", "together", "wavespeed"}
+    assert {o["task"] for o in found.values()} == {"text-to-video"}
+    assert {o["providerId"] for o in found.values()} == {"text-to-video/fault-job-failed"}
+    assert set(offers(asker, "sandbox/image-text-to-video-demo")) == {
+        "fal-ai",
+        "novita",
+        "wavespeed",
+    }
+    for name in ("org/fault-402", "text-to-video/something", "sandbox/demo"):
+        assert asker.get(f"/api/models/{name}").status == 404
+
+
+def test_a_partners_models_are_listed_by_task(asker) -> None:
+    found = said(asker.get("/api/partners/fal-ai/models"))
+    assert found["text-to-video"]["genmo/mochi-1-preview"]["providerId"] == "fal-ai/mochi-v1"
+    assert found["text-to-image"]["nerijs/pixel-art-xl"]["adapterType"] == "lora"
+    staging = said(asker.get("/api/partners/fal-ai/models?status=staging"))
+    assert staging.keys() == {"text-to-image"}
+    assert list(staging["text-to-image"]) == ["Qwen/Qwen-Image"]
+    assert said(asker.get("/api/partners/nobody/models")) == {}

@@ -122,7 +122,9 @@ def test_a_wrong_body_is_refused_with_the_parameters_name(asker) -> None:
 
 
 CHATTING = sorted(
-    name for name in serving_providers() if PROVIDERS[name].chat_path and name != "hf-inference"
+    name
+    for name in serving_providers() & PROVIDERS.keys()
+    if PROVIDERS[name].chat_path and name != "hf-inference"
 )
 
 

@@ -14,7 +14,7 @@ from trunkline.dialects.shape import Fetch, Reading, unreadable
 from trunkline.types.media import Media
 from trunkline.types.results import ImageResponse
 
-_SCHEMES = ("https://", "http://", "data:")
+_SCHEMES = ("https://", "http://", "data:", "sandbox://")
 _SAYS_NOTHING = frozenset({"application/octet-stream", "binary/octet-stream"})
 
 

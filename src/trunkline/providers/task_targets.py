@@ -65,11 +65,13 @@ def choose_way(task: str, model: ModelId, places: Places) -> Way:
             model=str(model),
             hint="Name a provider (huggingface/<provider>/<org>/<model>), or leave the policy out.",
         )
-    provider, name = own_provider(model)
+    provider, name = model.provider, model.name
     secret = places.secret or placeholder(places.router)
     direct = places.direct
     if direct is None:
         direct = bool(secret and places.explicit and not secret.is_hugging_face)
+    if direct:
+        provider, name = own_provider(model)
     if secret is None and provider != "hf-inference":  # which answers strangers, a little
         raise no_token()
     if direct and provider is None:

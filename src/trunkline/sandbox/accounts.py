@@ -21,6 +21,7 @@ NO_PERMISSION = (
     "This authentication method does not have sufficient permissions to call Inference Providers "
     f"on behalf of user {USER}"
 )
+GATED = "You cannot access this model unless you agree to its conditions, accepting the terms."
 BAD_TOKEN = "Invalid username or password."  # noqa: S105  # what Hugging Face says
 BAD_HEADER = "Invalid credentials in Authorization header"
 

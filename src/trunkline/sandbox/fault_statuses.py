@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trunkline.dialects.openai_server import error_body
-from trunkline.sandbox.accounts import BAD_HEADER, BAD_TOKEN, NO_CREDITS, NO_PERMISSION
+from trunkline.sandbox.accounts import BAD_HEADER, BAD_TOKEN, GATED, NO_CREDITS, NO_PERMISSION
 from trunkline.sandbox.fault import Case, Fault
 from trunkline.sandbox.reply import Reply, json_reply
 
@@ -33,6 +33,11 @@ def _answering(reply: Reply) -> Callable[[Case], Reply]:
         return reply
 
     return answer
+
+
+def _loading(case: Case) -> Reply:
+    told = {"error": "Model org/model is currently loading", "estimated_time": case.seconds}
+    return json_reply(503, told)
 
 
 def _page(title: str) -> bytes:
@@ -83,7 +88,6 @@ _OLD_CREDITS = (
     "You have exceeded your monthly included credits for Inference Providers. Subscribe to PRO to "
     "get 20x more monthly included credits."
 )
-_GATED = "You cannot access this model unless you agree to its conditions, accepting the terms."
 _BUSY = "Model too busy, unable to get response in less than 120 second(s)"
 _WRONG_FIELD = {"message": "Invalid request", "type": "invalid_request_error", "param": "model"}
 
@@ -127,7 +131,7 @@ REFUSALS = (
     _status("402-provider", 402, "the account cannot pay for this provider",
             {"error": "Pay-as-you go is not enabled for provider fal-ai yet."}),
     _status("403", 403, "the token may not call Inference Providers", {"error": NO_PERMISSION}),
-    _status("403-gated", 403, "a gated model", {"error": _GATED}),
+    _status("403-gated", 403, "a gated model", {"error": GATED}),
     _status("403-cloudflare", 403, "a provider's firewall, as text", b"error code: 1010", _TEXT),
     _status("404", 404, "no such model", {"error": "Model org/model does not exist"}),
     _status("404-old", 404, "no such model, in older words",
@@ -172,8 +176,8 @@ SERVER_FAILURES = (
     _status("500-text", 500, "plain text", b"Internal Server Error", _TEXT),
     _status("502", 502, "a gateway's web page", _page("502 Bad Gateway"), _HTML),
     _status("503", 503, "overloaded", {"error": "overloaded"}),
-    _status("503-loading", 503, "the model is being loaded",
-            {"error": "Model org/model is currently loading", "estimated_time": 20.0}),
+    Fault("503-loading", "status", "the model is being loaded, for `seconds` as it says",
+          _loading, always=True, seconds=20.0),
     _status("503-retry", 503, "overloaded, try again in a second", {"error": "overloaded"}, _JSON,
             ("retry-after", "1")),
     _status("504", 504, "a gateway's web page", _page("504 Gateway Time-out"), _HTML),

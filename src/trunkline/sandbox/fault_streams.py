@@ -118,7 +118,7 @@ def _instead(kind: str, body: bytes) -> _How:
 
 
 def _unstreamed(case: Case) -> Reply:
-    if not case.streamed:
+    if not case.streamed or not case.chats:
         return case.good
     reader = ChunkReader()
     for piece in case.pieces:

@@ -6,16 +6,22 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from trunkline.sandbox.accounts import BAD_TOKEN, find_account, unauthorized, whoami
-from trunkline.sandbox.models import MODELS, Model, hub_id, mapping
+from trunkline.sandbox.models import MODELS, RENAMED, hub_id, mapping, serving_for
 from trunkline.sandbox.reply import Reply, json_reply, with_headers
+from trunkline.sandbox.served import Model, Served
 from trunkline.sandbox.visit import Visit
+from trunkline.types.tasks import TASKS
 
 _NOT_FOUND = "Repository not found"
 
 
 def model_info(visit: Visit, parts: dict[str, str]) -> Reply:
     """Tell of one model, or only what `expand` names."""
-    model = MODELS.get(parts["model"])
+    name = parts["model"]
+    if name in RENAMED:
+        query = f"?{visit.head.query}" if visit.head.query else ""
+        return _moved(f"/api/models/{RENAMED[name]}{query}")
+    model = MODELS.get(name) or _invented(name)
     if model is None:
         return _missing(visit)
     return json_reply(200, _info(model, _expanded(visit), listed=False))
@@ -31,12 +37,17 @@ def model_list(visit: Visit, _: dict[str, str]) -> Reply:
     found = [
         model
         for model in MODELS.values()
-        if (not wanted - {"all"} or wanted & {offer.provider for offer in model.served})
+        if (not wanted or _served_by(model, wanted))
         and (not tags or model.pipeline_tag in tags)
         and search in model.name.lower()
     ]
     found = found[: int(limit)] if limit.isdigit() else found
     return json_reply(200, [_info(model, _expanded(visit), listed=True) for model in found])
+
+
+def _served_by(model: Model, wanted: set[str]) -> bool:
+    providers = {offer.provider for offer in model.served}
+    return bool(providers if "all" in wanted else providers & wanted)
 
 
 def who_am_i(visit: Visit, _: dict[str, str]) -> Reply:
@@ -60,6 +71,39 @@ def tasks(_: Visit, __: dict[str, str]) -> Reply:
     return json_reply(200, found)
 
 
+def partner_models(visit: Visit, parts: dict[str, str]) -> Reply:
+    """List what a provider serves, by task; `status` narrows it."""
+    wanted = set(parse_qs(visit.head.query).get("status", ()))
+    found: dict[str, dict[str, Any]] = {}
+    for model in MODELS.values():
+        for offer in model.served:
+            if offer.provider != parts["provider"] or (wanted and offer.status not in wanted):
+                continue
+            told = {"_id": hub_id(model.name), "providerId": offer.own_name}
+            lora = {} if offer.lora is None else {"adapterType": "lora"}
+            entry = {**told, "status": offer.status, **lora}
+            found.setdefault(offer.task or model.task, {})[model.name] = entry
+    return json_reply(200, found)
+
+
+def _moved(place: str) -> Reply:
+    text = f"Temporary Redirect. Redirecting to {place}"
+    headers = (("content-type", "text/plain; charset=utf-8"), ("location", place))
+    return Reply(307, headers, (text.encode(),))
+
+
+def _invented(name: str) -> Model | None:
+    """Return the model `<task>/fault-...` or `sandbox/<task>...`: everybody serves it for that."""
+    org, _, rest = name.partition("/")
+    told = {org} if org != "sandbox" else {t for t in TASKS if rest.startswith(t)}
+    task = max(told & set(TASKS), key=len, default=None)
+    if task is None or not (org == "sandbox" or rest.startswith("fault-")):
+        return None
+    tag = "text-generation" if task == "conversational" else task
+    offers = tuple(Served(provider, name) for provider in sorted(serving_for(task)))
+    return Model(name, offers, task=task, pipeline_tag=tag)
+
+
 def _expanded(visit: Visit) -> set[str]:
     query = parse_qs(visit.head.query)
     return set(query.get("expand", [])) | set(query.get("expand[]", []))
@@ -72,7 +116,7 @@ def _info(model: Model, expanded: set[str], *, listed: bool) -> dict[str, Any]:
         "pipeline_tag": model.pipeline_tag,
         "tags": [model.pipeline_tag, model.task],
         "private": False,
-        "gated": False,
+        "gated": "auto" if model.gated else False,
         "disabled": False,
         "downloads": 1000,
         "likes": 10,

@@ -6,46 +6,14 @@ and limits are not to be relied on.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import Any
 
-import msgspec
+from trunkline.sandbox.served import Model, Served
+from trunkline.sandbox.task_models import TASK_MODELS
 
 CREATED = 1_780_000_000
-
-
-class Served(msgspec.Struct, frozen=True):
-    """One provider's offer of a model."""
-
-    provider: str
-    own_name: str
-    """What the provider calls the model."""
-    prices: tuple[float, float] | None = None
-    """US dollars for a million tokens in and out; None where the provider tells none."""
-    context: int | None = None
-    tools: bool | None = None
-    structured: bool | None = None
-    latency: float | None = None
-    """Milliseconds to the first token."""
-    throughput: float | None = None
-    """Tokens a second."""
-    status: str = "live"
-
-
-class Model(msgspec.Struct, frozen=True):
-    """A model and who serves it, in the user's order of preference."""
-
-    name: str
-    served: tuple[Served, ...]
-    sees: bool = False
-    """Whether it takes images."""
-    task: str = "conversational"
-    pipeline_tag: str = "text-generation"
-
-    @property
-    def org(self) -> str:
-        """The organisation in the model's name."""
-        return self.name.partition("/")[0]
 
 
 def _offer(
@@ -79,7 +47,6 @@ _GEMMA = "google/gemma-4-31B-it"
 _AYA = "CohereLabs/aya-expanse-32b"
 _APERTUS = "swiss-ai/Apertus-8B-Instruct-2509"
 _SMOL = "HuggingFaceTB/SmolLM3-3B"
-_FLUX = "black-forest-labs/FLUX.1-dev"
 
 _ROWS = (
     Model(
@@ -226,19 +193,15 @@ _ROWS = (
         (_offer("publicai", "swiss-ai/apertus-8b-instruct", None, 65536, (800, 40), tools=False),),
     ),
     Model(_SMOL, (Served("hf-inference", _SMOL, latency=700, throughput=45),)),
-    Model(
-        _FLUX,
-        (
-            Served("fal-ai", "fal-ai/flux/dev"),
-            Served("replicate", "black-forest-labs/flux-dev"),
-            Served("wavespeed", "wavespeed-ai/flux-dev"),
-        ),
-        task="text-to-image",
-        pipeline_tag="text-to-image",
-    ),
 )
 
-MODELS: dict[str, Model] = {row.name: row for row in _ROWS}
+MODELS: dict[str, Model] = {row.name: row for row in (*_ROWS, *TASK_MODELS)}
+
+RENAMED = {
+    "bert-base-uncased": "google-bert/bert-base-uncased",
+    "meta-llama/Meta-Llama-3.1-8B-Instruct": _L31,
+}
+"""Old names of repositories, and what they are called now."""
 
 
 def chat_models() -> list[Model]:
@@ -246,9 +209,27 @@ def chat_models() -> list[Model]:
     return [model for model in MODELS.values() if model.task == "conversational"]
 
 
+@functools.cache
 def serving_providers() -> frozenset[str]:
     """Return the providers that serve anything here."""
-    return frozenset(offer.provider for model in _ROWS for offer in model.served)
+    return frozenset(offer.provider for model in MODELS.values() for offer in model.served)
+
+
+@functools.cache
+def serving_for(task: str) -> frozenset[str]:
+    """Return the providers that serve any model for `task`."""
+    offers = ((offer, model) for model in MODELS.values() for offer in model.served)
+    return frozenset(o.provider for o, model in offers if (o.task or model.task) == task)
+
+
+@functools.cache
+def offers_by_own_name() -> dict[tuple[str, str], list[tuple[Model, Served]]]:
+    """Return what each provider serves under its own names."""
+    found: dict[tuple[str, str], list[tuple[Model, Served]]] = {}
+    for model in MODELS.values():
+        for offer in model.served:
+            found.setdefault((offer.provider, offer.own_name), []).append((model, offer))
+    return found
 
 
 def router_entry(model: Model) -> dict[str, Any]:
@@ -268,15 +249,20 @@ def router_entry(model: Model) -> dict[str, Any]:
 
 def mapping(model: Model) -> dict[str, dict[str, Any]]:
     """Return who serves a model, as the Hub's model info tells it."""
-    return {
-        offer.provider: {
-            "isModelAuthor": offer.provider == model.org,
-            "providerId": offer.own_name,
-            "status": offer.status,
-            "task": model.task,
-        }
-        for offer in model.served
+    return {offer.provider: _mapped(model, offer) for offer in model.served}
+
+
+def _mapped(model: Model, offer: Served) -> dict[str, Any]:
+    told = {
+        "isModelAuthor": offer.provider == model.org,
+        "providerId": offer.own_name,
+        "status": offer.status,
+        "task": offer.task or model.task,
     }
+    if offer.lora is None:
+        return told
+    weights = {"adapterWeightsPath": offer.lora} if offer.lora else {}
+    return {**told, "type": "tag-filter", "adapter": "lora", **weights}
 
 
 def hub_id(name: str) -> str:

@@ -29,8 +29,9 @@ class Reset(msgspec.Struct, frozen=True):
 
 
 Step: TypeAlias = bytes | Pause | Cut | Reset
-Framing = Literal["length", "chunked", "close"]
-"""How a client knows where the body ends: it is told, it sees the last chunk, or the end."""
+Framing = Literal["length", "chunked", "close", "declared"]
+"""How a client knows where the body ends: it is told, it sees the last chunk, or the end; or the
+reply's own headers declare it, true or not."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -52,6 +53,22 @@ class Reply(msgspec.Struct, frozen=True):
     def body(self) -> bytes:
         """The whole body; only for a reply that ends."""
         return b"".join(step for step in self.steps if isinstance(step, bytes))
+
+
+class RefusedError(Exception):
+    """A request that a page cannot answer; `reply` is what it gets."""
+
+    def __init__(self, status: int, body: Any, *headers: tuple[str, str]) -> None:
+        """Refuse with a status and a body, a value or JSON text already written."""
+        super().__init__(status)
+        self.reply = json_reply(status, body, *headers)
+
+    @classmethod
+    def carrying(cls, reply: Reply) -> RefusedError:
+        """Refuse with a reply that is written already."""
+        made = cls(reply.status, None)
+        made.reply = reply
+        return made
 
 
 def json_reply(status: int, body: Any, *headers: tuple[str, str]) -> Reply:
@@ -86,7 +103,7 @@ def wire_steps(reply: Reply, *, head_only: bool = False) -> Iterator[Step]:
             return
     if chunked:
         yield LAST_CHUNK
-    elif reply.framing == "close":
+    elif reply.framing in ("close", "declared"):
         yield Cut()
 
 
@@ -95,4 +112,6 @@ def _framing_headers(reply: Reply) -> tuple[tuple[str, str], ...]:
         return (("transfer-encoding", "chunked"),)
     if reply.framing == "close":
         return (("connection", "close"),)
+    if reply.framing == "declared":
+        return ()
     return () if reply.status in (204, 304) else (("content-length", str(len(reply.body))),)

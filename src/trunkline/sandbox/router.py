@@ -17,9 +17,17 @@ from trunkline.model_id import POLICIES
 from trunkline.providers.table import PROVIDERS
 from trunkline.sandbox.accounts import refusal
 from trunkline.sandbox.answers import answer
-from trunkline.sandbox.models import MODELS, Served, chat_models, router_entry, serving_providers
+from trunkline.sandbox.models import (
+    MODELS,
+    RENAMED,
+    chat_models,
+    offers_by_own_name,
+    router_entry,
+    serving_providers,
+)
 from trunkline.sandbox.pieces import MANNERS, PLAIN, events, mannered
 from trunkline.sandbox.reply import Pause, Reply, json_reply
+from trunkline.sandbox.served import Served
 from trunkline.sandbox.visit import Visit
 from trunkline.types import Chat
 
@@ -36,46 +44,47 @@ def chat(visit: Visit, _: dict[str, str]) -> Reply:
         return refused
     try:
         asked = read_chat(visit.body)
-        offer = _find_offer(asked.model.name, inside=visit.inside)
-        return _speak(visit, asked, offer, named=True)
+        offer = find_offer(asked.model.name, inside=visit.inside)
+        return speak(visit, asked, offer, named=True)
     except RequestError as wrong:
         return json_reply(wrong.status, wrong.body())
 
 
-def provider_chat(visit: Visit, parts: dict[str, str]) -> Reply:
-    """Answer a chat on a provider's own route, if that is its path for chats."""
+def provider_post(visit: Visit, parts: dict[str, str]) -> Reply:
+    """Answer on a provider's own route: a chat, if that is its path for chats, or a task."""
     provider, path = parts["provider"], parts["path"]
     row = PROVIDERS.get(provider)
     if row is None or provider not in serving_providers():
         return json_reply(404, {"error": "Not Found"})
-    refused = refusal(visit.head.headers, visit.orgs)
+    refused = None if visit.inside else refusal(visit.head.headers, visit.orgs)
     if refused:
         return refused
     if path != row.chat_path:
-        return json_reply(400, {"error": f"Not allowed to POST {path} for provider {provider}"})
+        return _task(visit, parts)
     try:
         asked = read_chat(visit.body)
-        offer = _find_own(provider, asked.model.name)
+        offer = _find_own(provider, asked.model.name, inside=visit.inside)
         if offer is None:
             return json_reply(400, {"error": f"Model not supported by provider {provider}"})
-        return _speak(visit, asked, offer)
+        return speak(visit, asked, offer)
     except RequestError as wrong:
         return json_reply(wrong.status, wrong.body())
 
 
 def hf_inference_chat(visit: Visit, parts: dict[str, str]) -> Reply:
     """Answer a chat with a model that Hugging Face serves itself; no token is needed."""
-    name = parts["model"]
-    refused = refusal(visit.head.headers, visit.orgs, anonymous=True)
+    name = RENAMED.get(parts["model"], parts["model"])
+    headers = visit.head.headers
+    refused = None if visit.inside else refusal(headers, visit.orgs, anonymous=True)
     if refused:
         return refused
-    if name not in MODELS and not FAULT_MODEL.search(name):
+    if name not in MODELS and not is_invented(name, inside=visit.inside):
         return json_reply(404, {"error": f"Model {name} does not exist"})
-    offer = _find_own("hf-inference", name)
+    offer = _find_own("hf-inference", name, inside=visit.inside)
     if offer is None:
         return Reply(404, (("content-type", "text/plain; charset=utf-8"),), (b"Not Found",))
     try:
-        return _speak(visit, read_chat(visit.body), offer)
+        return speak(visit, read_chat(visit.body), offer)
     except RequestError as wrong:
         return json_reply(wrong.status, wrong.body())
 
@@ -95,24 +104,37 @@ def model(_: Visit, parts: dict[str, str]) -> Reply:
     return json_reply(200, router_entry(found))
 
 
-def provider_get(_: Visit, parts: dict[str, str]) -> Reply:
-    """List a provider's own models, which is all that may be read of it."""
+def provider_other(visit: Visit, parts: dict[str, str]) -> Reply:
+    """List a provider's own models, or tell of a job: all that may be read of it."""
     provider, path = parts["provider"], parts["path"]
     row = PROVIDERS.get(provider)
     if row is None or provider not in serving_providers():
         return json_reply(404, {"error": "Not Found"})
-    if not row.chat_path or path != row.chat_path.replace("chat/completions", "models"):
-        return json_reply(400, {"error": f"Not allowed to GET {path} for provider {provider}"})
+    listed = row.chat_path and path == row.chat_path.replace("chat/completions", "models")
+    if not listed or visit.head.method == "PUT":
+        refused = None if visit.inside else refusal(visit.head.headers, visit.orgs)
+        return refused or _task(visit, parts)
     names = [o.own_name for m in chat_models() for o in m.served if o.provider == provider]
     return json_reply(
         200, {"object": "list", "data": [{"id": n, "object": "model"} for n in names]}
     )
 
 
-def _find_offer(asked: str, *, inside: bool) -> Served:
+def is_invented(name: str, *, inside: bool = False) -> bool:
+    """Tell whether a name answers though no model has it: `sandbox/...` and `org/fault-...`."""
+    return inside or name.startswith("sandbox/") or FAULT_MODEL.search(name) is not None
+
+
+def _task(visit: Visit, parts: dict[str, str]) -> Reply:
+    from trunkline.sandbox import task_routes  # chats need none of it
+
+    return task_routes.answer(visit, parts)
+
+
+def find_offer(asked: str, *, inside: bool) -> Served:
     """Return who serves what the unified route was asked for; raises RequestError."""
     name, _, suffix = asked.partition(":")
-    if inside or name.startswith("sandbox/") or FAULT_MODEL.search(name):
+    if is_invented(name, inside=inside):
         return Served(suffix if suffix in PROVIDERS else SANDBOX_PROVIDER, name)
     if suffix and suffix not in POLICIES and suffix not in serving_providers():
         raise RequestError(
@@ -144,19 +166,18 @@ def _choose(offers: tuple[Served, ...], suffix: str) -> Served | None:
     return max(live, key=lambda o: o.throughput or 0.0, default=None)
 
 
-def _find_own(provider: str, own_name: str) -> Served | None:
-    if FAULT_MODEL.search(own_name):
+def _find_own(provider: str, own_name: str, *, inside: bool) -> Served | None:
+    if is_invented(own_name, inside=inside):
         return Served(provider, own_name)
-    offers = (offer for model in chat_models() for offer in model.served)
-    return next((o for o in offers if o.provider == provider and o.own_name == own_name), None)
+    found = offers_by_own_name().get((provider, own_name), ())
+    return next((offer for model, offer in found if model.task == "conversational"), None)
 
 
-def _speak(visit: Visit, asked: Chat, offer: Served, *, named: bool = False) -> Reply:
+def speak(visit: Visit, asked: Chat, offer: Served, *, named: bool = False) -> Reply:
     """Return the provider's answer; `named` says in a header who it is."""
-    for refuse in _PARTICULAR.get(offer.provider, ()):
-        refused = refuse(asked)
-        if refused:
-            return refused
+    refused = particular_refusal(asked, offer.provider)
+    if refused:
+        return refused
     manner = MANNERS.get(offer.provider, PLAIN)
     headers = (("x-inference-provider", offer.provider),) if named else ()
     completion = answer(asked, visit.seed, offer.own_name)
@@ -168,6 +189,15 @@ def _speak(visit: Visit, asked: Chat, offer: Served, *, named: bool = False) -> 
     steps = events(completion, manner, include_usage=wants_usage(asked))
     typed = ("content-type", "text/event-stream; charset=utf-8")
     return Reply(200, (typed, ("cache-control", "no-cache"), *headers), tuple(steps), "chunked")
+
+
+def particular_refusal(asked: Chat, provider: str) -> Reply | None:
+    """Return a provider's answer to what it does not take; None where it takes all."""
+    for refuse in _PARTICULAR.get(provider, ()):
+        refused = refuse(asked)
+        if refused:
+            return refused
+    return None
 
 
 def _no_tools(asked: Chat) -> Reply | None:
