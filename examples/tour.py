@@ -1,4 +1,4 @@
-"""A tour: chat, streaming, vision and tools. Runs against Hugging Face, or against the sandbox.
+"""A tour: chat, streaming, vision, tools and other tasks. Runs against Hugging Face, or against the sandbox.
 
 Against the sandbox: `trunkline sandbox` in one terminal; in another
 `eval "$(trunkline sandbox --env)"; HF_TOKEN=hf_sandbox python examples/tour.py`.
@@ -8,8 +8,19 @@ from __future__ import annotations
 
 import base64
 import sys
+import tempfile
+from pathlib import Path
 
-from trunkline import completion, image, run_tools
+from trunkline import (
+    completion,
+    cost,
+    embedding,
+    image,
+    image_generation,
+    run_tools,
+    speech,
+    transcription,
+)
 
 # a red square of 8 x 8 pixels
 RED_SQUARE = base64.b64decode(
@@ -26,6 +37,7 @@ def chat() -> None:
     )
     print(answer.text)
     print(answer.receipt)
+    print(cost(answer))
 
 
 def streaming() -> None:
@@ -77,9 +89,39 @@ def tools() -> None:
     print(run.text)
 
 
+def pictures() -> None:
+    """Have an image made, which is a job at its provider, and keep it as a file."""
+    made = image_generation(
+        "huggingface/fal-ai/black-forest-labs/FLUX.1-dev",
+        "an astronaut riding a horse",
+        on_progress=lambda progress: print(f"{progress.seconds:.1f} s: {progress.state}"),
+    )
+    folder = Path(tempfile.mkdtemp(prefix="trunkline-"))
+    print(made.image, "->", made.image.save(folder / "astronaut"))
+
+
+def sound() -> None:
+    """Say a text aloud, and write down what was said."""
+    spoken = speech("huggingface/replicate/hexgrad/Kokoro-82M", "The Rhine is 1,230 km long.")
+    print(spoken)
+    written = transcription("huggingface/hf-inference/openai/whisper-large-v3", spoken)
+    print(written.text)
+
+
+def vectors() -> None:
+    """Turn sentences into vectors: those that mean nearly the same are near."""
+    sentences = ["A cat sleeps on the sofa.", "A cat naps on the sofa.", "Stocks fell on Monday."]
+    found = embedding(
+        "huggingface/hf-inference/sentence-transformers/all-MiniLM-L6-v2", sentences
+    ).vectors
+    for other, sentence in zip(found[1:], sentences[1:], strict=True):
+        near = sum(a * b for a, b in zip(found[0], other, strict=True))
+        print(f"{near:.2f}  {sentences[0]} / {sentence}")
+
+
 def main() -> None:
     """Run the whole tour, or the parts named on the command line."""
-    parts = {part.__name__: part for part in (chat, streaming, vision, tools)}
+    parts = {part.__name__: part for part in (chat, streaming, vision, tools, pictures, sound, vectors)}
     for name in sys.argv[1:] or parts:
         print(f"\n--- {name}")
         parts[name]()

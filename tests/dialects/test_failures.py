@@ -274,7 +274,7 @@ def test_a_header_tells_what_a_body_does_not() -> None:
         (402, b"", None),
         (403, b"", None),
         (504, b"", "A long answer keeps its connection with stream=True."),
-        (400, {"error": "prompt is too long"}, "Shorten the messages"),
+        (400, {"error": "prompt is too long"}, "Shorten the input"),
         (500, b"", None),
     ],
 )

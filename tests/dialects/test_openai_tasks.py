@@ -136,11 +136,15 @@ def test_a_form_that_only_one_server_knows_is_kept_as_it_came() -> None:
     assert embed(rows([1, -3]), wish(encoding_format="int8")).data[0].embedding == [1, -3]
 
 
-def test_one_vector_a_token_is_kept_as_it_is() -> None:
+def test_vectors_of_tokens_are_pooled_as_asked_and_never_pass_for_a_texts() -> None:
     tokens = [[0.5, 1.0], [2.0, 3.0]]
-    for form in ("float", "base64"):
-        read = embed(rows(tokens), wish(pooling="none", encoding_format=form))
-        assert read.data[0].embedding == tokens
+    assert embed(rows(tokens), wish(pooling="none")).data[0].embedding == tokens
+    assert embed(rows(tokens), wish(pooling="mean")).data[0].embedding == [1.25, 2.0]
+    assert embed(rows(tokens), wish(pooling="cls")).data[0].embedding == [0.5, 1.0]
+    packed = embed(rows(tokens), wish(pooling="mean", encoding_format="base64")).data[0]
+    assert packed.vector == [1.25, 2.0]
+    with pytest.raises(InvalidResponseError, match='pooling="mean"'):
+        embed(rows(tokens), wish())
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,19 @@
-"""The real servers, one of each for a module, and a client that knows nothing but their address."""
+"""The real servers, one of each for a module, and clients that know nothing but their address."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-from peers import Peer, PeerUnavailable, default_cache, llama_server, transformers_server
+from peers import CACHE, Peer, PeerUnavailable, served
+from recipes import EMBEDDER, LLAMA, TRANSFORMERS, WHISPER, Recipe
 
 from trunkline import Client, default_client, set_default_client
 
 
-def _serve(server: Callable[[Path], AbstractContextManager[Peer]]) -> Iterator[Peer]:
+def _serve(recipe: Recipe) -> Iterator[Peer]:
     try:
-        with server(default_cache()) as peer:
+        with served(recipe, CACHE) as peer:
             yield peer
     except PeerUnavailable as reason:
         pytest.skip(str(reason))
@@ -30,13 +29,25 @@ def past_every_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def transformers() -> Iterator[Peer]:
     """`transformers serve` with a tiny random model; skips where it is not installed."""
-    yield from _serve(transformers_server)
+    yield from _serve(TRANSFORMERS)
 
 
 @pytest.fixture(scope="module")
 def llama() -> Iterator[Peer]:
     """llama.cpp's server with a tiny random model; skips where it is not installed."""
-    yield from _serve(llama_server)
+    yield from _serve(LLAMA)
+
+
+@pytest.fixture(scope="module")
+def whisper() -> Iterator[Peer]:
+    """`transformers serve` with a tiny random Whisper; skips where it is not installed."""
+    yield from _serve(WHISPER)
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Iterator[Peer]:
+    """all-MiniLM-L6-v2 behind the sandbox's routes; skips where it is not installed."""
+    yield from _serve(EMBEDDER)
 
 
 @pytest.fixture

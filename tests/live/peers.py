@@ -1,4 +1,5 @@
-"""Two real servers that run offline, with tiny random models: transformers' and llama.cpp's.
+"""Real servers that run offline: transformers' and llama.cpp's with tiny random models, and a
+real embedding model behind the sandbox.
 
 They live in a cache outside the repository. `python tests/live/peers.py install` puts them there;
 no test installs anything: one that meets `PeerUnavailable` skips, with its message as the reason.
@@ -19,14 +20,17 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+from recipes import EMBEDDER, HERE, PEERS, SOURCES
 
-SCRIPTS = Path(__file__).resolve().parents[3] / "shared" / "peers"
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from recipes import Recipe, Venv
+
 READY_WITHIN = 120.0
 STOP_WITHIN = 5.0
 LOG_TAIL = 30
@@ -46,106 +50,58 @@ class PeerFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A running server: `base_url` ends in `/v1`, `model` is what a request must name."""
+    """A running server: tasks are called at `base_url`, `model` is what a request must name."""
 
     name: str
+    origin: str
     base_url: str
     model: str
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How one peer is installed, given a model and started; braces are filled in by `_fill`."""
-
-    name: str
-    pins: tuple[tuple[str, ...], ...]  # one `pip install` each, in this order
-    script: str
-    model: str
-    command: tuple[str, ...]
-    ready: str
-    alias: str
-    build_env: Mapping[str, str] = field(default_factory=dict)
-    serve_env: Mapping[str, str] = field(default_factory=dict)
-
-
-TRANSFORMERS = Recipe(
-    name="transformers",
-    pins=(("torch==2.13.0",), ("transformers[serving]==5.23.0",)),
-    script="mktiny.py",
-    model="tiny-llama",
-    command=(
-        *("{venv}/bin/transformers", "serve", "{model}"),
-        *("--host", "127.0.0.1", "--port", "{port}", "--device", "cpu"),
-    ),
-    ready="/health",
-    alias="{model}",  # the server is pinned to the path and refuses every other name
-    serve_env={"HF_HOME": "{cache}/hf-home", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
-)
-LLAMA = Recipe(
-    name="llama",
-    pins=(("llama-cpp-python[server]==0.3.36", "gguf==0.19.0"),),
-    script="mkgguf.py",
-    model="tiny.gguf",
-    command=(
-        *("{venv}/bin/python", "-m", "llama_cpp.server", "--model", "{model}"),
-        *("--host", "127.0.0.1", "--port", "{port}"),
-        *("--n_ctx", "2048", "--n_threads", "1", "--model_alias", "tiny"),
-    ),
-    ready="/v1/models",
-    alias="tiny",
-    build_env={
-        "CMAKE_BUILD_PARALLEL_LEVEL": "2",
-        "CMAKE_ARGS": "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TESTS=OFF"
-        " -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TOOLS=OFF",
-    },
-)
-
-
-def default_cache() -> Path:
-    """Where the peers live: `TRUNKLINE_PEERS_CACHE`, else a folder in the user's cache."""
-    return Path(os.environ.get("TRUNKLINE_PEERS_CACHE") or "~/.cache/trunkline-peers").expanduser()
+CACHE = Path(os.environ.get("TRUNKLINE_PEERS_CACHE") or "~/.cache/trunkline-peers").expanduser()
+"""Where the peers live. Read once, since a test may hide the environment."""
 
 
 # Installing
 
 
-def install_transformers(cache: Path) -> Path:
-    """Install `transformers serve` and its model, once; returns the virtual environment."""
-    return _install(TRANSFORMERS, cache.resolve())
+def install(recipe: Recipe, cache: Path) -> Path:
+    """Install a peer and its model, once; returns the virtual environment.
+
+    Raises PeerUnavailable where a package or a script cannot be had.
+    """
+    cache = cache.resolve()
+    with _locked(cache / f"{recipe.venv.name}.lock"):
+        _install(recipe, cache, _log(cache, f"install-{recipe.name}"))
+    return _venv(recipe, cache)
 
 
-def install_llama(cache: Path) -> Path:
-    """Compile llama.cpp's server and write its model, once; returns the virtual environment."""
-    return _install(LLAMA, cache.resolve())
-
-
-def _install(recipe: Recipe, cache: Path) -> Path:
-    script = _script(recipe)
-    with _locked(cache / f"{recipe.name}.lock"):
-        log = _log(cache, f"install-{recipe.name}")
-        venv, model = _venv(recipe, cache), _model(recipe, cache)
-        if not _venv_is_whole(recipe, cache):
-            _redo(venv, _venv_key(recipe, venv), lambda: _build_venv(recipe, venv, log))
-        key = hashlib.sha256(script.read_bytes()).hexdigest()
-        if _stamp(model.parent) != key:
-            python = str(venv / "bin" / "python")
-            make = (python, str(script), str(model))
-            _redo(model.parent, key, lambda: _run(make, log, {"HF_HUB_OFFLINE": "1"}))
-    return venv
-
-
-def _script(recipe: Recipe) -> Path:
-    script = SCRIPTS / recipe.script
-    if not script.is_file():
-        message = f"no ../shared/peers/{recipe.script}, which writes the model of {recipe.name}"
+def _install(recipe: Recipe, cache: Path, log: Path) -> None:
+    if recipe.script is not None and not recipe.script.is_file():
+        message = f"no {recipe.script.name} in ../shared/peers to make its model with"
         raise PeerUnavailable(message)
-    return script
+    venv, folder = _venv(recipe, cache), _folder(recipe, cache)
+    if not _venv_is_whole(recipe, cache):
+        _redo(venv, _venv_key(recipe, venv), lambda: _build_venv(recipe.venv, venv, log))
+    key = _model_key(recipe)
+    if _stamp(folder) != key:
+        make = [_fill(part, recipe, cache) for part in recipe.make]
+        _redo(folder, key, lambda: _run(make, log, {"HF_HUB_OFFLINE": "1"}))
 
 
-def _build_venv(recipe: Recipe, venv: Path, log: Path) -> None:
+def _model_key(recipe: Recipe) -> str:
+    """Name what makes the model, and the Python that packages beside it are for."""
+    script = b"" if recipe.script is None else recipe.script.read_bytes()
+    made = "\0".join([str(sys.implementation.cache_tag), *recipe.make])
+    return hashlib.sha256(made.encode() + script).hexdigest()
+
+
+def _build_venv(wanted: Venv, venv: Path, log: Path) -> None:
     _run((sys.executable, "-m", "venv", str(venv)), log)
-    for packages in recipe.pins:
-        _run((str(venv / "bin" / "pip"), "install", *packages), log, recipe.build_env)
+    for packages in wanted.pins:
+        _run(
+            (str(venv / "bin" / "python"), "-m", "pip", "install", *packages), log, wanted.build_env
+        )
 
 
 def _redo(folder: Path, key: str, build: Callable[[], None]) -> None:
@@ -165,7 +121,7 @@ def _stamp(folder: Path) -> str | None:
 
 def _venv_key(recipe: Recipe, venv: Path) -> str:
     """Name the pins and the place: a virtual environment that was moved no longer runs."""
-    return "\n".join([str(venv), *(" ".join(packages) for packages in recipe.pins)])
+    return "\n".join([str(venv), *(" ".join(packages) for packages in recipe.venv.pins)])
 
 
 def _venv_is_whole(recipe: Recipe, cache: Path) -> bool:
@@ -175,11 +131,16 @@ def _venv_is_whole(recipe: Recipe, cache: Path) -> bool:
 
 
 def _venv(recipe: Recipe, cache: Path) -> Path:
-    return cache / recipe.name
+    return cache / recipe.venv.name
 
 
-def _model(recipe: Recipe, cache: Path) -> Path:
-    return cache / f"{recipe.name}-model" / recipe.model
+def _folder(recipe: Recipe, cache: Path) -> Path:
+    return cache / f"{recipe.name}-model"
+
+
+def _reason(recipe: Recipe, cache: Path) -> Path:
+    """Where it is written why a peer could not be installed."""
+    return cache / f"{recipe.name}.reason"
 
 
 def _log(cache: Path, name: str) -> Path:
@@ -198,7 +159,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _run(command: tuple[str, ...], log: Path, extra: Mapping[str, str] | None = None) -> None:
+def _run(command: Sequence[str], log: Path, extra: Mapping[str, str] | None = None) -> None:
     environment = {**os.environ, **(extra or {})}
     environment.pop("PYTHONPATH", None)
     with log.open("ab") as out:
@@ -211,6 +172,10 @@ def _run(command: tuple[str, ...], log: Path, extra: Mapping[str, str] | None = 
             check=False,
         ).returncode
     if code:
+        if "pip" in command:
+            asked = " ".join(command[command.index("pip") :])
+            message = f"`{asked}` failed, see {log}"
+            raise PeerUnavailable(message)
         message = f"{' '.join(command)} ended with {code}\n{_tail(log)}"
         raise PeerFailed(message)
 
@@ -219,56 +184,85 @@ def _run(command: tuple[str, ...], log: Path, extra: Mapping[str, str] | None = 
 
 
 @contextmanager
-def transformers_server(cache: Path) -> Iterator[Peer]:
-    """Run `transformers serve` on a free loopback port, from ready to be called until stopped."""
-    with _served(TRANSFORMERS, cache.resolve()) as peer:
-        yield peer
-
-
-@contextmanager
-def llama_server(cache: Path) -> Iterator[Peer]:
-    """Run llama.cpp's server on a free loopback port, from ready to be called until stopped."""
-    with _served(LLAMA, cache.resolve()) as peer:
-        yield peer
-
-
-@contextmanager
-def _served(recipe: Recipe, cache: Path) -> Iterator[Peer]:
-    if not (_venv_is_whole(recipe, cache) and _stamp(_model(recipe, cache).parent)):
-        message = f"{recipe.name} is not installed: run `python tests/live/peers.py install`"
-        raise PeerUnavailable(message)
+def served(recipe: Recipe, cache: Path) -> Iterator[Peer]:
+    """Run a peer on a free loopback port, from ready to be called until stopped."""
+    cache = cache.resolve()
+    _check_installed(recipe, cache)
     port = _free_port()
     origin = f"http://127.0.0.1:{port}"
     log = _log(cache, f"{recipe.name}-{port}")
     process = _start(recipe, cache, port, log)
     try:
         _wait_until_ready(process, origin + recipe.ready, log)
-        yield Peer(recipe.name, f"{origin}/v1", _fill(recipe.alias, recipe, cache, port))
+        model = _fill(recipe.alias, recipe, cache)
+        yield Peer(recipe.name, origin, origin + recipe.base, model)
     finally:
         _stop(process)
+
+
+def _check_installed(recipe: Recipe, cache: Path) -> None:
+    if _venv_is_whole(recipe, cache) and _stamp(_folder(recipe, cache)):
+        return
+    try:
+        why = _reason(recipe, cache).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        why = "run `python tests/live/peers.py install`"
+    message = f"{recipe.name} is not installed: {why}"
+    raise PeerUnavailable(message)
+
+
+def true_vectors(cache: Path, texts: Sequence[str]) -> list[list[float]]:
+    """Return what the embedder's model gives for texts, without a server in between."""
+    cache = cache.resolve()
+    _check_installed(EMBEDDER, cache)
+    command = ("{venv}/bin/python", "{here}/embedder.py", "vectors", "{model}")
+    done = subprocess.run(
+        [_fill(part, EMBEDDER, cache) for part in command],
+        input=json.dumps(list(texts)),
+        capture_output=True,
+        encoding="utf-8",
+        env=_environment(EMBEDDER, cache),
+        check=False,
+    )
+    if done.returncode:
+        raise PeerFailed(done.stderr[-2000:])
+    found: list[list[float]] = json.loads(done.stdout)
+    return found
 
 
 def _start(recipe: Recipe, cache: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
     # Without this folder `transformers serve` answers 500 to GET /v1/models.
     (cache / "hf-home" / "hub").mkdir(parents=True, exist_ok=True)
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    for name, value in recipe.serve_env.items():
-        environment[name] = _fill(value, recipe, cache, port)
     with log.open("ab") as out:
         return subprocess.Popen(
             [_fill(part, recipe, cache, port) for part in recipe.command],
             stdout=out,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=environment,
+            env=_environment(recipe, cache),
             cwd=cache,
             start_new_session=True,
         )
 
 
-def _fill(text: str, recipe: Recipe, cache: Path, port: int) -> str:
-    venv, model = _venv(recipe, cache), _model(recipe, cache)
-    return text.format(cache=cache, venv=venv, model=model, port=port)
+def _environment(recipe: Recipe, cache: Path) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    own = {name: _fill(value, recipe, cache) for name, value in recipe.serve_env.items()}
+    return {**passed, **own}
+
+
+def _fill(text: str, recipe: Recipe, cache: Path, port: int = 0) -> str:
+    folder = _folder(recipe, cache)
+    return text.format(
+        cache=cache,
+        folder=folder,
+        here=HERE,
+        model=folder / recipe.model,
+        port=port,
+        script=recipe.script,
+        sources=SOURCES,
+        venv=_venv(recipe, cache),
+    )
 
 
 def _free_port() -> int:
@@ -326,37 +320,55 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _install_all(cache: Path) -> None:
-    for install in (install_transformers, install_llama):
-        began = time.monotonic()
-        venv = install(cache)
-        _say(f"{venv.name}: installed in {venv} ({time.monotonic() - began:.1f} s)")
+def _install_one(recipe: Recipe, cache: Path) -> None:
+    began = time.monotonic()
+    reason = _reason(recipe, cache)
+    reason.unlink(missing_ok=True)
+    try:
+        _check_not_given_up(recipe, cache)
+        venv = install(recipe, cache)
+    except PeerUnavailable as why:
+        reason.write_text(str(why), encoding="utf-8")
+        _say(f"{recipe.name}: not installed, its tests will skip: {why}")
+    else:
+        _say(f"{recipe.name}: installed in {venv} ({time.monotonic() - began:.1f} s)")
 
 
-def _check_all(cache: Path) -> None:
-    for server in (transformers_server, llama_server):
-        began = time.monotonic()
-        with server(cache) as peer:
-            ready = time.monotonic() - began
-            messages = [{"role": "user", "content": "hello"}]
-            body = {"model": peer.model, "messages": messages, "max_tokens": 8}
-            answer = json.loads(_http(f"{peer.base_url}/chat/completions", body))
-            text, count = answer["choices"][0]["message"]["content"], answer["usage"]
-            _say(f"{peer.name}: ready in {ready:.1f} s, said {text!r}, {count}")
+def _check_not_given_up(recipe: Recipe, cache: Path) -> None:
+    """Spare a peer the wait for packages that one before it, in the same place, could not have."""
+    for other in PEERS[: PEERS.index(recipe)]:
+        tried = other.script is None or other.script.is_file()
+        if tried and other.venv == recipe.venv and not _venv_is_whole(other, cache):
+            raise PeerUnavailable(_reason(other, cache).read_text(encoding="utf-8"))
+
+
+def _check_one(recipe: Recipe, cache: Path) -> None:
+    began = time.monotonic()
+    with served(recipe, cache) as peer:
+        ready = f"{peer.name}: ready in {time.monotonic() - began:.1f} s"
+        if recipe.probe is None:
+            _say(ready)
+        else:
+            path, body = recipe.probe
+            answer = _http(peer.base_url + path, {"model": peer.model, **body})
+            _say(f"{ready}, said {answer[:300]!r}")
 
 
 def main() -> int:
-    """Install both peers, or start each and call it once."""
+    """Install every peer, or start each and call it once."""
     parser = argparse.ArgumentParser(description="The live peers of Trunkline's tests.")
     parser.add_argument("action", choices=["install", "check"])
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="default: %(default)s")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="default: %(default)s")
     options = parser.parse_args()
-    try:
-        {"install": _install_all, "check": _check_all}[options.action](options.cache)
-    except (PeerUnavailable, PeerFailed, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    act = {"install": _install_one, "check": _check_one}[options.action]
+    failed = 0
+    for recipe in PEERS:
+        try:
+            act(recipe, options.cache)
+        except (PeerUnavailable, PeerFailed, OSError) as error:
+            sys.stderr.write(f"{recipe.name}: {error}\n")
+            failed = 1
+    return failed
 
 
 if __name__ == "__main__":

@@ -98,6 +98,7 @@ _ODD_STATUSES: dict[int, type[errors.APIError]] = {
 _STATUS_OF_KIND = {
     "invalid_request_error": 400,
     "invalid_request": 400,
+    "invalid_prompt": 400,
     "badrequesterror": 400,
     "authentication_error": 401,
     "unauthorized": 401,
@@ -141,7 +142,10 @@ _HINTS: tuple[tuple[type[errors.APIError], str], ...] = (
     ),
     (
         errors.ContextWindowExceededError,
-        "Shorten the messages, lower max_tokens, or choose a model with a longer context.",
+        (
+            "Shorten the input, lower max_tokens, or choose a model with a longer context; texts to "
+            "embed can be cut with truncate=True."
+        ),
     ),
     (
         errors.UnsupportedParamsError,

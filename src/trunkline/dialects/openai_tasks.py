@@ -14,6 +14,7 @@ from trunkline.dialects.answer_parts import MisfitError, an_object, misfit, read
 from trunkline.dialects.bodies import given, merged
 from trunkline.dialects.fields import is_count, is_number, take_text
 from trunkline.dialects.openai_read import read_usage
+from trunkline.dialects.pipeline_vectors import check_vectors, pooled
 from trunkline.dialects.shape import Body, Shape, Wish, json_body
 from trunkline.errors import InvalidInputError
 from trunkline.types.results import Embedding, EmbeddingResponse, RerankResponse, RerankResult
@@ -23,7 +24,8 @@ def write_embeddings(wish: Wish) -> Body:
     """Write `{"model", "input", ...}`; raises InvalidInputError where there is no input."""
     if _due(wish.inputs) == 0:
         raise InvalidInputError("There is nothing to embed.", hint="Give at least one text.")
-    body = {"model": wish.model, "input": wish.inputs, **given(wish.parameters)}
+    check_vectors(wish.parameters)
+    body = {"model": wish.model, "input": wish.inputs, **given(wish.parameters, "pooling")}
     return json_body(merged(body, wish.extra_body))
 
 
@@ -41,8 +43,8 @@ def parse_embeddings(answer: Any, wish: Wish) -> EmbeddingResponse:
     due = _due(wish.inputs)
     if len(rows) != due:
         raise MisfitError(f"it has {len(rows)} vectors for {due} inputs")
-    form = merged(wish.parameters, wish.extra_body).get("encoding_format")
-    data = [_embedding(row, place, form) for row, place in zip(rows, _places(rows), strict=True)]
+    asked = merged(wish.parameters, wish.extra_body)
+    data = [_embedding(row, place, asked) for row, place in zip(rows, _places(rows), strict=True)]
     return EmbeddingResponse(
         data=sorted(data, key=lambda row: row.index),
         model=take_text(body, "model"),
@@ -68,23 +70,28 @@ def _places(rows: list[dict[str, Any]]) -> list[int]:
     return told
 
 
-def _embedding(row: dict[str, Any], place: int, form: Any) -> Embedding:
+def _embedding(row: dict[str, Any], place: int, asked: dict[str, Any]) -> Embedding:
     try:
-        vector = _in_form(row.pop("embedding", None), form)
+        vector = _in_form(row.pop("embedding", None), asked)
     except (ValueError, OverflowError, struct.error) as error:
         raise MisfitError(f"vector {place} cannot be read: {error}") from error
     return Embedding(vector, place, take_text(row, "object") or "embedding", row)
 
 
-def _in_form(vector: Any, form: Any) -> Any:
-    """Return a checked vector in the form that was asked for; raises ValueError for no vector."""
+def _in_form(vector: Any, asked: dict[str, Any]) -> Any:
+    """Return a checked vector in the form that was asked for; raises ValueError for no vector.
+
+    A server that does not pool (llama.cpp) gives a vector for each token: those are pooled here.
+    """
+    form = asked.get("encoding_format")
     if isinstance(vector, str):
         if form not in (None, "float", "base64"):
             return vector
         numbers = _unpacked(vector)
         return vector if form == "base64" else numbers
     _check(vector)
-    if form == "base64" and not isinstance(vector[0], list):
+    vector = pooled(vector, asked.get("pooling"))
+    if form == "base64":
         packed = struct.pack(f"<{len(vector)}f", *vector)
         return binascii.b2a_base64(packed, newline=False).decode()
     return vector

@@ -72,7 +72,7 @@ def parse_vectors(answer: Any, wish: Wish) -> EmbeddingResponse:
     depth = _depth(answer)
     parts = _by_text(answer, depth, len(texts))
     pooling = wish.parameters.get("pooling")
-    vectors = [_pooled(part, pooling) for part in parts]
+    vectors = [pooled(part, pooling) for part in parts]
     flat = [vector for part in parts for vector in (part if _is_list(part) else [part])]
     lengths = {len(vector) for vector in flat}
     if len(lengths) > 1:
@@ -170,7 +170,7 @@ def _is_list(part: Any) -> bool:
     return isinstance(part[0], list)
 
 
-def _pooled(part: Any, pooling: str | None) -> Any:
+def pooled(part: Any, pooling: str | None) -> Any:
     """Return a text's vector, or with "none" its token vectors."""
     if not _is_list(part):
         if pooling == "none":

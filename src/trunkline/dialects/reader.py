@@ -6,10 +6,10 @@ from typing import Protocol, TypeVar
 
 from trunkline.errors import APIError
 
-EventT_co = TypeVar("EventT_co", covariant=True)
+EventT = TypeVar("EventT")
 
 
-class Reader(Protocol[EventT_co]):
+class Reader(Protocol[EventT]):
     """One stream's reader. What it makes of the whole is for its own kind to say.
 
     A failure does not raise before the events in front of it have been handed out: it waits in
@@ -22,10 +22,10 @@ class Reader(Protocol[EventT_co]):
     said_done: bool
     """Whether the end was marked, so that the server needs only a moment to end its response."""
 
-    def feed(self, data: bytes) -> list[EventT_co]:
+    def feed(self, data: bytes) -> list[EventT]:
         """Return the events that `data` completes."""
         ...
 
-    def finish(self, cut: APIError | None = None) -> list[EventT_co]:
+    def finish(self, cut: APIError | None = None) -> list[EventT]:
         """Take the end of the input; `cut` is the error that ended it, if one did."""
         ...

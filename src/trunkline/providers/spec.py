@@ -105,7 +105,7 @@ def accepted(
         return parameters
     if not drop:
         raise UnsupportedParamsError(
-            f"{provider} does not take {', '.join(wrong)}.",
+            f"{provider or 'The server'} does not take {', '.join(wrong)}.",
             provider=provider,
             model=model,
             hint="Leave it out, or pass drop_params=True to have it left out.",
