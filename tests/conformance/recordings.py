@@ -19,6 +19,9 @@ import pytest
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 RECORDINGS = SHARED / "recordings"
 ORACLE = SHARED / "oracle"
+PYTHON = "py-huggingface_hub-2.4.0.jsonl"
+JAVASCRIPT = "js-inference-4.13.30.jsonl"
+"""The golden requests of each client."""
 
 CHAT_TRANSPORTS = ("router", "direct", "legacy")
 ERROR_TRANSPORTS = (*CHAT_TRANSPORTS, "hub", "artifact")
@@ -60,6 +63,10 @@ class Exchange:
     body: bytes
     packed: bool = False
     """Whether the body is still compressed, as `content-encoding` says."""
+    method: str = "POST"
+    url: str = ""
+    asked: str = ""
+    """The request's body as far as it was kept: some were cut off, and some left out."""
 
     def __str__(self) -> str:
         return f"{self.transport}-{self.provider}-{self.id}"
@@ -71,6 +78,10 @@ class Exchange:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def streamed(self) -> bool:
+        return self.header.get("content-type", "").startswith("text/event-stream")
 
 
 @cache
@@ -91,6 +102,23 @@ def other_errors() -> tuple[Exchange, ...]:
     )
 
 
+@cache
+def tasks() -> tuple[Exchange, ...]:
+    """Return every recorded exchange of the other tasks that was no stream, errors included."""
+    return tuple(
+        exchange
+        for transport in CHAT_TRANSPORTS
+        for exchange in _recorded(transport)
+        if exchange.task != "conversational" and not exchange.streamed
+    )
+
+
+@cache
+def artifacts() -> dict[str, Exchange]:
+    """Return every recorded file by its URL. Of most, only that it came was kept."""
+    return {exchange.url: exchange for exchange in _recorded("artifact")}
+
+
 def digest(exchanges: Iterable[Exchange]) -> str:
     """Return what identifies a collection, whatever its order."""
     lines = sorted(f"{e.id} {e.status} {hashlib.sha256(e.body).hexdigest()}" for e in exchanges)
@@ -99,8 +127,16 @@ def digest(exchanges: Iterable[Exchange]) -> str:
 
 def oracle(name: str) -> list[dict[str, Any]]:
     """Return the conversational rows of one client's golden requests."""
-    rows = [json.loads(line) for line in _lines(ORACLE / name)]
-    return [row for row in rows if row["task"] == "conversational"]
+    return [row for row in _golden(name) if row["task"] == "conversational"]
+
+
+def oracle_tasks(name: str) -> list[dict[str, Any]]:
+    """Return the rows of one client's golden requests that are no chats."""
+    return [row for row in _golden(name) if row["task"] != "conversational"]
+
+
+def _golden(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in _lines(ORACLE / name)]
 
 
 def _recorded(transport: str) -> Iterator[Exchange]:
@@ -127,6 +163,9 @@ def _read_row(row: dict[str, Any]) -> Exchange:
         headers=tuple(answer["headers"].items()),
         body=base64.b64decode(body) if packed else body.encode(),
         packed=packed and "content-encoding" in answer["headers"],
+        method=row["request"]["method"],
+        url=row["request"]["url"],
+        asked=row["request"]["body"] or "",
     )
 
 
