@@ -12,6 +12,14 @@ from __future__ import annotations
 from trunkline._version import __version__ as __version__
 
 _HOMES = {
+    "trunkline.answer_functions": (
+        "amessages",
+        "aresponses",
+        "atext_completion",
+        "messages",
+        "responses",
+        "text_completion",
+    ),
     "trunkline.catalog": (
         "Catalog",
         "ModelEntry",
@@ -83,7 +91,9 @@ _HOMES = {
         "set_default_client",
     ),
     "trunkline.streams": (
+        "AsyncEventStream",
         "AsyncStream",
+        "EventStream",
         "Stream",
     ),
     "trunkline.task_functions": (
@@ -113,7 +123,6 @@ _HOMES = {
         "atabular_classification",
         "atabular_regression",
         "atext_classification",
-        "atext_completion",
         "atext_to_audio",
         "atext_to_video",
         "atoken_classification",
@@ -148,7 +157,6 @@ _HOMES = {
         "tabular_classification",
         "tabular_regression",
         "text_classification",
-        "text_completion",
         "text_to_audio",
         "text_to_video",
         "token_classification",
@@ -178,6 +186,10 @@ _HOMES = {
         "ToolCall",
         "Usage",
     ),
+    "trunkline.types.anthropic": (
+        "AnthropicMessage",
+        "MessageEvent",
+    ),
     "trunkline.types.cost": (
         "Cost",
         "Estimate",
@@ -192,6 +204,8 @@ _HOMES = {
         "Media",
     ),
     "trunkline.types.parameters": ("TaskOptions",),
+    "trunkline.types.response_events": ("ResponseEvent",),
+    "trunkline.types.responses": ("Response",),
     "trunkline.types.results": (
         "Answer",
         "AudioPart",

@@ -1,4 +1,10 @@
 from trunkline._version import __version__ as __version__
+from trunkline.answer_functions import amessages as amessages
+from trunkline.answer_functions import aresponses as aresponses
+from trunkline.answer_functions import atext_completion as atext_completion
+from trunkline.answer_functions import messages as messages
+from trunkline.answer_functions import responses as responses
+from trunkline.answer_functions import text_completion as text_completion
 from trunkline.catalog import Catalog as Catalog
 from trunkline.catalog import ModelEntry as ModelEntry
 from trunkline.catalog import Offer as Offer
@@ -60,7 +66,9 @@ from trunkline.functions import default_async_client as default_async_client
 from trunkline.functions import default_client as default_client
 from trunkline.functions import set_default_client as set_default_client
 from trunkline.media import image_part as image
+from trunkline.streams import AsyncEventStream as AsyncEventStream
 from trunkline.streams import AsyncStream as AsyncStream
+from trunkline.streams import EventStream as EventStream
 from trunkline.streams import Stream as Stream
 from trunkline.task_functions import aaudio_classification as aaudio_classification
 from trunkline.task_functions import aaudio_to_audio as aaudio_to_audio
@@ -88,7 +96,6 @@ from trunkline.task_functions import atable_question_answering as atable_questio
 from trunkline.task_functions import atabular_classification as atabular_classification
 from trunkline.task_functions import atabular_regression as atabular_regression
 from trunkline.task_functions import atext_classification as atext_classification
-from trunkline.task_functions import atext_completion as atext_completion
 from trunkline.task_functions import atext_to_audio as atext_to_audio
 from trunkline.task_functions import atext_to_video as atext_to_video
 from trunkline.task_functions import atoken_classification as atoken_classification
@@ -125,7 +132,6 @@ from trunkline.task_functions import table_question_answering as table_question_
 from trunkline.task_functions import tabular_classification as tabular_classification
 from trunkline.task_functions import tabular_regression as tabular_regression
 from trunkline.task_functions import text_classification as text_classification
-from trunkline.task_functions import text_completion as text_completion
 from trunkline.task_functions import text_to_audio as text_to_audio
 from trunkline.task_functions import text_to_video as text_to_video
 from trunkline.task_functions import token_classification as token_classification
@@ -152,6 +158,8 @@ from trunkline.types import Timeouts as Timeouts
 from trunkline.types import TokenCount as TokenCount
 from trunkline.types import ToolCall as ToolCall
 from trunkline.types import Usage as Usage
+from trunkline.types.anthropic import AnthropicMessage as AnthropicMessage
+from trunkline.types.anthropic import MessageEvent as MessageEvent
 from trunkline.types.cost import Cost as Cost
 from trunkline.types.cost import Estimate as Estimate
 from trunkline.types.job import Job as Job
@@ -160,6 +168,8 @@ from trunkline.types.job import parse_job as parse_job
 from trunkline.types.media import Blob as Blob
 from trunkline.types.media import Media as Media
 from trunkline.types.parameters import TaskOptions as TaskOptions
+from trunkline.types.response_events import ResponseEvent as ResponseEvent
+from trunkline.types.responses import Response as Response
 from trunkline.types.results import Answer as Answer
 from trunkline.types.results import AudioPart as AudioPart
 from trunkline.types.results import Box as Box
@@ -185,7 +195,9 @@ __all__ = [
     "APIConnectionError",
     "APIError",
     "Answer",
+    "AnthropicMessage",
     "AsyncClient",
+    "AsyncEventStream",
     "AsyncStream",
     "Attempt",
     "AudioPart",
@@ -212,6 +224,7 @@ __all__ = [
     "EmbeddingResponse",
     "Entity",
     "Estimate",
+    "EventStream",
     "Filling",
     "GatewayTimeoutError",
     "GenerationError",
@@ -232,6 +245,7 @@ __all__ = [
     "Label",
     "Media",
     "Message",
+    "MessageEvent",
     "ModelEntry",
     "ModelLoadingError",
     "ModelNotSupportedError",
@@ -245,6 +259,8 @@ __all__ = [
     "RequestTooLargeError",
     "RerankResponse",
     "RerankResult",
+    "Response",
+    "ResponseEvent",
     "Segment",
     "ServiceUnavailableError",
     "Stream",
@@ -285,11 +301,13 @@ __all__ = [
     "aimage_text_to_video",
     "aimage_to_text",
     "aimage_to_video",
+    "amessages",
     "amodel_info",
     "amodels",
     "aobject_detection",
     "aquestion_answering",
     "arerank",
+    "aresponses",
     "aresume_job",
     "arun_tools",
     "asentence_similarity",
@@ -332,12 +350,14 @@ __all__ = [
     "image_to_text",
     "image_to_video",
     "install_as_litellm",
+    "messages",
     "model_info",
     "models",
     "object_detection",
     "parse_job",
     "question_answering",
     "rerank",
+    "responses",
     "resume_job",
     "run_tools",
     "sentence_similarity",

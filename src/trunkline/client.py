@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from trunkline import drive
+from trunkline.answers import AnswerMethods, AsyncAnswerMethods
 from trunkline.calls import Calls, Defaults, given_secret
 from trunkline.catalog_methods import AsyncCatalogMethods, CatalogMethods
 from trunkline.faces import Asking, P, R
@@ -69,7 +70,7 @@ def _calls(
     return Calls(settings or read_settings(), TokenSource(), defaults)
 
 
-class Client(TaskMethods, CatalogMethods):
+class Client(AnswerMethods, TaskMethods, CatalogMethods):
     """A blocking client: plain sockets, no thread, no event loop.
 
     Safe to share between threads and to use after a fork. A context manager.
@@ -231,7 +232,7 @@ class Client(TaskMethods, CatalogMethods):
         return BlockingTransport(proxies=self._calls.settings.proxies, ca_file=self._ca_file)
 
 
-class AsyncClient(AsyncTaskMethods, AsyncCatalogMethods):
+class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
     """Client, awaiting: `await client.chat(...)`, `async for chunk in client.stream(...)`.
 
     Usable from any number of event loops, each of which gets its own connections.

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from trunkline import errors, functions, task_functions, types
+import trunkline
+from trunkline import errors, functions, types
 from trunkline.errors import ConfigurationError, InvalidInputError
 
 _RENAMED = {
@@ -93,7 +94,7 @@ def _task(name: str, order: tuple[str, ...]) -> Any:
     def call(*args: Any, **keywords: Any) -> Any:
         given = {**dict(zip(order, args, strict=False)), **keywords}
         translated = _translated(str(given.get("model")), given)
-        return getattr(task_functions, name)(**translated)
+        return getattr(trunkline, name)(**translated)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"`trunkline.{name}` with LiteLLM's keywords."

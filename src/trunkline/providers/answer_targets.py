@@ -39,9 +39,7 @@ def answer_target(
             hint="Use a Hugging Face token, give an address as api_base=, or use completion().",
         )
     url = _beside_chat(target.url, route)
-    return msgspec.structs.replace(
-        target, url=url, tune=None, headers=(*target.headers, *headers)
-    )
+    return msgspec.structs.replace(target, url=url, tune=None, headers=(*target.headers, *headers))
 
 
 def _chat_base(api_base: str) -> str:

@@ -63,7 +63,7 @@ def chat_target(model: ModelId, places: Places) -> Target:
         return Target(SANDBOX_URL, model.name, "sandbox", headers=account_headers(places))
     if places.api_base is not None:
         return _served(model, places, places.api_base)
-    _check_names_model(model)
+    check_names_model(model)
     secret = places.secret or placeholder(places.router)
     if secret is None:
         raise no_token()
@@ -176,7 +176,8 @@ def own_provider(model: ModelId) -> tuple[str | None, str]:
     return model.provider, model.name
 
 
-def _check_names_model(model: ModelId) -> None:
+def check_names_model(model: ModelId) -> None:
+    """Raise InvalidInputError for a model string that is a provider and nothing else."""
     if "/" not in model.name and model.name in PROVIDERS:
         raise InvalidInputError(
             f"{model.name!r} is a provider; the model string names no model.",

@@ -20,6 +20,7 @@ from trunkline.providers.table import PROVIDERS
 from trunkline.providers.targets import (
     Places,
     account_headers,
+    check_names_model,
     is_hugging_faces,
     no_token,
     own_provider,
@@ -32,6 +33,9 @@ from trunkline.wire.message import SANDBOX, Url, below, parse_url
 
 _SANDBOX_FIRST = ("hf-inference", "fal-ai", "deepinfra", "wavespeed")
 """Whose manner a `sandbox/<name>` model has, if nothing else is said: the first with the task."""
+
+_UNROUTED = frozenset({"openai"})
+"""Providers that take their own keys alone: the Hub maps nothing to them."""
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -59,12 +63,17 @@ def choose_way(task: str, model: ModelId, places: Places) -> Way:
     Raises AuthenticationError without a credential where one is needed, InvalidInputError where
     model and credential do not go together, ModelNotSupportedError for a provider without the task.
     """
+    if model.provider is None and not providers_of(task):
+        raise ModelNotSupportedError(
+            f"No provider serves {task}.", model=str(model), hint=_elsewhere(task)
+        )
     if model.policy not in (None, "preferred"):
         raise InvalidInputError(
             f"The router chooses the {model.policy} provider for chat only, not for {task}.",
             model=str(model),
             hint="Name a provider (huggingface/<provider>/<org>/<model>), or leave the policy out.",
         )
+    check_names_model(model)
     provider, name = model.provider, model.name
     secret = places.secret or placeholder(places.router)
     direct = places.direct
@@ -81,7 +90,14 @@ def choose_way(task: str, model: ModelId, places: Places) -> Way:
             hint="Name it: huggingface/<provider>/<org>/<model>. Or pass direct=False.",
         )
     if provider is not None:
-        route_of(provider, task)
+        route_of(provider, task, str(model))
+        if provider in _UNROUTED and not direct:
+            raise AuthenticationError(
+                f"Hugging Face does not route to {provider}.",
+                provider=provider,
+                model=str(model),
+                hint=f"Pass {PROVIDERS[provider].title}'s own key as token=.",
+            )
     if direct and not places.explicit and provider != "hf-inference":
         raise AuthenticationError(
             f"direct=True goes to {provider} itself, and no key for it was given.",
@@ -91,7 +107,7 @@ def choose_way(task: str, model: ModelId, places: Places) -> Way:
     return Way("direct" if direct else "router", provider, name, secret)
 
 
-def route_of(provider: str, task: str) -> Route:
+def route_of(provider: str, task: str, model: str | None = None) -> Route:
     """Return how `provider` serves `task`; raises ModelNotSupportedError, naming who does."""
     route = find_route(provider, task)
     if route is not None:
@@ -107,7 +123,10 @@ def route_of(provider: str, task: str) -> Route:
         else "is not known here, so neither is how it serves"
     )
     raise ModelNotSupportedError(
-        f"Provider {provider} {known} {task}.", provider=provider, hint=_sentence(what)
+        f"Provider {provider} {known} {task}.",
+        provider=provider,
+        model=model,
+        hint=_sentence(what),
     )
 
 
@@ -142,18 +161,32 @@ def provider_target(
 
 
 def sandbox_target(task: str, model: ModelId) -> Target:
-    """Return the target in the emulator; `sandbox/<provider>/<org>/<model>` has its manner."""
+    """Return the target in the emulator; `sandbox/<provider>/<org>/<model>` has its manner.
+
+    Raises ModelNotSupportedError where that provider lacks the task, as it would in life.
+    """
     first, _, rest = model.name.partition("/")
-    if "/" in rest and knows(first, task):
-        provider, name = first, rest
-    else:
-        manners = (*_SANDBOX_FIRST, *PROVIDERS)
-        provider, name = next(p for p in manners if knows(p, task)), model.name
-    row, route = PROVIDERS[provider], route_of(provider, task)
+    named = "/" in rest and first in PROVIDERS
+    manners = (first,) if named else (*_SANDBOX_FIRST, *PROVIDERS)
+    provider = next((p for p in manners if named or knows(p, task)), None)
+    name = rest if named else model.name
+    if provider is None:
+        return _sandbox_engine(task, name)
+    row, route = PROVIDERS[provider], route_of(provider, task, str(model))
     target = _target(below(SANDBOX, provider), "sandbox", row, route, name)
     # a real model has one task; in the emulator any name has all, so that it has to be told
     told = ("x-sandbox-task", task)
     return msgspec.structs.replace(target, headers=(*row.headers, *route.headers, told))
+
+
+def _sandbox_engine(task: str, name: str) -> Target:
+    """Return the target in the emulator for what no provider serves: its TEI."""
+    route = TEI_TASKS.get(task)
+    if route is None:
+        raise ModelNotSupportedError(f"There is no task {task!r}.", model=name)
+    base = below(SANDBOX, "tei")
+    url = below(base, route.path)
+    return Target(url, name, "sandbox", route=route, base=base, max_batch=route.max_batch)
 
 
 def served_target(
@@ -163,7 +196,7 @@ def served_target(
 
     `pooled` asks for a vector for each token, where the engine has a route for that.
     """
-    routes = SERVED.get(engine, {})
+    routes = PIPELINE_TASKS if engine == "pipeline" else SERVED.get(engine, {})
     route = routes.get(task) or SERVED["openai"].get(task) or PIPELINE_TASKS.get(task)
     if pooled and route is TEI_TASKS["feature-extraction"]:
         route = TEI_TOKENS

@@ -73,6 +73,10 @@ class AnthropicUsage(Record, msgspec.Struct, frozen=True):
         """`output_tokens`, under the name that a chat's usage has."""
         return self.output_tokens
 
+    def __repr__(self) -> str:
+        """Show the counts only."""
+        return f"AnthropicUsage(input={self.input_tokens}, output={self.output_tokens})"
+
 
 class AnthropicMessage(Record, msgspec.Struct, frozen=True):
     """A whole answer of the Messages API."""
@@ -190,14 +194,19 @@ class ContentBlockStop(Record, msgspec.Struct, frozen=True):
     extra: dict[str, Any] = {}
 
 
-class MessageDelta(Record, msgspec.Struct, frozen=True):
-    """`message_delta`: why the message ended, and what it used."""
+class Stopped(Record, msgspec.Struct, frozen=True):
+    """Why a message ended."""
 
     stop_reason: str | None = None
     stop_sequence: str | None = None
+    extra: dict[str, Any] = {}
+
+
+class MessageDelta(Record, msgspec.Struct, frozen=True):
+    """`message_delta`: why the message ended, and what it used."""
+
+    delta: Stopped
     usage: AnthropicUsage | None = None
-    delta: dict[str, Any] = {}
-    """The delta as it came."""
     type: str = "message_delta"
     extra: dict[str, Any] = {}
 

@@ -9,6 +9,8 @@ import msgspec
 from trunkline.errors import InvalidInputError
 
 _SCHEME = "job:"
+_DECODINGS = 4
+"""How often a path may be percent-encoded before it is taken for an attempt to hide something."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -38,19 +40,45 @@ def parse_job(text: str | Job) -> Job:
 
     The path goes to the provider's own address only, whatever it says.
     """
-    if isinstance(text, Job):
-        return text
-    place, mark, query = text.removeprefix(_SCHEME).partition("?")
-    provider, _, rest = place.partition("/")
-    task, _, job_id = rest.partition("/")
-    told = parse_qs(query)
-    model, path = told.get("model", [""])[0], told.get("path", [""])[0]
-    fits = text.startswith(_SCHEME) and mark and provider and task and job_id and model and path
-    if not fits or not path.isascii() or any(c.isspace() for c in path) or ".." in path:
+    job = text if isinstance(text, Job) else _read(text)
+    if job is None or not stays_below(job.path):
         raise InvalidInputError(
-            f"{text[:120]!r} is no job.",
+            f"{str(text)[:120]!r} is no job.",
             hint="Give the whole text that str(job) returned: job:<provider>/<task>/<id>?...",
         )
+    return job
+
+
+def stays_below(path: str) -> bool:
+    """Tell whether a path leads nowhere but below the address that it is put behind.
+
+    Dots that lead upwards are looked for in what a server may make of it, too: decoded, and
+    decoded again. What cannot stand in a request line is refused as well.
+    """
+    shown = path
+    for _ in range(_DECODINGS):
+        if ".." in shown or "\\" in shown or not shown.isprintable():
+            return False
+        decoded = unquote(shown)
+        if decoded == shown:
+            break
+        shown = decoded
+    else:
+        return False
+    fit = path.isascii() and "#" not in path and not any(c.isspace() for c in path)
+    return fit and not path.startswith("/") and "://" not in path.partition("?")[0]
+
+
+def _read(text: object) -> Job | None:
+    if not isinstance(text, str) or not text.startswith(_SCHEME):
+        return None
+    place, _, query = text.removeprefix(_SCHEME).partition("?")
+    provider, _, rest = place.partition("/")
+    task, _, job_id = rest.partition("/")
+    told = parse_qs(query, max_num_fields=16) if query.count("&") < 16 else {}
+    model, path = told.get("model", [""])[0], told.get("path", [""])[0]
+    if not (provider and task and job_id and model and path):
+        return None
     return Job(provider, task, model, unquote(job_id), path)
 
 
@@ -59,10 +87,10 @@ class JobProgress(msgspec.Struct, frozen=True):
 
     job: Job
     state: str
-    """The provider's own word: `IN_QUEUE`, `processing`."""
+    """The provider's own word: `IN_QUEUE`, `processing`; `submitted` while it has told none."""
     seconds: float
     """Since the call began."""
     polls: int
-    """How often the provider has been asked."""
+    """How often the provider has been asked; 0 right after it accepted the job."""
     position: int | None = None
     """Place in the queue, where told."""

@@ -142,6 +142,10 @@ class ResponseUsage(Record, msgspec.Struct, frozen=True):
         """`output_tokens`, under the name that a chat's usage has."""
         return self.output_tokens
 
+    def __repr__(self) -> str:
+        """Show the counts only."""
+        return f"ResponseUsage(input={self.input_tokens}, output={self.output_tokens})"
+
 
 class Response(Record, msgspec.Struct, frozen=True):
     """A whole answer of the Responses API."""

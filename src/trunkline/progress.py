@@ -1,0 +1,144 @@
+"""How far a streamed answer has come, and how long it may still take. It has a clock; no I/O."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Generic, Protocol, TypeVar
+
+from trunkline.dialects.reader import Reader
+from trunkline.errors import APIConnectionError, APIError, DeadlineExceeded, Timeout
+from trunkline.routing.needs import Reply
+from trunkline.types import Timeouts
+
+EventT = TypeVar("EventT")
+WholeT = TypeVar("WholeT")
+WholeT_co = TypeVar("WholeT_co", covariant=True)
+
+_EARLY = 0.01
+"""Seconds by which a loop's alarm may come too soon."""
+
+
+class Open(Protocol[EventT, WholeT_co]):
+    """A stream whose first events have arrived, as a flow hands it over."""
+
+    @property
+    def reader(self) -> Reader[EventT]:
+        """What reads the rest of it."""
+        ...
+
+    @property
+    def reply(self) -> Reply:
+        """The open exchange, and the first events."""
+        ...
+
+    @property
+    def began(self) -> float:
+        """Monotonic time at which the call began."""
+        ...
+
+    @property
+    def limits(self) -> Timeouts:
+        """The limits of each stage."""
+        ...
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds that the whole call may take."""
+        ...
+
+    @property
+    def usage(self) -> Any:
+        """Token counts, once they have come."""
+        ...
+
+    def text_of(self, event: EventT, /) -> str:
+        """Return the text of the answer that an event adds."""
+        ...
+
+    def whole(self, ended: float, error: APIError | None = None) -> WholeT_co:
+        """Return the whole so far, with its receipt."""
+        ...
+
+    def explain(self, error: APIError, ended: float) -> APIError:
+        """Say on an error of this stream where it happened."""
+        ...
+
+
+class Progress(Generic[EventT, WholeT]):
+    """What both streams know of the one that they read. No I/O."""
+
+    def __init__(self, opened: Open[EventT, WholeT]) -> None:
+        self.opened = opened
+        self.reader = opened.reader
+        self.last_event = opened.reply.ended
+        self.ended: float | None = None
+        self._whole: WholeT | None = None
+
+    def until(self) -> float:
+        """Return the moment at which waiting for more becomes too long."""
+        opened = self.opened
+        timeouts = opened.limits
+        deadline = opened.deadline
+        return min(
+            time.monotonic() + timeouts.idle,
+            self.last_event + timeouts.quiet,
+            opened.reply.started + timeouts.stream,
+            float("inf") if deadline is None else opened.began + deadline,
+        )
+
+    def arrived(self, data: bytes) -> list[EventT]:
+        """Return the events that `data` completes; none at all is the end."""
+        if not data:
+            return self.reader.finish()
+        events = self.reader.feed(data)
+        if events:
+            self.last_event = time.monotonic()
+        return events
+
+    def cut_off(self, cut: APIConnectionError) -> list[EventT]:
+        """Return the last events of a stream whose connection broke, or was too slow."""
+        if isinstance(cut, Timeout):
+            cut = self._passed(time.monotonic() + _EARLY) or cut
+        return self.reader.finish(cut)
+
+    def _passed(self, now: float) -> Timeout | None:
+        """Return which limit of the stream as a whole has passed, if one has."""
+        opened = self.opened
+        timeouts = opened.limits
+        if opened.deadline is not None and now >= opened.began + opened.deadline:
+            return DeadlineExceeded("The call's deadline passed.")
+        if now >= self.last_event + timeouts.quiet:
+            return Timeout(f"No event came for {timeouts.quiet:g} s, only keep-alives.")
+        if now >= opened.reply.started + timeouts.stream:
+            return Timeout(f"It lasted longer than {timeouts.stream:g} s.")
+        return None
+
+    def left(self) -> None:
+        """Note when the stream ended, or was left."""
+        if self.ended is None:
+            self.ended = time.monotonic()
+
+    def settle(self) -> None:
+        """Make the whole, or raise what ended the stream."""
+        self.left()
+        failure = self.reader.failure
+        whole = self.so_far()
+        if failure is None:
+            self._whole = whole
+            return
+        failure.partial = whole
+        ended = self.ended or time.monotonic()
+        raise self.opened.explain(failure, ended) from failure.__cause__
+
+    def whole(self) -> WholeT:
+        """Return the whole answer; raises what ended the stream before it was one."""
+        if self._whole is None:
+            self.reader.finish(APIConnectionError("It was closed before its end."))
+            self.settle()
+        return self.so_far()
+
+    def so_far(self) -> WholeT:
+        """Return the whole if the stream has ended, else what has come of it."""
+        if self._whole is not None:
+            return self._whole
+        return self.opened.whole(self.ended or time.monotonic(), self.reader.failure)
