@@ -18,6 +18,8 @@ MESSAGES = [{"role": "user", "content": "What is the capital of France?"}]
 IN_FLIGHT = 64
 SYNC_CALLS = {"trunkline": 4000, "bare": 8000}
 ASYNC_CALLS = {"trunkline": 12800}
+EMBEDDINGS = {"trunkline": 2000}
+TEXTS = [f"This is sentence number {i}, neither long nor short." for i in range(8)]
 STREAMS = {"trunkline": 150}
 
 
@@ -146,6 +148,38 @@ def cpu_stream(library: str, base: str) -> float:
     return (time.process_time() - before) / chunks * 1e6
 
 
+def sync_embedding(library: str, base: str) -> Callable[[], Any]:
+    """Return a function that has eight texts embedded."""
+    if library == "trunkline":
+        from trunkline import Client
+
+        client = Client(token="k", api_base=base)
+        return lambda: client.embedding("bench", TEXTS)
+    if library == "openai":
+        from openai import OpenAI
+
+        openai_client = OpenAI(api_key="k", base_url=base)
+        return lambda: openai_client.embeddings.create(
+            model="bench", input=TEXTS, encoding_format="float"
+        )
+    import litellm
+
+    return lambda: litellm.embedding(
+        model="openai/bench", input=TEXTS, api_base=base, api_key="k", encoding_format="float"
+    )
+
+
+def cpu_embedding(library: str, base: str) -> float:
+    embed = sync_embedding(library, base)
+    for _ in range(30):
+        embed()
+    calls = EMBEDDINGS.get(library, 300)
+    before = time.process_time()
+    for _ in range(calls):
+        embed()
+    return (time.process_time() - before) / calls * 1e6
+
+
 async def cpu_async(library: str, base: str) -> float:
     chat = async_chat(library, base)
 
@@ -192,7 +226,7 @@ async def _read(chat: Callable[[bool], Awaitable[Any]], *, stream: bool) -> None
         pass
 
 
-def hub_requests(base: str) -> float:
+def hub_requests(base: str, *, embeddings: bool = False) -> float:
     """Return Hub requests a call, in steady state (Trunkline, HF token, router and Hub moved)."""
     from trunkline import Client
     from trunkline.settings import read_settings
@@ -201,7 +235,10 @@ def hub_requests(base: str) -> float:
     settings = read_settings({"TRUNKLINE_ROUTER": root, "HF_ENDPOINT": root})
     with Client(token="hf_bench", settings=settings) as client:
         for _ in range(50):
-            client.chat("huggingface/together/deepseek-ai/DeepSeek-R1", MESSAGES)
+            if embeddings:
+                client.embedding("huggingface/together/BAAI/bge-m3", TEXTS)
+            else:
+                client.chat("huggingface/together/deepseek-ai/DeepSeek-R1", MESSAGES)
     return json.load(urllib.request.urlopen(f"{root}/hub-requests", timeout=5))["count"] / 50
 
 
@@ -209,6 +246,10 @@ def main() -> None:
     library, measure, base = sys.argv[1:]
     if measure == "sync":
         print(cpu_sync(library, base))
+    elif measure == "embedding":
+        print(cpu_embedding(library, base))
+    elif measure == "hub-requests-embedding":
+        print(hub_requests(base, embeddings=True))
     elif measure == "stream":
         print(cpu_stream(library, base))
     elif measure == "async":

@@ -25,6 +25,7 @@ LIBRARIES = ("trunkline", "openai", "huggingface_hub", "litellm")
 ROWS = (
     ("sync", "CPU of one sync call (us)", 100.0),
     ("async", "CPU of one async call, 64 in flight (us)", 80.0),
+    ("embedding", "CPU of one sync call for 8 embeddings of 384 numbers (us)", None),
     ("stream", "CPU of a streamed chunk, sync (us)", 10.0),
     ("async-stream", "CPU of a streamed chunk, async (us)", 10.0),
     ("cancel-silent", "cancel to hang-up, before headers (ms, worst of 20)", 100.0),
@@ -165,7 +166,8 @@ def main() -> None:
             times = 1 if name.startswith("cancel") else rounds  # that is the worst of 20 already
             found = [[measure(library, name, base) for library in LIBRARIES] for _ in range(times)]
             columns = [median([row[i] for row in found]) for i in range(len(LIBRARIES))]
-            print(line(what, columns, f"{reach_number:.0f}"), flush=True)
+            reach = "" if reach_number is None else f"{reach_number:.0f}"
+            print(line(what, columns, reach), flush=True)
             if name == "sync":
                 bare = median([measure("bare", "sync", base) for _ in range(rounds)])
                 print(
@@ -174,6 +176,10 @@ def main() -> None:
         print(line("installed packages", [counted(library) for library in LIBRARIES], "<10"))
         hub = measure("trunkline", "hub-requests", base)
         print(line("Hub requests per chat call", [hub, None, None, None], "0"))
+        hub = measure("trunkline", "hub-requests-embedding", base)
+        print(
+            line("Hub requests for 50 embedding calls", [hub and hub * 50, None, None, None], "1")
+        )
     finally:
         upstream.kill()
         upstream.wait()

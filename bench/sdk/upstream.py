@@ -70,6 +70,20 @@ _STREAM_HEAD = (
 _STREAM_BODY = [_chunked(event) for event in _EVENTS]
 
 
+_VECTORS = _plain(
+    {
+        "object": "list",
+        "model": "bench",
+        "data": [
+            {"object": "embedding", "index": i, "embedding": [j / 977 for j in range(384)]}
+            for i in range(8)
+        ],
+        "usage": {"prompt_tokens": 80, "total_tokens": 80},
+    }
+)
+"""Eight vectors of 384 numbers, whoever asks."""
+
+
 class Server(asyncio.Protocol):
     """One connection."""
 
@@ -112,7 +126,10 @@ class Server(asyncio.Protocol):
             self.transport.write(_plain({"count": Server.hub_requests}))
         elif url.startswith((b"/api/", b"/v1/models")):
             Server.hub_requests += 1
-            self.transport.write(_plain({"inferenceProviderMapping": {}}))
+            row = {"providerId": "bench", "status": "live", "task": "feature-extraction"}
+            self.transport.write(_plain({"inferenceProviderMapping": {"together": row}}))
+        elif url.endswith(b"/embeddings"):
+            self.transport.write(_VECTORS)
         elif url.startswith((b"/silent", b"/head", b"/drip")):
             self._linger(url)
         elif b'"stream":true' in body.replace(b" ", b""):
