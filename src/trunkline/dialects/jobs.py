@@ -9,6 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from trunkline.errors import InvalidInputError, InvalidResponseError
+from trunkline.types.job import stays_below
 from trunkline.wire.message import parse_url
 
 State = Literal["pending", "done", "failed", "cancelled", "moderated"]
@@ -93,7 +94,7 @@ class JobForm(msgspec.Struct, frozen=True):
         path = self.path.replace("{id}", quote(job_id, safe=""))
         if isinstance(told, str) and told:
             path = _path_of(told)
-        if not path or ".." in path:
+        if not path or not stays_below(path):
             raise InvalidResponseError(
                 f"The provider accepted job {job_id!r} and does not tell where to ask after it.",
                 body=answer,

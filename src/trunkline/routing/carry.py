@@ -86,7 +86,7 @@ def carry(
                 continue
         failed += 1
         wait = journey.retry.delay(error, failed)
-        if not _again(journey, error, failed, now) or now + wait >= journey.end:
+        if not _again(journey, error, failed, now + wait) or now + wait >= journey.end:
             raise placed(error, send, reply, tuple(attempts)) from error.__cause__
         now = yield Wait(wait)
 

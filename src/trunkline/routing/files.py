@@ -6,7 +6,7 @@ that the call went to; every file has a size limit.
 
 from __future__ import annotations
 
-import ipaddress
+import re
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 from urllib.parse import urljoin
@@ -14,17 +14,27 @@ from urllib.parse import urljoin
 import msgspec
 
 from trunkline.dialects import failures
-from trunkline.errors import APIError, InvalidInputError, InvalidResponseError
+from trunkline.errors import (
+    APIConnectionError,
+    APIError,
+    InvalidInputError,
+    InvalidResponseError,
+    Timeout,
+)
 from trunkline.providers.spec import Target
-from trunkline.routing.carry import USER_AGENT, Journey
+from trunkline.routing.carry import USER_AGENT, Journey, by_deadline
 from trunkline.routing.needs import Need, Reply, Send, Wait
+from trunkline.transport.public import may_be_public
 from trunkline.types.media import Blob
 from trunkline.types.tasks import TaskCall
+from trunkline.wire.http1_read import HttpError
 from trunkline.wire.message import SANDBOX, HttpRequest, Url, below, parse_url
 
 _REDIRECTS = 3
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _TRIES = 3
+_USER = re.compile(r"//[^/]*@")
+_DECIDE = "Pass download=False to get its URL, and decide yourself."
 
 
 class File(msgspec.Struct, frozen=True):
@@ -46,8 +56,15 @@ def fetch_result(journey: Journey[TaskCall], target: Target, url: str, now: floa
 
 
 def fetch_input(journey: Journey[TaskCall], blob: Blob, now: float) -> FileFlow:
-    """Fetch a file that the caller gave by URL; raises InvalidInputError, or what went wrong."""
-    return _fetch(journey, blob.url or "", now, lambda text: (parse_url(text), False))
+    """Fetch a file that the caller gave by URL; raises InvalidInputError, or what went wrong.
+
+    The caller may name any address. Where its server redirects to, it may not, unless the first
+    one was private already.
+    """
+    asked = blob.url or ""
+    first = parse_url(asked)
+    local = not may_be_public(first.host)
+    return _fetch(journey, asked, now, lambda text: _input_url(text, first, local=local))
 
 
 def _fetch(journey: Journey[TaskCall], url: str, now: float, check: Check) -> FileFlow:
@@ -55,19 +72,18 @@ def _fetch(journey: Journey[TaskCall], url: str, now: float, check: Check) -> Fi
     at, moved, failed = url, 0, 0
     while True:
         place, public = check(at)
-        send = _send(journey, place, now, public=public)
-        reply: Reply = yield send
+        reply: Reply = yield _send(journey, place, now, public=public)
         now = reply.ended
-        head = reply.head
-        if reply.error is None and head is not None:
-            if head.status in _MOVED and moved < _REDIRECTS and head.headers.get("location"):
-                moved += 1
-                at = urljoin(str(place), head.headers["location"])
-                continue
-            if head.status == 200:
-                return File(reply.body, head.content_type), now
+        head = reply.head if reply.error is None else None
+        there = _redirect(head.status, head.headers.get("location")) if head else None
+        if there is not None and moved < _REDIRECTS:
+            moved += 1
+            at = _joined(place, there)
+            continue
+        if head is not None and head.status == 200:
+            return File(reply.body, head.content_type), now
         failed += 1
-        error = _trouble(reply, place)
+        error = by_deadline(_trouble(reply, place, call.max_bytes), reply, journey.end)
         wait = journey.retry.delay(error, failed)
         last = failed >= min(_TRIES, call.max_retries + 1)
         if last or not journey.retry.again(error, failed) or now + wait >= journey.end:
@@ -84,17 +100,57 @@ def _send(journey: Journey[TaskCall], place: Url, now: float, *, public: bool) -
     return Send(nobody, request, call.timeouts, until)
 
 
-def _trouble(reply: Reply, place: Url) -> APIError:
-    shown = _shown(place)
+def _redirect(status: int, location: str | None) -> str | None:
+    return location if status in _MOVED and location else None
+
+
+def _joined(place: Url, there: str) -> str:
+    try:
+        return urljoin(str(place), there)
+    except ValueError:
+        return there  # which no check lets pass
+
+
+# what goes wrong
+
+
+def _trouble(reply: Reply, place: Url, limit: int) -> APIError:
     error = reply.error
     if error is None:
-        head = reply.head
-        status = head.status if head else 0
-        failure = failures.read_failure(status, head.headers if head else {}, reply.body[:4096])
-        said = f"The file at {shown} could not be fetched: {failure.message}"
-        return failures.error_for(msgspec.structs.replace(failure, message=said))
+        return _refusal(reply, place)
+    shown = _shown(str(place))
+    cause = error.__cause__
+    if isinstance(cause, HttpError) and cause.status == 413:
+        large = InvalidResponseError(
+            f"The file at {shown} is larger than {limit:,} bytes, which is the limit.",
+            hint=f"max_bytes= sets the limit. {_DECIDE}",
+        )
+        large.__cause__ = cause
+        return large
+    if isinstance(error, APIConnectionError) and not isinstance(error, Timeout):
+        # half a file is fetched again: nothing was ordered by asking for it
+        error.should_retry = True if error.should_retry is None else error.should_retry
     error.message = f"The file at {shown} could not be fetched. {error.message}"
     return error
+
+
+def _refusal(reply: Reply, place: Url) -> APIError:
+    shown = _shown(str(place))
+    status = reply.head.status if reply.head else 0
+    if status in _MOVED:
+        return InvalidResponseError(
+            f"The file at {shown} could not be fetched: it redirects ({status}) once more after "
+            f"{_REDIRECTS} redirects, or to nowhere."
+        )
+    headers = reply.head.headers if reply.head else {}
+    failure = failures.read_failure(status, headers, reply.body[:4096])
+    said = f"The file at {shown} could not be fetched: {failure.message}"
+    error = failures.error_for(msgspec.structs.replace(failure, message=said))
+    error.hint = "Such a URL may work for some minutes only, or not without its query."
+    return error
+
+
+# where a file may lie
 
 
 def _result_url(text: str, target: Target) -> tuple[Url, bool]:
@@ -102,40 +158,45 @@ def _result_url(text: str, target: Target) -> tuple[Url, bool]:
     inside = str(SANDBOX)
     if target.via == "sandbox" and text.startswith(inside):
         return below(SANDBOX, text.removeprefix(inside)), False
-    try:
-        url = parse_url(text)
-    except InvalidInputError as error:
-        raise InvalidResponseError(
-            f"The result names a file that cannot be fetched: {error.message}"
-        ) from error
+    url = _parsed(text, InvalidResponseError)
     if (url.scheme, url.authority) == (target.url.scheme, target.url.authority):
         return url, False
     if url.scheme != "https":
-        raise _refused(url, f"it is not https but {url.scheme}")
-    if not _is_public(url.host):
-        raise _refused(url, "its address is a private one")
+        raise _refused(text, f"it is not https but {url.scheme}")
+    if not may_be_public(url.host):
+        raise _refused(text, "its address is a private one")
     return url, True
 
 
-def _is_public(host: str) -> bool:
-    """Tell whether a host may be public; names are checked again when they are resolved."""
+def _input_url(text: str, first: Url, *, local: bool) -> tuple[Url, bool]:
+    """Read the URL of an input, or one that it redirects to; raises InvalidInputError."""
+    url = _parsed(text, InvalidInputError)
+    if local or url.host == first.host:
+        return url, False
+    if not may_be_public(url.host):
+        raise InvalidInputError(
+            f"The file at {_shown(str(first))} is not fetched: it redirects to a private address."
+        )
+    return url, True
+
+
+def _parsed(text: str, kind: type[APIError]) -> Url:
     try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        local = host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
-        return not local and "." in host
+        return parse_url(text.partition("#")[0])
+    except InvalidInputError:  # which shows the URL whole
+        shown = _shown(text)
+        raise kind(f"The file at {shown!r} cannot be fetched: that is no http(s) URL.") from None
 
 
-def _refused(url: Url, why: str) -> InvalidResponseError:
+def _refused(text: str, why: str) -> InvalidResponseError:
     return InvalidResponseError(
-        f"The result's file at {_shown(url)} is not fetched: {why}.",
-        hint="Pass download=False to get its URL, and decide yourself.",
+        f"The result's file at {_shown(text)} is not fetched: {why}.", hint=_DECIDE
     )
 
 
-def _shown(url: Url) -> str:
-    """Return a URL without its query, which may be signed."""
-    return str(url).partition("?")[0][:200]
+def _shown(url: str) -> str:
+    """Return a URL without what may be secret: its query, which may be signed, and a password."""
+    return _USER.sub("//", url.partition("?")[0])[:200]
 
 
 def blobs_in(inputs: Any) -> Iterator[Blob]:

@@ -7,6 +7,7 @@ no socket and reads no clock.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Generator
 from functools import partial
 from typing import Any
@@ -20,13 +21,24 @@ from trunkline.errors import APIError
 from trunkline.providers.spec import Target
 from trunkline.routing.carry import Journey, carry, checked, headers_for
 from trunkline.routing.needs import Need, Reply, Send, Wait
-from trunkline.types import Attempt
+from trunkline.types import Attempt, Secret
 from trunkline.types.job import Job, JobProgress
 from trunkline.types.tasks import TaskCall
 from trunkline.wire.message import HttpRequest, below
 
 LONGEST = 3600.0
 """Seconds for which a job is followed where a call has no deadline."""
+_ANSWER = 60.0
+"""Seconds that the answer to a poll may take: it is a small one, and is asked for again."""
+_LAST = 1.0
+"""Seconds before the end at which a job is asked after once more."""
+_ROOM = 1024 * 1024
+"""Bytes of an answer beside a file that is written in it."""
+_FAREWELL = 10.0
+"""Seconds for cancelling a job whose caller wants to be gone."""
+_CANCELLED = re.compile(r"\bwas cancell?ed\b", re.IGNORECASE)
+_GONE = re.compile(r"(task|job|request|prediction) not found\.?", re.IGNORECASE)
+"""What a provider says of a job that it does not know, where it says so as a state."""
 
 
 class Following(msgspec.Struct, frozen=True):
@@ -38,128 +50,189 @@ class Following(msgspec.Struct, frozen=True):
 
 
 class Polled(msgspec.Struct, frozen=True):
-    """What a poll brought: the answer as it came, decoded, and when."""
+    """What was last heard of a job: the answer as it came, decoded, and when."""
 
     reading: Reading
     answer: Any
     at: float
+    secret: Secret | None
+    """The credential that brought it: another one than before, where that had been refused."""
 
 
 Poll = Generator[Need, Any, Polled]
 
 
-def job_flow(journey: Journey[TaskCall], following: Following, known: Polled) -> Poll:
+def job_flow(journey: Journey[TaskCall], following: Following, known: Polled | None) -> Poll:
     """Follow a job to its end and return its last answer; raises JobError, or what went wrong.
 
-    `known` is what is known of it so far. Every error of the job carries it as `job`.
+    `known` is what is known of it so far; without that it is asked after at once. Every error of
+    the job carries it as `job`.
     """
     try:
         return (yield from _follow(journey, following, known))
-    except APIError as error:
+    except errors.JobError as error:
         error.job = following.job
+        raise
+    except errors.DeadlineExceeded as error:
+        seconds = _end(journey) - journey.began
+        raise _unfinished(following, "not told", seconds) from error
+    except APIError as error:
+        make_resumable(error, following.job, "It may still finish")
         raise
 
 
-def cancel_flow(journey: Journey[TaskCall], following: Following) -> Generator[Need, Any, bool]:
+def cancel_flow(
+    journey: Journey[TaskCall], following: Following, now: float
+) -> Generator[Need, Any, bool]:
     """Cancel a job; False where its provider has no way to, or would not any more."""
     form = following.form
     if form.cancel is None:
         return False
     method, suffix = form.cancel
-    at = _at(following, suffix)
     try:
-        yield from carry(journey, at, partial(_send, method), _accept, journey.began)
-    except errors.APIConnectionError:
-        raise
-    except APIError as error:
-        if isinstance(error, errors.AuthenticationError | errors.PermissionDeniedError):
-            raise
+        yield from carry(journey, _at(following, suffix), partial(_send, method), _taken, now)
+    except (errors.BadRequestError, errors.ConflictError, errors.UnprocessableEntityError):
         return False
+    except errors.NotFoundError:
+        return False
+    except APIError as error:
+        error.job = following.job
+        raise
     return True
 
 
-def _follow(journey: Journey[TaskCall], following: Following, known: Polled) -> Poll:
-    form = following.form
-    end = min(journey.end, journey.began + LONGEST)
+def make_resumable(error: APIError, job: Job, why: str) -> None:
+    """Say on an error that is not the job's own why and how to go on with it."""
+    error.job = job
+    more = _how_to_resume(job, why)
+    error.hint = f"{error.hint}\n{more}" if error.hint else more
+
+
+def _follow(journey: Journey[TaskCall], following: Following, known: Polled | None) -> Poll:
+    form, end = following.form, _end(journey)
     polls = 0
-    reading, answer, now = known.reading, known.answer, known.at
-    while True:
-        state = form.state(answer)
-        if state == "done":
-            break
-        if state != "pending":
-            raise _ended(following, answer)
-        yield from _tell(journey, following, answer, polls, now)
+    if known is None:
+        known = yield from _ask(journey, following, form.status, journey.began)
+        polls = 1
+    while form.state(known.answer) == "pending":
+        following = _with_secret(following, known.secret)
+        yield from _tell(journey, following, known, polls)
+        left = end - known.at
         wait = form.wait(polls)
-        if now + wait >= end:
-            raise _unfinished(following, answer, end - journey.began)
-        now = yield Wait(wait)
+        wait = wait if wait < left else left - _LAST
+        if wait <= 0:
+            state = str(look(known.answer, form.state_at) or "not told")
+            raise _unfinished(following, state, end - journey.began)
+        now: float = yield Wait(wait)
+        known = yield from _ask(journey, following, form.status, now)
         polls += 1
-        reading, now = yield from _ask(journey, _at(following, form.status), now)
-        answer = reading.json
-    if form.fetch_result:
-        reading, now = yield from _ask(journey, _at(following, ""), now)
-        answer = reading.json
-    return Polled(reading, answer, now)
+    if form.state(known.answer) != "done":
+        raise _ended(following, known.answer)
+    if not form.fetch_result:
+        return known
+    following = _with_secret(following, known.secret)
+    try:
+        return (yield from _ask(journey, following, "", known.at))
+    except APIError as error:
+        kind = _told_at_last(error)
+        if kind is None:
+            raise
+        raise _as(kind, error) from error
+
+
+def _end(journey: Journey[TaskCall]) -> float:
+    return journey.began + LONGEST if journey.call.deadline is None else journey.end
+
+
+def _with_secret(following: Following, secret: Secret | None) -> Following:
+    target = msgspec.structs.replace(following.target, secret=secret)
+    return msgspec.structs.replace(following, target=target)
 
 
 def _tell(
-    journey: Journey[TaskCall], following: Following, answer: Any, polls: int, now: float
+    journey: Journey[TaskCall], following: Following, known: Polled, polls: int
 ) -> Generator[Need, Any, None]:
     """Tell the caller how it goes; what the caller raises then cancels the job."""
     tell = journey.call.on_progress
     if tell is None:
         return
     form = following.form
-    place = look(answer, form.position_at) if form.position_at else None
+    place = look(known.answer, form.position_at) if form.position_at else None
     told = JobProgress(
         job=following.job,
-        state=str(look(answer, form.state_at) or "submitted"),
-        seconds=now - journey.began,
+        state=str(look(known.answer, form.state_at) or "submitted"),
+        seconds=known.at - journey.began,
         polls=polls,
-        position=place if isinstance(place, int) else None,
+        position=place if isinstance(place, int) and not isinstance(place, bool) else None,
     )
     try:
         tell(told)
     except BaseException:
         try:
-            yield from cancel_flow(journey, following)
+            yield from cancel_flow(_in_a_hurry(journey), following, known.at)
         except APIError:
             pass  # what the caller raised is what there is to say
         raise
 
 
-def _ask(
-    journey: Journey[TaskCall], target: Target, now: float
-) -> Generator[Need, Any, tuple[Reading, float]]:
+def _in_a_hurry(journey: Journey[TaskCall]) -> Journey[TaskCall]:
+    """Return a journey of one attempt, and a short one."""
+    timeouts = msgspec.structs.replace(
+        journey.call.timeouts, total=min(_FAREWELL, journey.call.timeouts.total)
+    )
+    call = msgspec.structs.replace(journey.call, timeouts=timeouts)
+    retry = msgspec.structs.replace(journey.retry, limit=0)
+    return msgspec.structs.replace(journey, call=call, retry=retry)
+
+
+# one request
+
+
+def _ask(journey: Journey[TaskCall], following: Following, suffix: str, now: float) -> Poll:
+    """Ask after a job. A refusal for its content is the job's end, and so is not being known."""
+    at = _at(following, suffix)
     try:
-        return (yield from carry(journey, target, partial(_send, "GET"), _accept, now))
-    except errors.AuthenticationError:
-        raise
+        return (yield from carry(journey, at, partial(_send, "GET"), _accept, now))
     except errors.ContentPolicyViolationError as error:
         raise _as(errors.JobModeratedError, error) from error
     except errors.NotFoundError as error:
         raise _as(errors.JobLostError, error, "The provider does not know the job.") from error
-    except (errors.UnprocessableEntityError, errors.BadRequestError) as error:
-        raise _as(errors.JobFailedError, error) from error
 
 
 def _send(method: str, journey: Journey[TaskCall], target: Target, now: float) -> Send:
     call = journey.call
     headers = headers_for(target, {"accept": "application/json"}, call.extra_headers)
-    until = min(now + call.timeouts.total, journey.end)
-    request = HttpRequest(method, target.url, headers, limit=call.max_bytes)
+    until = min(now + min(call.timeouts.total, _ANSWER), journey.end)
+    request = HttpRequest(method, target.url, headers, limit=answer_limit(call))
     return Send(target, request, call.timeouts, until)
 
 
+def answer_limit(call: TaskCall) -> int:
+    """Return the bytes that an answer may have: a file in base64, and what is told of it."""
+    return call.max_bytes * 4 // 3 + _ROOM
+
+
 def _accept(
+    journey: Journey[TaskCall],
+    send: Send,
+    reply: Reply,
+    before: tuple[Attempt, ...],
+) -> Polled:
+    reading = _taken(journey, send, reply, before)
+    return Polled(reading, reading.json, reply.ended, send.target.secret)
+
+
+def _taken(
     journey: Journey[TaskCall],  # noqa: ARG001 - carry's signature
     send: Send,  # noqa: ARG001 - carry's signature
     reply: Reply,
     before: tuple[Attempt, ...],  # noqa: ARG001 - polls are not attempts of the call
-) -> tuple[Reading, float]:
+) -> Reading:
+    error = reply.error
+    if isinstance(error, errors.APIConnectionError) and error.should_retry is None:
+        error.should_retry = True  # asking twice does no harm
     head = checked(reply)
-    return Reading(reply.body, head.content_type, dict(head.headers)), reply.ended
+    return Reading(reply.body, head.content_type, dict(head.headers))
 
 
 def _at(following: Following, suffix: str) -> Target:
@@ -172,18 +245,20 @@ def _at(following: Following, suffix: str) -> Target:
     return msgspec.structs.replace(target, url=url)
 
 
+# how it ended
+
+
 def _ended(following: Following, answer: Any) -> errors.JobError:
     form, job = following.form, following.job
-    state, reason = form.state(answer), form.reason(answer)
-    kinds: dict[str, type[errors.JobError]] = {
-        "moderated": errors.JobModeratedError,
-        "cancelled": errors.JobCancelledError,
-    }
-    kind = kinds.get(state, errors.JobFailedError)
-    words = {"moderated": "was refused for its content", "cancelled": "was cancelled"}
-    said = f": {reason}" if reason else "; the provider gives no reason"
+    reason = form.reason(answer)
+    state: str = form.state(answer)
+    if state == "failed":
+        state = "lost" if _GONE.fullmatch(reason) else state
+        state = "cancelled" if _CANCELLED.search(reason) else state
+    kind, words = _ENDS[state]
+    said = f": {reason}" if reason else "; the provider gives no reason."
     return kind(
-        f"The job {words.get(state, 'failed')}{said}",
+        f"The job {words}{said}",
         job=job,
         provider=job.provider,
         model=job.model,
@@ -191,17 +266,38 @@ def _ended(following: Following, answer: Any) -> errors.JobError:
     )
 
 
-def _unfinished(following: Following, answer: Any, seconds: float) -> errors.JobUnfinishedError:
+_ENDS: dict[str, tuple[type[errors.JobError], str]] = {
+    "cancelled": (errors.JobCancelledError, "was cancelled"),
+    "failed": (errors.JobFailedError, "failed"),
+    "lost": (errors.JobLostError, "is not known to the provider"),
+    "moderated": (errors.JobModeratedError, "was refused for its content"),
+}
+
+
+def _told_at_last(error: APIError) -> type[errors.JobError] | None:
+    """Return what an error says of a job that was called complete: its result is the error."""
+    refused = isinstance(error, (errors.BadRequestError, errors.UnprocessableEntityError))
+    broken = type(error) in (errors.InternalServerError, errors.GenerationError)
+    if isinstance(error, errors.JobError) or not (refused or broken):
+        return None
+    cancelled = _CANCELLED.search(error.message)
+    return errors.JobCancelledError if cancelled else errors.JobFailedError
+
+
+def _unfinished(following: Following, state: str, seconds: float) -> errors.JobUnfinishedError:
     job = following.job
-    state = look(answer, following.form.state_at) or "not told"
     limit = "an hour" if math.isclose(seconds, LONGEST) else f"{seconds:g} s"
     return errors.JobUnfinishedError(
         f"The job was not done within {limit}; its state is {state}.",
         job=job,
         provider=job.provider,
         model=job.model,
-        hint=f"It may still finish: resume_job({str(job)!r}) goes on waiting for it.",
+        hint=_how_to_resume(job, "It may still finish"),
     )
+
+
+def _how_to_resume(job: Job, why: str) -> str:
+    return f"{why}: resume_job({str(job)!r}) asks after the job again."
 
 
 def _as(kind: type[errors.JobError], error: APIError, instead: str = "") -> errors.JobError:

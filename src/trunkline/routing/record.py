@@ -75,7 +75,7 @@ def count_tokens(
         for text in (choice.message.content, choice.message.reasoning, *_calls(choice.message))
         if text
     ]
-    return TokenCount(_estimate(_texts(messages)), _estimate(texts), "estimated")
+    return TokenCount(estimated(_texts(messages)), estimated(texts), "estimated")
 
 
 def _calls(message: Message) -> list[str]:
@@ -93,7 +93,8 @@ def _texts(messages: list[dict[str, Any]]) -> list[str]:
     return found
 
 
-def _estimate(texts: list[str]) -> int:
+def estimated(texts: list[str]) -> int:
+    """Return about how many tokens texts have, by their size in bytes."""
     size = sum(len(text.encode("utf-8", "replace")) for text in texts)
     return -(-size // _BYTES_PER_TOKEN)
 
@@ -133,14 +134,23 @@ def joined(parts: list[EmbeddingResponse]) -> EmbeddingResponse:
     rows = [row for part in parts for row in part.data]
     data = [msgspec.structs.replace(row, index=place) for place, row in enumerate(rows)]
     usage = _added([part.usage for part in parts])
-    receipts = [part.receipt for part in parts if part.receipt is not None]
-    attempts = tuple(a for receipt in receipts for a in receipt.attempts)
-    numbered = tuple(msgspec.structs.replace(a, number=n) for n, a in enumerate(attempts, 1))
     tokens = TokenCount(None, None, "unknown")
     if usage is not None and usage.prompt_tokens is not None:
         tokens = TokenCount(usage.prompt_tokens, usage.completion_tokens, "provider")
-    receipt = msgspec.structs.replace(receipts[-1], attempts=numbered, tokens=tokens)
+    last = [part.receipt for part in parts if part.receipt is not None][-1]
+    receipt = msgspec.structs.replace(last, attempts=attempts_of(parts), tokens=tokens)
     return msgspec.structs.replace(parts[0], data=data, usage=usage, receipt=receipt)
+
+
+def attempts_of(parts: list[EmbeddingResponse]) -> tuple[Attempt, ...]:
+    """Return the attempts of several requests as those of one."""
+    receipts = [part.receipt for part in parts if part.receipt is not None]
+    return numbered(tuple(attempt for receipt in receipts for attempt in receipt.attempts))
+
+
+def numbered(attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
+    """Return attempts with numbers in their order."""
+    return tuple(msgspec.structs.replace(a, number=n) for n, a in enumerate(attempts, 1))
 
 
 def _added(usages: list[Usage | None]) -> Usage | None:

@@ -6,21 +6,35 @@ It opens no socket and reads no clock.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from trunkline.dialects.shape import Fetch, Reading, Shape, Wish
-from trunkline.errors import APIError, InvalidInputError, InvalidResponseError
+from trunkline.errors import (
+    APIConnectionError,
+    APIError,
+    InvalidInputError,
+    InvalidResponseError,
+    RateLimitError,
+    ServiceUnavailableError,
+)
 from trunkline.media import check_fetched, decode_data_url, result_media
 from trunkline.providers.engines import Seekers
-from trunkline.providers.spec import Target, accepted
+from trunkline.providers.spec import Route, Target, accepted
 from trunkline.providers.targets import Places
 from trunkline.routing import record
 from trunkline.routing.ask import Ask
 from trunkline.routing.carry import Journey, carry, checked, headers_for
 from trunkline.routing.files import blobs_in, fetch_input, fetch_result
-from trunkline.routing.job_flow import Following, Polled, cancel_flow, job_flow
+from trunkline.routing.job_flow import (
+    Following,
+    Polled,
+    answer_limit,
+    cancel_flow,
+    job_flow,
+    make_resumable,
+)
 from trunkline.routing.needs import Need, Reply, Send
 from trunkline.routing.where import find_target, job_target
 from trunkline.types import Attempt
@@ -31,6 +45,8 @@ from trunkline.types.tasks import TaskCall
 from trunkline.wire.message import HttpRequest
 
 Step = Generator[Need, Any, Any]
+
+_FILES = ("audio/", "image/", "video/")
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -68,12 +84,9 @@ def ask_flow(ask: Ask[Any], seekers: Seekers) -> Step:
             hint="Check that the job's text is whole.",
         )
     following = Following(job, form, target)
-    return cancel_flow(journey, following) if ask.cancel else _resumed(journey, following)
-
-
-def _resumed(journey: Journey[TaskCall], following: Following) -> Step:
-    known = Polled(Reading(b""), {}, journey.began)
-    return (yield from _finished(journey, following, known, ()))
+    if ask.cancel:
+        return cancel_flow(journey, following, journey.began)
+    return _finished(journey, following, None, ())
 
 
 def fitted(call: TaskCall, target: Target) -> TaskCall:
@@ -81,9 +94,7 @@ def fitted(call: TaskCall, target: Target) -> TaskCall:
 
     Those that the provider does not take are dropped with `drop_params`, else refused.
     """
-    route = target.route
-    if route is None:
-        return call
+    route = _route(target)
     parameters = accepted(
         call.parameters, route.refuses, target.provider, str(call.model), drop=call.drop_params
     )
@@ -123,31 +134,53 @@ def _kind(task: str) -> Any:
 
 def _once(journey: Journey[TaskCall], target: Target, now: float) -> Step:
     answered = yield from carry(journey, target, _send, _accept, now)
-    target = answered.target
-    form = _shape(target).job
-    if form is None:
+    try:
+        answer, following = _accepted_job(journey.call, answered)
+    except APIError as error:
+        _place(error, answered)
+        raise
+    if following is None:
         return (yield from _result(journey, answered))
-    answer = answered.reading.json
-    job_id = form.job_id(answer)
-    if job_id is None:  # the result came at once
-        return (yield from _result(journey, answered))
-    call = journey.call
-    path = form.job_path(answer, job_id)
-    job = Job(target.provider or "", call.task, str(call.model), job_id, path)
-    following = Following(job, form, target)
-    known = Polled(answered.reading, answer, answered.at)
+    known = Polled(answered.reading, answer, answered.at, answered.target.secret)
     return (yield from _finished(journey, following, known, answered.attempts))
 
 
+def _accepted_job(call: TaskCall, answered: Answered) -> tuple[Any, Following | None]:
+    """Read the job that an answer accepts; None where the answer is the result.
+
+    Raises InvalidResponseError where it does not say how to ask after the job.
+    """
+    target = answered.target
+    form = _shape(target).job
+    if form is None:
+        return None, None
+    answer = answered.reading.json
+    job_id = form.job_id(answer)
+    if job_id is None:
+        return answer, None
+    path = form.job_path(answer, job_id)
+    job = Job(target.provider or "", call.task, str(call.model), job_id, path)
+    return answer, Following(job, form, target)
+
+
 def _finished(
-    journey: Journey[TaskCall], following: Following, known: Polled, attempts: tuple[Attempt, ...]
+    journey: Journey[TaskCall],
+    following: Following,
+    known: Polled | None,
+    attempts: tuple[Attempt, ...],
 ) -> Step:
-    last = yield from job_flow(journey, following, known)
+    """Follow a job to its end and make the result; an error on the way says how to resume it."""
+    answered = Answered(Reading(b""), following.target, attempts, journey.began)
+    try:
+        last = yield from job_flow(journey, following, known)
+    except APIError as error:
+        _place(error, answered)
+        raise
     answered = Answered(last.reading, following.target, attempts, last.at)
     try:
         return (yield from _result(journey, answered))
     except APIError as error:
-        error.job = following.job
+        make_resumable(error, following.job, "The job itself is done")
         raise
 
 
@@ -155,7 +188,8 @@ def _result(journey: Journey[TaskCall], answered: Answered) -> Step:
     """Read the answer, fetch what it names, and put the receipt on it."""
     target, now = answered.target, answered.at
     try:
-        result = _shape(target).read(answered.reading, _wish(journey.call, target))
+        _check_size(answered.reading, journey.call.max_bytes)
+        result = _shape(target).read(answered.reading, wish_for(journey.call, target))
         if isinstance(result, Fetch):
             files: list[Media] = []
             for url in result.urls:
@@ -163,12 +197,27 @@ def _result(journey: Journey[TaskCall], answered: Answered) -> Step:
                 files.append(media)
             result = result.build(tuple(files))
     except APIError as error:
-        error.provider = error.provider or target.provider
-        error.model = error.model or target.model
-        error.attempts = error.attempts or answered.attempts
-        error.request_id = error.request_id or _request_id(answered)
+        _place(error, answered)
         raise
     return _with_receipt(journey, answered, result, now)
+
+
+def _check_size(reading: Reading, limit: int) -> None:
+    """Raise InvalidResponseError where an answer is itself a file that is too large."""
+    if len(reading.body) > limit and reading.content_type.startswith(_FILES):
+        raise InvalidResponseError(
+            f"The answer is a file of more than {limit:,} bytes, which is the limit.",
+            hint="max_bytes= sets the limit.",
+        )
+
+
+def _place(error: APIError, answered: Answered) -> None:
+    """Say on an error which answer it came of."""
+    target = answered.target
+    error.provider = error.provider or target.provider
+    error.model = error.model or target.model
+    error.attempts = error.attempts or answered.attempts
+    error.request_id = error.request_id or _request_id(answered)
 
 
 def _file(
@@ -179,7 +228,9 @@ def _file(
         try:
             content, declared = decode_data_url(url, call.max_bytes)
         except InvalidInputError as error:
-            raise InvalidResponseError(f"The result's file is unreadable: {error.message}") from error
+            raise InvalidResponseError(
+                f"The result's file is unreadable: {error.message}"
+            ) from error
         return result_media(content, declared, None), now
     if not call.download:
         return Media(url=url), now
@@ -194,34 +245,55 @@ def _in_batches(
     parts: list[EmbeddingResponse] = []
     for start in range(0, len(texts), most):
         call = msgspec.structs.replace(journey.call, inputs=texts[start : start + most])
-        part = yield from _once(msgspec.structs.replace(journey, call=call), target, now)
+        try:
+            part = yield from _once(msgspec.structs.replace(journey, call=call), target, now)
+        except APIError as error:
+            error.attempts = record.numbered((*record.attempts_of(parts), *error.attempts))
+            raise
         parts.append(part)
         now = journey.began + part.receipt.total_time
     return record.joined(parts)
 
 
 def _send(journey: Journey[TaskCall], target: Target, now: float) -> Send:
-    call = journey.call
-    body = _shape(target).write(_wish(call, target))
+    call, shape = journey.call, _shape(target)
+    body = shape.write(wish_for(call, target))
     own = {"accept": body.accept}
     if body.content_type is not None:
         own["content-type"] = body.content_type
     headers = headers_for(target, own, {**dict(body.headers), **call.extra_headers})
     until = min(now + call.timeouts.total, journey.end)
-    request = HttpRequest("POST", target.url, headers, body.data, limit=call.max_bytes)
+    once = shape.job is not None
+    request = HttpRequest(
+        "POST", target.url, headers, body.data, limit=answer_limit(call), once=once
+    )
     return Send(target, request, call.timeouts, until)
 
 
 def _accept(
     journey: Journey[TaskCall], send: Send, reply: Reply, before: tuple[Attempt, ...]
 ) -> Answered:
-    head = checked(reply)
+    try:
+        head = checked(reply)
+    except APIError as error:
+        if send.request.once and error.should_retry is None and not _surely_refused(error):
+            error.should_retry = False
+            error.hint = error.hint or "It may have been accepted, so it is not submitted again."
+        raise
     last = record.attempt(len(before) + 1, send, reply, None, journey.began)
     reading = Reading(reply.body, head.content_type, dict(head.headers))
     return Answered(reading, send.target, (*before, last), reply.ended)
 
 
-def _wish(call: TaskCall, target: Target) -> Wish:
+def _surely_refused(error: APIError) -> bool:
+    """Tell whether a job was surely not accepted: a second one would cost a second time."""
+    if isinstance(error, APIConnectionError) and error.status is None:
+        return not error.sent
+    return isinstance(error, (RateLimitError, ServiceUnavailableError))
+
+
+def wish_for(call: TaskCall, target: Target) -> Wish:
+    """Return what a shape writes a call from."""
     return Wish(
         task=call.task,
         model=target.model,
@@ -234,9 +306,11 @@ def _wish(call: TaskCall, target: Target) -> Wish:
 
 
 def _shape(target: Target) -> Shape:
-    if target.route is None:
-        raise AssertionError("a task's target has a route")
-    return target.route.shape
+    return _route(target).shape
+
+
+def _route(target: Target) -> Route:
+    return cast("Route", target.route)  # only a chat's target has none
 
 
 def _request_id(answered: Answered) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from trunkline.errors import APIConnectionError
+from trunkline.errors import APIConnectionError, InvalidInputError
 from trunkline.providers.choosing import choose
 from trunkline.providers.engines import Engines, Seekers, engine_base, named_engine
 from trunkline.providers.mapping import ModelMap
@@ -81,8 +81,16 @@ def _served(journey: Journey[TaskCall], places: Places, api_base: str, engines: 
 
 
 def job_target(journey: Journey[TaskCall], job: Job, places: Places, seekers: Seekers) -> Target:
-    """Return the target of a job that was submitted before, at the provider that has it."""
+    """Return the target of a job that was submitted before, at the provider that has it.
+
+    Raises InvalidInputError with an `api_base`: what is meant for that server goes nowhere else.
+    """
     call = journey.call
+    if places.api_base is not None:
+        raise InvalidInputError(
+            f"The job is at {job.provider}, and this call goes to {places.api_base}.",
+            hint="Leave out api_base=, and give the token that the job was submitted with.",
+        )
     if call.model.scheme == "sandbox":
         inside = msgspec.structs.replace(
             call.model, name=f"{job.provider}/inside/{call.model.name}"

@@ -186,7 +186,7 @@ class AioTransport:
             await pool.begin()
         proxy = self._proxies.choose(url)
         data = write_through(request, proxy)
-        connection = pool.take((url.scheme, url.host, url.port))
+        connection = None if request.once else pool.take((url.scheme, url.host, url.port))
         if connection is not None:
             try:
                 return await self._exchange(pool, connection, data, request, until)

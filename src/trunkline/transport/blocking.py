@@ -158,7 +158,7 @@ class BlockingTransport:
         url = request.url
         proxy = self._proxies.choose(url)
         data = write_through(request, proxy)
-        connection = self._take((url.scheme, url.host, url.port))
+        connection = None if request.once else self._take((url.scheme, url.host, url.port))
         if connection is not None:
             try:
                 return self._exchange(connection, data, request, until)

@@ -50,6 +50,9 @@ class HttpRequest(msgspec.Struct, frozen=True):
     """Bytes that the answer's body may have; None leaves it to the transport."""
     public: bool = False
     """Refuse to send it to a private address: the URL is not the caller's own."""
+    once: bool = False
+    """Send it on a new connection: on a used one that died it would have to be sent again, and what
+    it starts may have begun."""
 
 
 class ResponseHead(msgspec.Struct, frozen=True):
