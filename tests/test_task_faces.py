@@ -28,7 +28,7 @@ FACTS = {
     "image-text-to-image", "image-text-to-video", "text-to-audio",
 }  # fmt: skip
 """The tasks that either of Hugging Face's clients has."""
-NAMES = sorted({*FUNCTIONS.values(), "resume_job", "cancel_job"} - {"completion"})
+NAMES = sorted({*FUNCTIONS.values(), "resume_job", "cancel_job", "endpoint_info"} - {"completion"})
 
 
 def rows() -> dict[str, tuple[str, set[str]]]:

@@ -90,6 +90,7 @@ _HOMES = {
         "default_client",
         "set_default_client",
     ),
+    "trunkline.providers.engines": ("Engine",),
     "trunkline.streams": (
         "AsyncEventStream",
         "AsyncStream",
@@ -102,6 +103,7 @@ _HOMES = {
         "acancel_job",
         "adocument_question_answering",
         "aembedding",
+        "aendpoint_info",
         "afill_mask",
         "aimage_classification",
         "aimage_edit",
@@ -136,6 +138,7 @@ _HOMES = {
         "cancel_job",
         "document_question_answering",
         "embedding",
+        "endpoint_info",
         "fill_mask",
         "image_classification",
         "image_edit",

@@ -66,6 +66,7 @@ from trunkline.functions import default_async_client as default_async_client
 from trunkline.functions import default_client as default_client
 from trunkline.functions import set_default_client as set_default_client
 from trunkline.media import image_part as image
+from trunkline.providers.engines import Engine as Engine
 from trunkline.streams import AsyncEventStream as AsyncEventStream
 from trunkline.streams import AsyncStream as AsyncStream
 from trunkline.streams import EventStream as EventStream
@@ -75,6 +76,7 @@ from trunkline.task_functions import aaudio_to_audio as aaudio_to_audio
 from trunkline.task_functions import acancel_job as acancel_job
 from trunkline.task_functions import adocument_question_answering as adocument_question_answering
 from trunkline.task_functions import aembedding as aembedding
+from trunkline.task_functions import aendpoint_info as aendpoint_info
 from trunkline.task_functions import afill_mask as afill_mask
 from trunkline.task_functions import aimage_classification as aimage_classification
 from trunkline.task_functions import aimage_edit as aimage_edit
@@ -111,6 +113,7 @@ from trunkline.task_functions import (
 from trunkline.task_functions import cancel_job as cancel_job
 from trunkline.task_functions import document_question_answering as document_question_answering
 from trunkline.task_functions import embedding as embedding
+from trunkline.task_functions import endpoint_info as endpoint_info
 from trunkline.task_functions import fill_mask as fill_mask
 from trunkline.task_functions import image_classification as image_classification
 from trunkline.task_functions import image_edit as image_edit
@@ -222,6 +225,7 @@ __all__ = [
     "Detection",
     "Embedding",
     "EmbeddingResponse",
+    "Engine",
     "Entity",
     "Estimate",
     "EventStream",
@@ -291,6 +295,7 @@ __all__ = [
     "acost",
     "adocument_question_answering",
     "aembedding",
+    "aendpoint_info",
     "aestimate",
     "afill_mask",
     "aimage_classification",
@@ -337,6 +342,7 @@ __all__ = [
     "default_client",
     "document_question_answering",
     "embedding",
+    "endpoint_info",
     "estimate",
     "fill_mask",
     "function_tool",

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from trunkline.faces import async_function, function
 from trunkline.functions import default_async_client, default_client
-from trunkline.tasks import audio, image, jobs, text, video
+from trunkline.tasks import audio, image, jobs, servers, text, video
 
 audio_classification = function(audio.audio_classification, default_client)
 audio_to_audio = function(audio.audio_to_audio, default_client)
 cancel_job = function(jobs.cancel_job, default_client)
 document_question_answering = function(image.document_question_answering, default_client)
 embedding = function(text.embedding, default_client)
+endpoint_info = function(servers.endpoint_info, default_client)
 fill_mask = function(text.fill_mask, default_client)
 image_classification = function(image.image_classification, default_client)
 image_edit = function(image.image_edit, default_client)
@@ -51,6 +52,7 @@ adocument_question_answering = async_function(
     image.document_question_answering, default_async_client
 )
 aembedding = async_function(text.embedding, default_async_client)
+aendpoint_info = async_function(servers.endpoint_info, default_async_client)
 afill_mask = async_function(text.fill_mask, default_async_client)
 aimage_classification = async_function(image.image_classification, default_async_client)
 aimage_edit = async_function(image.image_edit, default_async_client)

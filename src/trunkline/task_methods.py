@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trunkline.faces import async_method, method
-from trunkline.tasks import audio, image, jobs, text, video
+from trunkline.tasks import audio, image, jobs, servers, text, video
 
 
 class TaskMethods:
@@ -14,6 +14,7 @@ class TaskMethods:
     cancel_job = method(jobs.cancel_job)
     document_question_answering = method(image.document_question_answering)
     embedding = method(text.embedding)
+    endpoint_info = method(servers.endpoint_info)
     fill_mask = method(text.fill_mask)
     image_classification = method(image.image_classification)
     image_edit = method(image.image_edit)
@@ -53,6 +54,7 @@ class AsyncTaskMethods:
     cancel_job = async_method(jobs.cancel_job)
     document_question_answering = async_method(image.document_question_answering)
     embedding = async_method(text.embedding)
+    endpoint_info = async_method(servers.endpoint_info)
     fill_mask = async_method(text.fill_mask)
     image_classification = async_method(image.image_classification)
     image_edit = async_method(image.image_edit)

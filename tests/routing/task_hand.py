@@ -56,7 +56,8 @@ def task_ask(
     )
     retry = Retry(retries, lambda: chance)
     journey = Journey(made, retry, START, maps, lambda given: given)
-    return Ask(journey, Places(ROUTER, **where), job=job, cancel=cancel)
+    what: Any = "cancel" if cancel else "resume" if job else "call"
+    return Ask(journey, Places(ROUTER, **where), what=what, job=job)
 
 
 def carry_task(hand: Hand, *args: Any, **options: Any) -> Any:

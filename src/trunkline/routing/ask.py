@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -22,7 +22,7 @@ class Ask(msgspec.Struct, Generic[R], frozen=True):
     places: Places
     finish: Callable[[Any], R] | None = None
     """What is still to do with the result, without I/O."""
+    what: Literal["call", "resume", "cancel", "info"] = "call"
+    """To call, to go on with `job` or cancel it, or to ask what runs at the address."""
     job: Job | None = None
-    """A job that was submitted before, to be followed instead."""
-    cancel: bool = False
-    """Whether that job is to be cancelled."""
+    """A job that was submitted before."""

@@ -36,7 +36,7 @@ from trunkline.routing.job_flow import (
     make_resumable,
 )
 from trunkline.routing.needs import Need, Reply, Send
-from trunkline.routing.where import find_target, job_target
+from trunkline.routing.where import find_info, find_target, job_target
 from trunkline.types import Attempt
 from trunkline.types.job import Job
 from trunkline.types.media import Blob, Media
@@ -74,6 +74,8 @@ def task_flow(journey: Journey[TaskCall], places: Places, seekers: Seekers) -> S
 def ask_flow(ask: Ask[Any], seekers: Seekers) -> Step:
     """Carry out what was asked for: a call of a task, or the rest of one; raises APIError."""
     journey, job = ask.journey, ask.job
+    if ask.what == "info":
+        return find_info(journey, ask.places, seekers.engines)
     if job is None:
         return task_flow(journey, ask.places, seekers)
     target = job_target(journey, job, ask.places, seekers)
@@ -84,7 +86,7 @@ def ask_flow(ask: Ask[Any], seekers: Seekers) -> Step:
             hint="Check that the job's text is whole.",
         )
     following = Following(job, form, target)
-    if ask.cancel:
+    if ask.what == "cancel":
         return cancel_flow(journey, following, journey.began)
     return _finished(journey, following, None, ())
 

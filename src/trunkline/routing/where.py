@@ -9,7 +9,7 @@ import msgspec
 
 from trunkline.errors import APIConnectionError, InvalidInputError
 from trunkline.providers.choosing import choose
-from trunkline.providers.engines import Engines, Seekers, engine_base, named_engine
+from trunkline.providers.engines import Engine, Engines, Seekers, engine_base, named_engine
 from trunkline.providers.mapping import ModelMap
 from trunkline.providers.spec import Target
 from trunkline.providers.targets import Places
@@ -70,7 +70,8 @@ def _served(journey: Journey[TaskCall], places: Places, api_base: str, engines: 
     base = engine_base(api_base)
     engine = places.engine or named_engine(api_base)
     pooled = bool(call.parameters.get("pooling"))
-    target = served_target(call.task, call.model, places, base, engine or "openai", pooled=pooled)
+    first = engine or ("tei" if call.task == "sparse-embedding" else "openai")  # a guess, to ask
+    target = served_target(call.task, call.model, places, base, first, pooled=pooled)
     if engine is not None:
         return target, journey.began
     told, now = yield from find_engine(
@@ -78,6 +79,28 @@ def _served(journey: Journey[TaskCall], places: Places, api_base: str, engines: 
     )
     target = served_target(call.task, call.model, places, base, told.kind, pooled=pooled)
     return msgspec.structs.replace(target, max_batch=told.max_batch or target.max_batch), now
+
+
+def find_info(
+    journey: Journey[TaskCall], places: Places, engines: Engines
+) -> Generator[Need, Any, Engine]:
+    """Find out what runs at an address, asking there at most once an hour.
+
+    Raises InvalidInputError without an address, APIConnectionError where nobody could be asked.
+    """
+    if places.api_base is None:
+        raise InvalidInputError("There is no address.", hint="Give the endpoint's as api_base=.")
+    call, base = journey.call, engine_base(places.api_base)
+    target = served_target(call.task, call.model, places, base, "openai")
+    told, _ = yield from find_engine(
+        engines, places.api_base, target, timeouts=call.timeouts, now=journey.began, end=journey.end
+    )
+    if told.guessed:
+        raise APIConnectionError(
+            f"{base} could not be asked what runs there.",
+            hint="Is the server running there, and is the token one that it takes?",
+        )
+    return told
 
 
 def job_target(journey: Journey[TaskCall], job: Job, places: Places, seekers: Seekers) -> Target:

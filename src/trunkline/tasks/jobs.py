@@ -22,7 +22,7 @@ def resume_job(calls: Calls, job: Job | str, **options: Unpack[TaskOptions]) -> 
     """
     found = parse_job(job)
     ask = calls.ask(found.task, found.model, None, {}, options)
-    return msgspec.structs.replace(ask, job=found)
+    return msgspec.structs.replace(ask, what="resume", job=found)
 
 
 def cancel_job(calls: Calls, job: Job | str, **options: Unpack[TaskOptions]) -> Ask[bool]:
@@ -32,4 +32,4 @@ def cancel_job(calls: Calls, job: Job | str, **options: Unpack[TaskOptions]) -> 
     """
     found = parse_job(job)
     ask = calls.ask(found.task, found.model, None, {}, options)
-    return msgspec.structs.replace(ask, job=found, cancel=True)
+    return msgspec.structs.replace(ask, what="cancel", job=found)
