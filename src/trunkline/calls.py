@@ -31,8 +31,9 @@ from trunkline.routing.ask import Ask
 from trunkline.routing.carry import CallT, Journey
 from trunkline.routing.retry import Retry
 from trunkline.settings import Settings, TokenSource, checked_secret
+from trunkline.tasks.kinds import check_task, names_of
 from trunkline.types import Chat, Messages, Secret, Timeouts
-from trunkline.types.tasks import MAX_FILE, TaskCall
+from trunkline.types.tasks import FUNCTIONS, MAX_FILE, TaskCall
 from trunkline.wire.http1 import check_header
 
 if TYPE_CHECKING:
@@ -108,8 +109,12 @@ class Calls:
 
         Raises InvalidInputError or AuthenticationError before anything is sent.
         """
-        check_parameters(options, TASK_OPTION_NAMES)
-        check_kinds(parameters)
+        own = names_of(task, parameters)
+        check_parameters(options, TASK_OPTION_NAMES, own)
+        if task in FUNCTIONS:
+            check_task(task, parameters, options)
+        else:  # another form of a chat
+            check_kinds(parameters)
         defaults = self.defaults
         get = options.get
         api_base = get("api_base") or defaults.api_base

@@ -84,20 +84,27 @@ _AT_LEAST = {
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
-def check_parameters(given: Mapping[str, Any], known: frozenset[str] = ALL_NAMES) -> None:
-    """Raise UnknownParameterError or InvalidInputError for what cannot be meant."""
+def check_parameters(
+    given: Mapping[str, Any],
+    known: frozenset[str] = ALL_NAMES,
+    elsewhere: frozenset[str] = frozenset(),
+) -> None:
+    """Raise UnknownParameterError or InvalidInputError for what cannot be meant.
+
+    `elsewhere` are names that are taken apart from `given`, and may have been meant.
+    """
     for name, value in given.items():
         if name not in known:
-            raise unknown_parameter(name, known)
+            raise unknown_parameter(name, known | elsewhere)
         if value is not None and name in _KIND_OF:
-            _check_kind(name, value, _KIND_OF[name])
+            check_kind(name, value, _KIND_OF[name], _AT_LEAST.get(name))
 
 
 def check_kinds(given: Mapping[str, Any]) -> None:
     """Raise InvalidInputError for known parameters whose value cannot be meant."""
     for name, value in given.items():
         if value is not None and name in _KIND_OF:
-            _check_kind(name, value, _KIND_OF[name])
+            check_kind(name, value, _KIND_OF[name], _AT_LEAST.get(name))
 
 
 def unknown_parameter(name: str, known: Iterable[str]) -> UnknownParameterError:
@@ -142,13 +149,13 @@ def headers_from(given: Mapping[str, str] | None) -> dict[str, str]:
     return headers
 
 
-def _check_kind(name: str, value: Any, kind: str) -> None:
+def check_kind(name: str, value: Any, kind: str, least: float | None = None) -> None:
+    """Raise InvalidInputError for a value of another kind, not finite, or less than `least`."""
     if isinstance(value, bool) is not (kind == "true or false") or not isinstance(
         value, _KINDS[kind]
     ):
         raise InvalidInputError(f"{name} is {value!r:.80}; {kind} is expected.")
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidInputError(f"{name} is {value}; a finite number is expected.")
-    least = _AT_LEAST.get(name)
     if least is not None and isinstance(value, (int, float)) and value < least:
         raise InvalidInputError(f"{name} is {value}; at least {least} is expected.")

@@ -13,7 +13,7 @@ from trunkline.errors import APIConnectionError, Timeout
 from trunkline.providers.targets import SANDBOX_URL
 from trunkline.sandbox import AsyncInProcessTransport, InProcessTransport, Sandbox
 from trunkline.types import Timeouts
-from trunkline.wire.message import HttpRequest
+from trunkline.wire.message import HttpRequest, Url
 
 
 def request(model: str = "demo", **more: Any) -> HttpRequest:
@@ -156,3 +156,19 @@ def test_head_and_times_are_those_of_an_exchange() -> None:
     assert exchange.head.headers["x-inference-provider"] == "sandbox"
     assert exchange.head.request_id
     assert exchange.started <= time.monotonic()
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        msgspec.structs.replace(SANDBOX_URL, target=""),
+        Url("https", "router.example", 443, ""),
+        Url("http", "127.0.0.1", 81, ""),
+    ],
+    ids=str,
+)
+def test_files_lie_at_the_address_that_it_stands_in_for(base: Url) -> None:
+    url = msgspec.structs.replace(base, target="/deepinfra/v1/openai/images/generations")
+    body = msgspec.json.encode({"model": "sandbox/m", "prompt": "a cat", "response_format": "url"})
+    answer = msgspec.json.decode(ask(InProcessTransport(), HttpRequest("POST", url, (), body)))
+    assert answer["data"][0]["url"].startswith(f"{base}/files/")

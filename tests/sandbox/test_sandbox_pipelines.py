@@ -355,3 +355,11 @@ def test_loading_is_a_fault_that_can_be_made_short(asker) -> None:
     short = asker.post(path(SST), body, x_sandbox_fault="flaky-loading;seconds=0.01")
     assert (short.status, msgspec.json.decode(short.body)["estimated_time"]) == (503, 0.01)
     assert asker.post(path(SST), body, x_sandbox_fault="flaky-loading;seconds=0.01").status == 200
+
+
+@pytest.mark.parametrize("wrong", ["x", [1], {"a": 1}])
+def test_a_value_that_nothing_expects_is_answered_too(asker: Any, wrong: Any) -> None:
+    body = {"inputs": b64(png()), "parameters": {"threshold": wrong}}
+    reply = asker.post("/hf-inference/models/facebook/detr-resnet-50", body)
+    assert reply.status == 500
+    assert "unknown error" in reply.body.decode()

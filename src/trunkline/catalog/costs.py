@@ -134,6 +134,8 @@ def _reported(usage: Usage | None) -> tuple[str, Decimal] | None:
 
 
 def _by_catalog(call: _Call, name: str, catalog: Catalog) -> Cost:
+    if call.provider is None and call.url is not None and not _through(call, catalog):
+        return Cost(detail="The answer is from a server whose prices the catalog does not have.")
     try:
         asked = model_id.parse(name)
     except InvalidInputError:
@@ -178,8 +180,6 @@ def _at(call: _Call, entry: ModelEntry, offer: Offer, catalog: Catalog) -> Cost:
 
 def _unseen(call: _Call, entry: ModelEntry, catalog: Catalog) -> Cost:
     """Return what is known where nobody said who served the answer."""
-    if not _through(call, catalog):
-        return Cost(detail="The answer is from a server whose prices the catalog does not have.")
     prices = [_pricing(offer) for offer in candidates(entry, None)]
     amounts = [price_of(call.tokens.input, call.tokens.output, p) for p in prices]
     low, high = _bound(min, amounts), _bound(max, amounts)

@@ -41,8 +41,12 @@ def models(
 
     The words of `search` are all in a model's name. `capability` is known to be there. With `live`,
     offers that are known not to be live are left out. Raises InvalidInputError for an unknown
-    capability.
+    capability, a search that is no text and a limit below 0.
     """
+    if search is not None and not isinstance(search, str):
+        raise InvalidInputError(f"search is {search!r:.80}; words of a model's name are expected.")
+    if limit is not None and limit < 0:
+        raise InvalidInputError(f"limit is {limit}; it cannot be below 0.")
     words = (search or "").lower().split()
     narrowed = provider is not None or capability in _OF_OFFERS
     found: list[ModelEntry] = []

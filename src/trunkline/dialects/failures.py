@@ -172,14 +172,8 @@ _HINTS: tuple[tuple[type[errors.APIError], str], ...] = (
             "(https://huggingface.co/settings/tokens); a gated model also needs its terms accepted."
         ),
     ),
-    (
-        errors.GoneError,
-        "Use https://router.huggingface.co, which is the default here.",
-    ),
-    (
-        errors.GatewayTimeoutError,
-        "A long answer keeps its connection with stream=True.",
-    ),
+    (errors.GoneError, "Use https://router.huggingface.co, which is the default here."),
+    (errors.GatewayTimeoutError, "A chat's long answer keeps its connection with stream=True."),
     (
         errors.ModelLoadingError,
         "The model is being loaded; it is tried again while retries and the deadline allow.",
@@ -189,15 +183,22 @@ _HINTS: tuple[tuple[type[errors.APIError], str], ...] = (
 
 _HINTS_ELSEWHERE: tuple[tuple[type[errors.APIError], str], ...] = (
     (errors.AuthenticationError, "Pass the credential that this server expects as token=."),
-    (errors.NotFoundError, "Check the model's name: the server's /v1/models lists what it has."),
+    (
+        errors.NotFoundError,
+        (
+            "Check the model's name (the server's /v1/models lists what it has) and the address. "
+            "Where a task other than chat is served at the address itself, say engine='pipeline'."
+        ),
+    ),
 )
 
 
 def hint_elsewhere(error: errors.APIError) -> str | None:
     """Return what to do about `error` where another server than Hugging Face's answered."""
-    if not any(isinstance(error, kind) and error.hint == hint for kind, hint in _HINTS):
+    general = any(isinstance(error, kind) and error.hint == hint for kind, hint in _HINTS)
+    if error.hint is not None and not general:
         return error.hint
-    about_hugging_face = error.hint is not None and "huggingface.co" in error.hint
+    about_hugging_face = error.hint is None or "huggingface.co" in error.hint
     if not about_hugging_face and not isinstance(error, errors.PermissionDeniedError):
         return error.hint
     return next((hint for kind, hint in _HINTS_ELSEWHERE if isinstance(error, kind)), None)

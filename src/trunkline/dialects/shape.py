@@ -101,7 +101,11 @@ def json_body(body: dict[str, Any], *headers: tuple[str, str], accept: str | Non
     try:
         data = strict_json.encode(body)
     except strict_json.JsonError as error:
-        raise InvalidInputError(f"The request cannot be written as JSON: {error}.") from error
+        halves = "text.encode('utf-8', 'replace').decode() mends half a character."
+        raise InvalidInputError(
+            f"The request cannot be written as JSON: {error}.",
+            hint=halves if "surrogates" in str(error) else None,
+        ) from error
     return Body(data, accept=accept or "application/json", headers=headers)
 
 

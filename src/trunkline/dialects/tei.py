@@ -39,11 +39,14 @@ def write_rerank(wish: Wish) -> Body:
 
 
 def write_predict(wish: Wish) -> Body:
-    """Write texts to classify. Several are lists of one: a list of two texts would be a pair."""
+    """Write texts to classify; `top_k` is cut here.
+
+    Several are lists of one: a list of two texts would be a pair.
+    """
     inputs = wish.inputs
     if isinstance(inputs, list):
         inputs = [[item] if isinstance(item, str) else item for item in inputs]
-    return _written(wish, {"inputs": inputs})
+    return _written(wish, {"inputs": inputs}, "top_k")
 
 
 def write_similarity(wish: Wish) -> Body:
@@ -65,6 +68,14 @@ def _in_its_words(parameters: dict[str, Any]) -> dict[str, Any]:
     if isinstance(direction, str):
         parameters["truncation_direction"] = direction.capitalize()
     return parameters
+
+
+def parse_best(answer: Any, wish: Wish) -> Items[Any]:
+    """Read labels, the first `top_k` of them for each text."""
+    found, most = parse_labels(answer, wish), wish.parameters.get("top_k")
+    if any(isinstance(row, Items) for row in found):
+        return Items(Items(row[:most]) for row in found)
+    return Items(found[:most])
 
 
 def parse_sparse(answer: Any, wish: Wish) -> Items[dict[int, float]]:
@@ -96,5 +107,5 @@ EMBED = Shape(write_embed, reads(parse_vectors))
 EMBED_SPARSE = Shape(write_embed, reads(parse_sparse))
 """feature-extraction at `/embed_sparse`: Items of `{index: value}`, one for each text."""
 RERANK = Shape(write_rerank, reads(parse_ranking))
-PREDICT = Shape(write_predict, reads(parse_labels))
+PREDICT = Shape(write_predict, reads(parse_best))
 SIMILARITY = Shape(write_similarity, reads(parse_similarities))

@@ -18,7 +18,7 @@ _TEI_BATCH = 32
 TEI_TASKS: dict[str, Route] = {
     "feature-extraction": Route("embed", EMBED, refuses=frozenset({"user"}), max_batch=_TEI_BATCH),
     "sentence-similarity": Route("similarity", SIMILARITY),
-    "text-classification": Route("predict", PREDICT),
+    "text-classification": Route("predict", PREDICT, refuses=frozenset({"function_to_apply"})),
     "sparse-embedding": Route("embed_sparse", EMBED_SPARSE),
     "text-ranking": Route("rerank", RERANK),
 }

@@ -16,7 +16,7 @@ from trunkline.providers.engines import engine_url
 from trunkline.providers.mapping import Serving
 from trunkline.providers.served import PIPELINE_TASKS, SERVED, TEI_TASKS, TEI_TOKENS
 from trunkline.providers.spec import Provider, Route, Target, Via
-from trunkline.providers.table import PROVIDERS
+from trunkline.providers.table import PROVIDERS, provider_hint
 from trunkline.providers.targets import (
     Places,
     account_headers,
@@ -36,6 +36,12 @@ _SANDBOX_FIRST = ("hf-inference", "fal-ai", "deepinfra", "wavespeed")
 
 _UNROUTED = frozenset({"openai"})
 """Providers that take their own keys alone: the Hub maps nothing to them."""
+
+_RUNNING = {
+    "openai": "that speaks OpenAI's form",
+    "tei": "that runs Text Embeddings Inference",
+    "tgi": "that runs Text Generation Inference",
+}
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -112,22 +118,13 @@ def route_of(provider: str, task: str, model: str | None = None) -> Route:
     route = find_route(provider, task)
     if route is not None:
         return route
-    if task == "conversational":
-        what = "use completion() for chat"
-    else:
-        others = ", ".join(providers_of(task)) or "no provider"
-        what = f"those who do: {others}"
-    known = (
-        "does not serve"
-        if provider in PROVIDERS
-        else "is not known here, so neither is how it serves"
-    )
-    raise ModelNotSupportedError(
-        f"Provider {provider} {known} {task}.",
-        provider=provider,
-        model=model,
-        hint=_sentence(what),
-    )
+    others = ", ".join(providers_of(task)) or "no provider"
+    who = "Use completion() for chat." if task == "conversational" else f"Those who do: {others}."
+    said = f"Provider {provider} does not serve {task}."
+    if provider not in PROVIDERS:
+        said = provider_hint(provider) or said
+        who = who.replace("Those who do", f"Those who serve {task}")
+    raise ModelNotSupportedError(said, provider=provider, model=model, hint=who)
 
 
 def knows(provider: str, task: str) -> bool:
@@ -202,7 +199,7 @@ def served_target(
         route = TEI_TOKENS
     if route is None:
         raise ModelNotSupportedError(
-            f"No route for {task} is known on this server, which runs {engine}.",
+            f"A server {_RUNNING.get(engine, f'that runs {engine}')} has no known way to serve {task}.",
             model=str(model),
             hint=_elsewhere(task),
         )
@@ -240,7 +237,3 @@ def _elsewhere(task: str) -> str:
     if not found:
         return f"{FUNCTIONS[task]}() needs a server that runs TEI: give its address as api_base=."
     return f"{FUNCTIONS[task]}() works with a provider: {', '.join(found)}."
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."

@@ -78,7 +78,7 @@ class Opened(msgspec.Struct, frozen=True):
         receipt = record.receipt(
             self.attempts(ended, error),
             completion,
-            self.chat.messages,
+            self.chat,
             first_at=self.reply.ended,
             ended=ended,
             began=self.began,
@@ -176,7 +176,7 @@ def _accept_whole(
     receipt = record.receipt(
         (*before, last),
         completion,
-        journey.call.messages,
+        journey.call,
         first_at=None,
         ended=reply.ended,
         began=journey.began,

@@ -9,7 +9,7 @@ import msgspec
 from trunkline.errors import APIError
 from trunkline.providers.spec import Target
 from trunkline.routing.needs import Reply, Send
-from trunkline.types import Attempt, Completion, Message, Receipt, TokenCount, Usage
+from trunkline.types import Attempt, Chat, Completion, Message, Receipt, TokenCount, Usage
 from trunkline.wire.message import ResponseHead
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def served_by(send: Send, head: ResponseHead | None) -> str | None:
 def receipt(
     attempts: tuple[Attempt, ...],
     completion: Completion,
-    messages: list[dict[str, Any]],
+    chat: Chat,
     *,
     first_at: float | None,
     ended: float,
@@ -59,7 +59,8 @@ def receipt(
         attempts=attempts,
         time_to_first_token=None if first_at is None else first_at - began,
         total_time=ended - began,
-        tokens=count_tokens(completion.usage, completion, messages),
+        tokens=count_tokens(completion.usage, completion, chat.messages),
+        called=str(chat.model),
     )
 
 

@@ -180,6 +180,9 @@ def _answer(page: Page, visit: Visit, parts: dict[str, str]) -> Reply:
         return page(visit, parts)
     except RefusedError as refused:
         return refused.reply
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # a value that no page expected: a server says so, and does not hang up
+        return json_reply(500, {"error": f"unknown error: {error}"})
 
 
 def _decoded(head: RequestHead, body: bytes) -> dict[str, Any]:

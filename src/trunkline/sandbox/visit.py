@@ -47,9 +47,11 @@ class Visit(msgspec.Struct, frozen=True):
     @property
     def base(self) -> str:
         """Where the client finds this sandbox."""
-        if self.inside:
+        host = self.head.headers.get("host", "127.0.0.1")
+        if self.inside and host == "sandbox":
             return "sandbox://sandbox"
-        return f"http://{self.head.headers.get('host', '127.0.0.1')}"
+        # in process it may stand in for any address, and those without a port are https
+        return f"{'http' if ':' in host or not self.inside else 'https'}://{host}"
 
     def mark(self, *parts: object) -> str:
         """Return 64 hexadecimal digits that stand for the seed and `parts`."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from trunkline.routing.ask import Ask
-from trunkline.tasks.arguments import blob, text
+from trunkline.tasks.arguments import blob, some_texts, text
 
 if TYPE_CHECKING:
     from trunkline.calls import Calls
@@ -42,7 +42,7 @@ def transcription(
         "prompt": prompt,
         "temperature": temperature,
         "response_format": response_format,
-        "timestamp_granularities": timestamp_granularities,
+        "timestamp_granularities": some_texts(timestamp_granularities, "timestamp_granularities"),
         "return_timestamps": return_timestamps,
         "generation_parameters": generation_parameters,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from trunkline.errors import InvalidInputError
 from trunkline.routing.ask import Ask
 from trunkline.tasks.arguments import blob, size, text, texts
 
@@ -266,6 +267,8 @@ def _pixels(value: Size | None) -> dict[str, int]:
 
 def _by_url(options: TaskOptions, response_format: str | None) -> TaskOptions:
     """Return the options with OpenAI's way to ask for a URL as ours."""
-    if response_format == "url":
-        return {"download": False, **options}
-    return options
+    if response_format not in (None, "b64_json", "url"):
+        raise InvalidInputError(
+            f"response_format is {response_format!r:.80}; 'url' or 'b64_json' is expected."
+        )
+    return {"download": False, **options} if response_format == "url" else options

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from trunkline.errors import InvalidInputError
 from trunkline.routing.ask import Ask
-from trunkline.tasks.arguments import table, text, texts
+from trunkline.tasks.arguments import plain_table, some_texts, text, text_table, texts
 
 if TYPE_CHECKING:
     from trunkline.calls import Calls
@@ -57,7 +57,7 @@ def text_completion(
         "top_p": top_p,
         "top_k": top_k,
         "n": n,
-        "stop": [stop] if isinstance(stop, str) else stop,
+        "stop": [stop] if isinstance(stop, str) else some_texts(stop, "stop"),
         "seed": seed,
         "frequency_penalty": frequency_penalty,
         "presence_penalty": presence_penalty,
@@ -89,7 +89,7 @@ def embedding(
     Any number of texts: more than a provider takes at once go out in several requests. A model that
     gives a vector for each token needs `pooling`. Raises APIError.
     """
-    inputs = input if isinstance(input, str) else texts(input, "input")
+    inputs = input if isinstance(input, str) else texts(input, "input", alone=True)
     parameters = {
         "dimensions": dimensions,
         "encoding_format": encoding_format,
@@ -115,7 +115,7 @@ def sparse_embedding(
 
     Raises APIError.
     """
-    inputs = input if isinstance(input, str) else texts(input, "input")
+    inputs = input if isinstance(input, str) else texts(input, "input", alone=True)
     return calls.ask("sparse-embedding", model, inputs, {"truncate": truncate}, options)
 
 
@@ -133,11 +133,7 @@ def rerank(
 
     A document is a text, or a mapping with a `text`.
     """
-    plain = [
-        document.get("text") if isinstance(document, Mapping) else document
-        for document in documents
-    ]
-    inputs = {"query": text(query, "query"), "texts": texts(plain, "documents")}
+    inputs = {"query": text(query, "query"), "texts": texts(_plain(documents), "documents")}
     parameters = {"top_n": top_n, "return_documents": return_documents}
     return calls.ask("text-ranking", model, inputs, parameters, options)
 
@@ -184,7 +180,7 @@ def token_classification(
     """Find names, places and the like in a text; raises APIError."""
     parameters = {
         "aggregation_strategy": aggregation_strategy,
-        "ignore_labels": ignore_labels,
+        "ignore_labels": some_texts(ignore_labels, "ignore_labels"),
         "stride": stride,
     }
     return calls.ask("token-classification", model, _text(text), parameters, options)
@@ -250,8 +246,7 @@ def table_question_answering(
     **options: Unpack[TaskOptions],
 ) -> Ask[Items[TableAnswer]]:
     """Answer a question from a table (columns, rows as dicts, or a DataFrame); raises APIError."""
-    cells = {name: [str(cell) for cell in column] for name, column in _table(table).items()}
-    inputs = {"query": _text(query, "query"), "table": cells}
+    inputs = {"query": _text(query, "query"), "table": text_table(table, "table")}
     parameters = {"padding": padding, "sequential": sequential, "truncation": truncation}
     return calls.ask("table-question-answering", model, inputs, parameters, options)
 
@@ -269,7 +264,7 @@ def fill_mask(
 
     Raises APIError.
     """
-    parameters = {"targets": targets, "top_k": top_k}
+    parameters = {"targets": some_texts(targets, "targets"), "top_k": top_k}
     return calls.ask("fill-mask", model, _text(text), parameters, options)
 
 
@@ -330,7 +325,9 @@ def tabular_classification(
 
     The table is columns (`{name: [values]}`), rows as dicts, or a DataFrame.
     """
-    return calls.ask("tabular-classification", model, {"data": _table(table)}, {}, options)
+    return calls.ask(
+        "tabular-classification", model, {"data": plain_table(table, "table")}, {}, options
+    )
 
 
 def tabular_regression(
@@ -340,12 +337,23 @@ def tabular_regression(
 
     Raises APIError.
     """
-    return calls.ask("tabular-regression", model, {"data": _table(table)}, {}, options)
+    return calls.ask(
+        "tabular-regression", model, {"data": plain_table(table, "table")}, {}, options
+    )
+
+
+def _plain(documents: Any) -> Any:
+    """Return documents as texts, where they are a list; what is none is for others to refuse."""
+    if isinstance(documents, (str, bytes)) or not isinstance(documents, Sequence):
+        return documents
+    for place, document in enumerate(documents):
+        if isinstance(document, Mapping) and "text" not in document:
+            raise InvalidInputError(
+                f"documents[{place}] has no 'text'.",
+                hint="Give each document as a string, or as {'text': ...}.",
+            )
+    return [row["text"] if isinstance(row, Mapping) else row for row in documents]
 
 
 def _text(value: Any, name: str = "text") -> str:
     return text(value, name)
-
-
-def _table(value: Any) -> dict[str, list[Any]]:
-    return table(value, "table")
