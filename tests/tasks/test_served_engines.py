@@ -143,11 +143,54 @@ def test_a_tasks_own_endpoint_serves_it_at_its_address(
     if task != "text-generation":  # whose pipeline tells no reason for its end
         row.holds(found)
     assert asked(server) == [f"POST /endpoint/{task}"]
-    if task in SERVED["openai"]:  # which is what an unknown server is taken for
-        with pytest.raises(errors.NotFoundError, match="engine='pipeline'"):
-            call(function, "m", *row.arguments, api_base=base)
-    else:
-        row.holds(call(function, "m", *row.arguments, api_base=base, **row.keywords))
+    server.requests.clear()
+    found = call(function, "m", *row.arguments, api_base=base, **row.keywords)
+    if task != "text-generation":
+        row.holds(found)
+    openai = SERVED["openai"].get(task)  # which is what an unknown server is taken for, at first
+    tried = [f"POST /endpoint/{task}/{openai.path}"] if openai else []
+    assert asked(server) == [f"GET /endpoint/{task}/info", *tried, f"POST /endpoint/{task}"]
+    server.requests.clear()
+    call(function, "m", *row.arguments, api_base=base, **row.keywords)
+    assert asked(server) == [f"POST /endpoint/{task}"]  # it is found out once
+
+
+def test_a_server_that_serves_a_task_in_no_form_says_how_to_go_on(
+    call: Call, server: SandboxServer
+) -> None:
+    base = f"{server.url}/nothing"
+    with pytest.raises(errors.NotFoundError, match="engine='pipeline'"):
+        call("embedding", "m", "a", api_base=base)
+    assert asked(server)[1:] == ["POST /nothing/v1/embeddings", "POST /nothing"]
+
+
+@pytest.mark.parametrize("named", [{"engine": "openai"}, {}])
+def test_a_server_that_was_named_is_asked_nothing_else(
+    call: Call, server: SandboxServer, named: dict[str, str]
+) -> None:
+    base = f"{server.url}/endpoint/feature-extraction" + ("" if named else "/v1")
+    with pytest.raises(errors.NotFoundError):
+        call("embedding", "m", "a", api_base=base, **named)
+    assert asked(server) == ["POST /endpoint/feature-extraction/v1/embeddings"]
+
+
+def test_more_inputs_than_tei_takes_go_in_several_requests_and_come_back_as_one(
+    call: Call, server: SandboxServer, tei: str
+) -> None:
+    ranked = call("rerank", "m", "number 63", TEXTS, api_base=tei, top_n=3)
+    assert ranked.results[0].index == 63
+    assert len(ranked.results) == 3
+    scores = [row.relevance_score for row in ranked.results]
+    assert scores == sorted(scores, reverse=True)
+    assert [a.number for a in ranked.receipt.attempts] == [1, 2, 3]
+    every = call("rerank", "m", "number 63", TEXTS, api_base=tei)
+    assert sorted(row.index for row in every.results) == list(range(70))
+    near = call("sentence_similarity", "m", TEXTS[63], TEXTS, api_base=tei)
+    assert len(near) == 70
+    assert near.index(max(near)) == 63
+    sparse = call("sparse_embedding", "m", TEXTS, api_base=tei)
+    assert len(sparse) == 70
+    assert sparse[5] == call("sparse_embedding", "m", TEXTS[5], api_base=tei)[0]
 
 
 def test_what_a_server_has_no_way_for_is_said_before_it_is_sent(

@@ -123,3 +123,9 @@ def test_a_server_that_is_not_there_is_said_to_be_away(call: Call) -> None:
     gone.close()
     with pytest.raises(errors.APIConnectionError, match="refused the connection"):
         call("embedding", "m", "hello", api_base=url, engine="openai")
+
+
+def test_an_error_under_a_good_status_is_the_error_that_it_says(client: Client) -> None:
+    with pytest.raises(errors.ServiceUnavailableError) as caught:
+        client.embedding("huggingface/together/feature-extraction/fault-json-error-200", "a")
+    assert caught.value.provider == "together"

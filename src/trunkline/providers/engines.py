@@ -15,7 +15,7 @@ from trunkline.providers.memory import Key, Memory, key_for
 from trunkline.providers.spec import Target
 from trunkline.wire.message import HttpRequest, Url, parse_url
 
-Kind = Literal["tei", "tgi", "openai"]
+Kind = Literal["tei", "tgi", "openai", "pipeline"]
 
 MAX_ANSWER = 1024 * 1024
 """Bytes that an answer may have."""

@@ -17,10 +17,10 @@ _TEI_BATCH = 32
 
 TEI_TASKS: dict[str, Route] = {
     "feature-extraction": Route("embed", EMBED, refuses=frozenset({"user"}), max_batch=_TEI_BATCH),
-    "sentence-similarity": Route("similarity", SIMILARITY),
+    "sentence-similarity": Route("similarity", SIMILARITY, max_batch=_TEI_BATCH),
     "text-classification": Route("predict", PREDICT, refuses=frozenset({"function_to_apply"})),
-    "sparse-embedding": Route("embed_sparse", EMBED_SPARSE),
-    "text-ranking": Route("rerank", RERANK),
+    "sparse-embedding": Route("embed_sparse", EMBED_SPARSE, max_batch=_TEI_BATCH),
+    "text-ranking": Route("rerank", RERANK, max_batch=_TEI_BATCH),
 }
 
 TEI_TOKENS = Route("embed_all", EMBED, max_batch=_TEI_BATCH)

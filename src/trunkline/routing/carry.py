@@ -157,7 +157,7 @@ def placed(error: APIError, send: Send, reply: Reply, attempts: tuple[Attempt, .
     error.attempts = attempts
     if send.target.via in ("served", "direct"):
         error.hint = failures.hint_elsewhere(error)
-    asked = send.target.provider
+    asked = send.target.provider if send.target.via != "direct" else None
     if asked and error.status in _ABOUT_THE_PROVIDER:
         known = provider_hint(asked)
         if known:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -11,9 +12,6 @@ from trunkline.providers.spec import Target
 from trunkline.routing.needs import Reply, Send
 from trunkline.types import Attempt, Chat, Completion, Message, Receipt, TokenCount, Usage
 from trunkline.wire.message import ResponseHead
-
-if TYPE_CHECKING:
-    from trunkline.types.results import EmbeddingResponse
 
 _BYTES_PER_TOKEN = 4
 """A rough rule for English text, used only where nobody counted."""
@@ -127,25 +125,19 @@ def task_receipt(
     )
 
 
-def joined(parts: list[EmbeddingResponse]) -> EmbeddingResponse:
-    """Return the vectors of several requests as those of one, counts and attempts added up.
-
-    A count that one of them does not tell is unknown for the whole.
-    """
-    rows = [row for part in parts for row in part.data]
-    data = [msgspec.structs.replace(row, index=place) for place, row in enumerate(rows)]
-    usage = _added([part.usage for part in parts])
+def joined(receipts: Sequence[Receipt | None], usage: Usage | None) -> Receipt | None:
+    """Return the receipts of several requests as that of one call, whose `usage` is the sum."""
+    known = [receipt for receipt in receipts if receipt is not None]
+    if not known:
+        return None
     tokens = TokenCount(None, None, "unknown")
     if usage is not None and usage.prompt_tokens is not None:
         tokens = TokenCount(usage.prompt_tokens, usage.completion_tokens, "provider")
-    last = [part.receipt for part in parts if part.receipt is not None][-1]
-    receipt = msgspec.structs.replace(last, attempts=attempts_of(parts), tokens=tokens)
-    return msgspec.structs.replace(parts[0], data=data, usage=usage, receipt=receipt)
+    return msgspec.structs.replace(known[-1], attempts=attempts_of(known), tokens=tokens)
 
 
-def attempts_of(parts: list[EmbeddingResponse]) -> tuple[Attempt, ...]:
+def attempts_of(receipts: Iterable[Receipt]) -> tuple[Attempt, ...]:
     """Return the attempts of several requests as those of one."""
-    receipts = [part.receipt for part in parts if part.receipt is not None]
     return numbered(tuple(attempt for receipt in receipts for attempt in receipt.attempts))
 
 
@@ -154,7 +146,8 @@ def numbered(attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
     return tuple(msgspec.structs.replace(a, number=n) for n, a in enumerate(attempts, 1))
 
 
-def _added(usages: list[Usage | None]) -> Usage | None:
+def added(usages: list[Usage | None]) -> Usage | None:
+    """Return the sum of usages; a count that one of them does not tell is unknown."""
     told = [usage for usage in usages if usage is not None]
     if len(told) < len(usages) or not told:
         return None

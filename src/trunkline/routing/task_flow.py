@@ -10,12 +10,14 @@ from typing import Any, cast
 
 import msgspec
 
+from trunkline.dialects import failures
 from trunkline.dialects.shape import Fetch, Reading, Shape, Wish
 from trunkline.errors import (
     APIConnectionError,
     APIError,
     InvalidInputError,
     InvalidResponseError,
+    NotFoundError,
     RateLimitError,
     ServiceUnavailableError,
 )
@@ -23,7 +25,7 @@ from trunkline.media import check_fetched, decode_data_url, result_media
 from trunkline.providers.engines import Seekers
 from trunkline.providers.spec import Route, Target, accepted
 from trunkline.providers.targets import Places
-from trunkline.routing import record
+from trunkline.routing import batches, record
 from trunkline.routing.ask import Ask
 from trunkline.routing.carry import Journey, carry, checked, headers_for
 from trunkline.routing.files import blobs_in, fetch_input, fetch_result
@@ -35,17 +37,20 @@ from trunkline.routing.job_flow import (
     job_flow,
     make_resumable,
 )
-from trunkline.routing.needs import Need, Reply, Send
-from trunkline.routing.where import find_info, find_target, job_target
+from trunkline.routing.needs import Need, Reply, Send, Wait
+from trunkline.routing.where import find_info, find_target, job_target, keep_pipeline, other_target
 from trunkline.types import Attempt
 from trunkline.types.job import Job
 from trunkline.types.media import Blob, Media
-from trunkline.types.results import EmbeddingResponse, Items
+from trunkline.types.results import Items
 from trunkline.types.tasks import TaskCall
 from trunkline.wire.message import HttpRequest
 
 Step = Generator[Need, Any, Any]
 
+_LONGEST_FAILURE = 64 * 1024
+"""Bytes; what is larger is no error, and is not decoded twice."""
+_SIGNS = (b'"error"', b'"detail"')
 _FILES = ("audio/", "image/", "video/")
 
 
@@ -61,13 +66,29 @@ class Answered(msgspec.Struct, frozen=True):
 def task_flow(journey: Journey[TaskCall], places: Places, seekers: Seekers) -> Step:
     """Carry one call of a task to its target and bring its result; raises APIError."""
     target, now = yield from find_target(journey, places, seekers)
+    try:
+        return (yield from _call(journey, target, now))
+    except NotFoundError as error:
+        other = other_target(journey, places, target, error)
+        if other is None:
+            raise
+        now = yield Wait(0.0)
+        try:
+            result = yield from _call(journey, other, now)
+        except NotFoundError:
+            raise error from None
+        keep_pipeline(seekers.engines, places.api_base or "", other, now)
+        return result
+
+
+def _call(journey: Journey[TaskCall], target: Target, now: float) -> Step:
+    """Make one call at one target, with what it needs first, in as many requests as it takes."""
     call = fitted(journey.call, target)
     call, now = yield from _with_files(journey, call, target, now)
     journey = msgspec.structs.replace(journey, call=call)
-    texts = call.inputs
-    most = target.max_batch
-    if most and call.task == "feature-extraction" and isinstance(texts, list) and len(texts) > most:
-        return (yield from _in_batches(journey, target, texts, most, now))
+    calls = batches.split(call, target.max_batch)
+    if len(calls) > 1:
+        return (yield from _in_batches(journey, target, calls, now))
     return (yield from _once(journey, target, now))
 
 
@@ -114,10 +135,14 @@ def _with_files(
     fetched: dict[int, Blob] = {}
     for blob in blobs_in(call.inputs):
         if blob.url is not None and not blob.content:
-            file, now = yield from fetch_input(journey, blob, now)
-            fetched[id(blob)] = check_fetched(
-                file.content, file.media_type, _kind(call.task), blob.url, call.max_bytes
-            )
+            try:
+                file, now = yield from fetch_input(journey, blob, now)
+                fetched[id(blob)] = check_fetched(
+                    file.content, file.media_type, _kind(call.task), blob.url, call.max_bytes
+                )
+            except APIError as error:
+                error.model = error.model or str(call.model)
+                raise
     if not fetched:
         return call, now
     inputs = call.inputs
@@ -241,20 +266,20 @@ def _file(
 
 
 def _in_batches(
-    journey: Journey[TaskCall], target: Target, texts: list[str], most: int, now: float
+    journey: Journey[TaskCall], target: Target, calls: list[TaskCall], now: float
 ) -> Step:
-    """Embed more texts than one request may have, one request after the other."""
-    parts: list[EmbeddingResponse] = []
-    for start in range(0, len(texts), most):
-        call = msgspec.structs.replace(journey.call, inputs=texts[start : start + most])
+    """Make several calls, one after the other, for more inputs than one request may have."""
+    parts: list[Any] = []
+    for call in calls:
         try:
             part = yield from _once(msgspec.structs.replace(journey, call=call), target, now)
         except APIError as error:
-            error.attempts = record.numbered((*record.attempts_of(parts), *error.attempts))
+            before = record.attempts_of(part.receipt for part in parts)
+            error.attempts = record.numbered((*before, *error.attempts))
             raise
         parts.append(part)
         now = journey.began + part.receipt.total_time
-    return record.joined(parts)
+    return batches.join(parts, journey.call)
 
 
 def _send(journey: Journey[TaskCall], target: Target, now: float) -> Send:
@@ -282,9 +307,23 @@ def _accept(
             error.should_retry = False
             error.hint = error.hint or "It may have been accepted, so it is not submitted again."
         raise
-    last = record.attempt(len(before) + 1, send, reply, None, journey.began)
     reading = Reading(reply.body, head.content_type, dict(head.headers))
+    if not send.request.once:  # what is wrong with a job, its form says
+        _check_no_failure(reading)
+    last = record.attempt(len(before) + 1, send, reply, None, journey.began)
     return Answered(reading, send.target, (*before, last), reply.ended)
+
+
+def _check_no_failure(reading: Reading) -> None:
+    """Raise the error that an answer with a good status is nevertheless."""
+    if len(reading.body) > _LONGEST_FAILURE or not any(sign in reading.body for sign in _SIGNS):
+        return
+    try:
+        failure = failures.failure_in_body(reading.json)
+    except InvalidResponseError:
+        return
+    if failure is not None:
+        raise failures.error_for(failure)
 
 
 def _surely_refused(error: APIError) -> bool:

@@ -7,10 +7,16 @@ from typing import Any
 
 import msgspec
 
-from trunkline.errors import APIConnectionError, InvalidInputError
+from trunkline.errors import (
+    APIConnectionError,
+    InvalidInputError,
+    ModelNotSupportedError,
+    NotFoundError,
+)
 from trunkline.providers.choosing import choose
 from trunkline.providers.engines import Engine, Engines, Seekers, engine_base, named_engine
 from trunkline.providers.mapping import ModelMap
+from trunkline.providers.served import PIPELINE_TASKS
 from trunkline.providers.spec import Target
 from trunkline.providers.targets import Places
 from trunkline.providers.task_targets import (
@@ -79,6 +85,29 @@ def _served(journey: Journey[TaskCall], places: Places, api_base: str, engines: 
     )
     target = served_target(call.task, call.model, places, base, told.kind, pooled=pooled)
     return msgspec.structs.replace(target, max_batch=told.max_batch or target.max_batch), now
+
+
+def other_target(
+    journey: Journey[TaskCall], places: Places, target: Target, error: NotFoundError
+) -> Target | None:
+    """Return where else on a server to try, which has no route of OpenAI's for a task.
+
+    The toolkits behind dedicated endpoints take tasks at the address itself, and tell nobody what
+    they are. None where the caller has said what runs there, or where the model is what is missing.
+    """
+    call, api_base = journey.call, places.api_base
+    told = api_base is None or places.engine is not None or named_engine(api_base) is not None
+    if told or target.via != "served" or isinstance(error, ModelNotSupportedError):
+        return None
+    route = PIPELINE_TASKS.get(call.task)
+    if api_base is None or route is None or target.route is route or error.status != 404:
+        return None
+    return served_target(call.task, call.model, places, engine_base(api_base), "pipeline")
+
+
+def keep_pipeline(engines: Engines, api_base: str, target: Target, now: float) -> None:
+    """Remember that a server takes tasks at its address itself."""
+    engines.keep(engines.key(api_base, target), Engine("pipeline"), now)
 
 
 def find_info(

@@ -91,6 +91,14 @@ class Media(Record, msgspec.Struct, frozen=True):
             return None
         return binascii.b2a_base64(self.content, newline=False).decode()
 
+    def model_dump(self, *, exclude_none: bool = False) -> dict[str, Any]:
+        """Return plain values in OpenAI's shape, the content as `b64_json`; JSON can hold them."""
+        fields = super().model_dump(exclude_none=exclude_none)
+        fields.pop("content", None)
+        if self.content is not None or not exclude_none:
+            fields["b64_json"] = self.b64_json
+        return fields
+
     @property
     def suffix(self) -> str:
         """The ending that a file of this type usually has: `.png`."""

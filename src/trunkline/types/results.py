@@ -32,6 +32,11 @@ class Items(tuple[T, ...]):  # noqa: SLOT001 - a tuple has no room for slots
         """Return plain dicts and values."""
         return [item.model_dump() if isinstance(item, (Record, Items)) else item for item in self]
 
+    def model_dump_json(self, *, indent: int | None = None) -> str:
+        """Return `model_dump()` as JSON text."""
+        text = msgspec.json.encode(self.model_dump())
+        return (msgspec.json.format(text, indent=indent) if indent else text).decode()
+
     def __repr__(self) -> str:
         """Show them as a list."""
         return repr(list(self))
@@ -41,7 +46,7 @@ class Items(tuple[T, ...]):  # noqa: SLOT001 - a tuple has no room for slots
         return (tuple(self), self.receipt)
 
 
-class Label(Record, msgspec.Struct, frozen=True):
+class Label(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """A class and how sure the model is of it."""
 
     label: str
@@ -49,7 +54,7 @@ class Label(Record, msgspec.Struct, frozen=True):
     extra: dict[str, Any] = {}
 
 
-class Entity(Record, msgspec.Struct, frozen=True):
+class Entity(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """A stretch of text and what it is."""
 
     word: str
@@ -68,7 +73,7 @@ class Entity(Record, msgspec.Struct, frozen=True):
         return self.entity_group or self.entity
 
 
-class Answer(Record, msgspec.Struct, frozen=True):
+class Answer(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """An answer to a question, found in a text, a picture or a document."""
 
     answer: str
@@ -79,7 +84,7 @@ class Answer(Record, msgspec.Struct, frozen=True):
     extra: dict[str, Any] = {}
 
 
-class TableAnswer(Record, msgspec.Struct, frozen=True):
+class TableAnswer(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """An answer from a table."""
 
     answer: str
@@ -90,7 +95,7 @@ class TableAnswer(Record, msgspec.Struct, frozen=True):
     extra: dict[str, Any] = {}
 
 
-class Filling(Record, msgspec.Struct, frozen=True):
+class Filling(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """A word for a mask."""
 
     token_str: str
@@ -100,7 +105,7 @@ class Filling(Record, msgspec.Struct, frozen=True):
     extra: dict[str, Any] = {}
 
 
-class TextOutput(Record, msgspec.Struct, frozen=True):
+class TextOutput(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """A text that a model wrote: a summary, a translation, a caption.
 
     The wire's own name for it (`summary_text`, `translation_text`, `generated_text`) works too.
@@ -115,7 +120,7 @@ class TextOutput(Record, msgspec.Struct, frozen=True):
         return self.text
 
 
-class Box(Record, msgspec.Struct, frozen=True):
+class Box(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """A rectangle, in pixels from the top left."""
 
     xmin: float
@@ -124,7 +129,7 @@ class Box(Record, msgspec.Struct, frozen=True):
     ymax: float
 
 
-class Detection(Record, msgspec.Struct, frozen=True):
+class Detection(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """A thing in a picture and where it is."""
 
     label: str
@@ -133,7 +138,7 @@ class Detection(Record, msgspec.Struct, frozen=True):
     extra: dict[str, Any] = {}
 
 
-class Segment(Record, msgspec.Struct, frozen=True):
+class Segment(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """A region of a picture: its label, and a mask as a picture of its own."""
 
     label: str | None
@@ -142,7 +147,7 @@ class Segment(Record, msgspec.Struct, frozen=True):
     extra: dict[str, Any] = {}
 
 
-class AudioPart(Record, msgspec.Struct, frozen=True):
+class AudioPart(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """One of the sounds that a sound was taken apart into, or turned into."""
 
     label: str | None
@@ -150,7 +155,7 @@ class AudioPart(Record, msgspec.Struct, frozen=True):
     extra: dict[str, Any] = {}
 
 
-class TranscriptChunk(Record, msgspec.Struct, frozen=True):
+class TranscriptChunk(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """A stretch of a transcription."""
 
     text: str
@@ -165,7 +170,7 @@ class TranscriptChunk(Record, msgspec.Struct, frozen=True):
         return (self.start, self.end)
 
 
-class Transcription(Record, msgspec.Struct, frozen=True):
+class Transcription(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """What was said in a recording."""
 
     text: str
@@ -187,7 +192,7 @@ class Transcription(Record, msgspec.Struct, frozen=True):
         return self.text
 
 
-class ImageResponse(Record, msgspec.Struct, frozen=True):
+class ImageResponse(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """Images that a model made, in OpenAI's shape: `response.data[0]`."""
 
     data: list[Media]
@@ -201,7 +206,7 @@ class ImageResponse(Record, msgspec.Struct, frozen=True):
         return self.data[0]
 
 
-class Embedding(Record, msgspec.Struct, frozen=True):
+class Embedding(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """One vector, by the place of its text in the input."""
 
     embedding: Any
@@ -225,7 +230,7 @@ class Embedding(Record, msgspec.Struct, frozen=True):
         return f"Embedding(index={self.index}, {len(self.vector)} numbers)"
 
 
-class EmbeddingResponse(Record, msgspec.Struct, frozen=True):
+class EmbeddingResponse(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """Vectors in OpenAI's shape, in the order of the input."""
 
     data: list[Embedding]
@@ -234,6 +239,11 @@ class EmbeddingResponse(Record, msgspec.Struct, frozen=True):
     object: str = "list"
     extra: dict[str, Any] = {}
     receipt: Receipt | None = None
+
+    def __repr__(self) -> str:
+        """Show how many vectors there are and how long, and what they used."""
+        size = len(self.vectors[0]) if self.data else 0
+        return f"EmbeddingResponse({len(self.data)} x {size} numbers, model={self.model}, usage={self.usage})"
 
     @property
     def vectors(self) -> list[list[float]]:
@@ -247,7 +257,7 @@ class EmbeddingResponse(Record, msgspec.Struct, frozen=True):
         return np.array(self.vectors, dtype=np.float32)
 
 
-class RerankResult(Record, msgspec.Struct, frozen=True):
+class RerankResult(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """A document's place in the input and how well it fits the query."""
 
     index: int
@@ -257,7 +267,7 @@ class RerankResult(Record, msgspec.Struct, frozen=True):
     extra: dict[str, Any] = {}
 
 
-class RerankResponse(Record, msgspec.Struct, frozen=True):
+class RerankResponse(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """Documents in the order of their fit, in Cohere's shape."""
 
     results: list[RerankResult]
@@ -268,7 +278,7 @@ class RerankResponse(Record, msgspec.Struct, frozen=True):
     receipt: Receipt | None = None
 
 
-class TextChoice(Record, msgspec.Struct, frozen=True):
+class TextChoice(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """One of the texts that continue a prompt."""
 
     text: str
@@ -278,7 +288,7 @@ class TextChoice(Record, msgspec.Struct, frozen=True):
     extra: dict[str, Any] = {}
 
 
-class TextCompletion(Record, msgspec.Struct, frozen=True):
+class TextCompletion(Record, msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """What continues a prompt, in OpenAI's shape."""
 
     choices: list[TextChoice]
