@@ -111,10 +111,6 @@ def test_the_options_of_openais_form_are_accepted(hear: Any) -> None:
     assert hear(wav(tone(440)), return_timestamps=True).chunks is None
 
 
-@pytest.mark.xfail(
-    raises=InvalidInputError,
-    reason="a task's response_format is checked as a chat's, which is a mapping",
-)
 def test_the_form_of_the_answer_can_be_named(hear: Any) -> None:
     assert len(hear(wav(tone(440)), response_format="json").text) == 16
 
