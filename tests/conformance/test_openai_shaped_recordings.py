@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from recordings import RECORDINGS, Exchange, _recorded, digest, needs_recordings
 
+from trunkline.dialects import failures
 from trunkline.dialects.shape import Reading, Wish
-from trunkline.errors import InvalidResponseError
+from trunkline.errors import APIError
 from trunkline.providers.openai_shaped import OPENAI_SHAPED
 from trunkline.types.results import EmbeddingResponse, ImageResponse, TextCompletion
 
@@ -152,5 +153,7 @@ def test_a_refusal_is_never_read_as_a_result() -> None:
     refusals = [exchange for exchange in exchanges() if exchange.status >= 400]
     assert len(refusals) == 5
     for exchange in refusals:
-        with pytest.raises(InvalidResponseError, match="cannot be read"):
+        with pytest.raises(APIError) as caught:
             read(exchange)
+        told = failures.read_failure(exchange.status, {}, exchange.body)
+        assert caught.value.message == told.message

@@ -81,6 +81,15 @@ def test_what_is_not_told_is_not_made_up():
     assert facts == (None, None, None, None, "text_completion")
 
 
+def test_a_pipelines_answer_is_read_at_the_route_of_completions_too():
+    answer = {"generated_text": "a", "details": {"finish_reason": "length", "generated_tokens": 3}}
+    for told in (answer, [answer]):
+        result = read(told)
+        assert (result.text, result.choices[0].finish_reason) == ("a", "length")
+        assert result.usage is not None
+        assert result.usage.completion_tokens == 3
+
+
 def test_a_value_of_another_kind_stays_where_it_was():
     result = read({"choices": [{"text": "a", "index": "0"}], "created": 1.5, "id": 3})
     assert (result.created, result.id, result.choices[0].index) == (None, None, 0)
@@ -95,11 +104,10 @@ def test_a_value_of_another_kind_stays_where_it_was():
         ({}, "an empty object, where a completion"),
         ({"choices": []}, "an object with choices, where a completion"),
         ({"choices": {}}, "where a completion with choices is expected"),
-        ({"error": {"message": "no"}}, "an error: no, where a completion"),
         ({"choices": ["a"]}, "a text, where a choice with text is expected"),
         ({"choices": [{"text": None}]}, "choice 0 has null for a text"),
         ({"choices": [{"message": {"content": "a"}}]}, "choice 0 has a chat's message"),
-        ([{"generated_text": "a"}], "a list of 1, first an object with generated_text"),
+        ([{"generated_text": None}], "generated_text is null, not a text"),
     ],
 )
 def test_what_is_no_completion_is_refused_and_kept(answer: Any, says: str):

@@ -75,6 +75,14 @@ BODIES: list[tuple[int, Any, type[APIError], str, str]] = [
     (403, {"error": FORBIDDEN}, errors.PermissionDeniedError, FORBIDDEN, "Make calls to Inference"),
     (403, {"error": GATED}, errors.PermissionDeniedError, GATED, "terms accepted"),
     (403, {"error": EXCEEDED}, errors.PaymentRequiredError, EXCEEDED, "billing"),
+    (403, {"detail": "User is locked. Reason: Exhausted balance."}, errors.PaymentRequiredError,
+     "User is locked. Reason: Exhausted balance.", "billing"),
+    (403, {"code": 403, "reason": "NOT_ENOUGH_BALANCE", "message": "not enough balance"},
+     errors.PaymentRequiredError, "not enough balance", "billing"),
+    (403, {"error": "Pay-as-you go is not enabled for provider fal-ai yet."},
+     errors.PaymentRequiredError, "Pay-as-you go is not enabled for provider fal-ai yet.", "billing"),
+    (429, {"error": {"code": "1113", "message": "Insufficient balance, please recharge."}},
+     errors.PaymentRequiredError, "Insufficient balance, please recharge.", "billing"),
     (403, "error code: 1010", errors.PermissionDeniedError, "error code: 1010", ""),
     (404, {"error": "Model X does not exist"}, errors.NotFoundError, "Model X does not exist", ""),
     (404, {"error": "Not Found: Model not found"}, errors.NotFoundError,
@@ -318,6 +326,15 @@ def test_where_it_happened_and_another_hint_can_be_told() -> None:
         ({"error": "m", "error_type": "incomplete_generation"}, 424),
         ({"error": "m"}, 500),
         ({"error": {}, "object": "error"}, 500),
+        ([{"error": "m", "error_type": "overloaded"}], 429),
+        ({"error": ["m", "n"]}, 500),
+        ({"error": "Model m is currently loading", "estimated_time": 20.0}, 503),
+        ({"error": "Model not supported by provider p"}, 400),
+        ({"detail": [{"msg": "m", "type": "content_policy_violation"}]}, 400),
+        ({"errors": [{"message": "m", "code": 7}]}, 500),
+        ({"detail": [{"msg": "Field required", "type": "missing"}]}, 422),
+        ({"code": 402, "message": "m", "data": None}, 402),
+        ({"status": "422", "message": "m"}, 422),
     ],
 )
 def test_the_status_of_an_error_in_a_200_is_what_it_says_or_means(body: Any, status: int) -> None:
@@ -330,7 +347,8 @@ def test_the_status_of_an_error_in_a_200_is_what_it_says_or_means(body: Any, sta
 @pytest.mark.parametrize(
     "body",
     [{}, [], None, "error", 5, {"choices": []}, {"choices": [], "error": None}, {"error": ""},
-     {"error": {}}, {"object": "list"}, {"choices": [], "detail": "x"}],
+     {"error": {}}, {"object": "list"}, {"choices": [], "detail": "x"}, {"detail": None},
+     {"errors": []}, {"code": 200, "message": "success"}, {"code": 402}, [{"error": "m"}, {}]],
 )  # fmt: skip
 def test_a_body_without_a_word_of_error_is_none(body: Any) -> None:
     assert failure_in_body(body) is None

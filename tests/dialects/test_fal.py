@@ -238,7 +238,7 @@ def test_what_is_not_read_of_a_transcription_is_kept() -> None:
         (fal.TEXT_TO_IMAGE, {"images": [{"url": None}], "image": "no url"}),
         (fal.TEXT_TO_IMAGE, [{"url": "https://f/1.png"}]),
         (fal.TEXT_TO_VIDEO, {"video": {"url": "file:///etc/passwd"}}),
-        (fal.TEXT_TO_SPEECH, {"detail": "no"}),
+        (fal.TEXT_TO_SPEECH, {"detail": ""}),
         (fal.SPEECH_RECOGNITION, {"text": None}),
         (fal.IMAGE_SEGMENTATION, {}),
     ],

@@ -184,7 +184,7 @@ def test_pictures_that_lie_elsewhere_are_to_be_fetched() -> None:
         {"data": [{"b64_json": None, "url": None}]},
         {"data": [{"b64_json": ""}]},
         {"data": [{"b64_json": "no base64!"}]},
-        {"data": [{"b64_json": "AAA"}]},
+        {"data": [{"b64_json": "AAAAA"}]},
         {"data": [{"b64_json": 7, "url": 7}]},
         {"images": [{"image": b64(PNG)}]},
     ],

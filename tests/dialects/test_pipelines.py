@@ -57,6 +57,7 @@ def write(task: str, inputs: Any, extra: dict[str, Any] | None = None, **paramet
 
 YES, NO = {"label": "yes", "score": 0.75}, {"label": "no", "score": 0.25}
 LABELS = [Label("yes", 0.75), Label("no", 0.25)]
+SIDES = ("xmin", "ymin", "xmax", "ymax")
 TOKEN = {"word": "Bo", "entity": "B-PER", "index": 1, "score": 0.5, "start": 0, "end": 2}
 GROUP = {"word": "Bo", "entity_group": "PER", "score": 0.5, "start": None, "end": None}
 FILLED = {"score": 0.5, "token": 7, "token_str": "cat", "sequence": "a cat"}
@@ -139,6 +140,17 @@ FITTING: list[tuple[str, Any, Any]] = [
     ("automatic-speech-recognition", {"text": "hi"}, Transcription("hi")),
     ("automatic-speech-recognition", [{"text": "hi"}], Transcription("hi")),
     ("automatic-speech-recognition", {"text": "", "chunks": []}, Transcription("", [])),
+    ("automatic-speech-recognition", "hi", Transcription("hi")),
+    (
+        "automatic-speech-recognition",
+        {"text": "hi", "chunks": "b"},
+        Transcription("hi", extra={"chunks": "b"}),
+    ),
+    (
+        "automatic-speech-recognition",
+        {"text": "hi", "chunks": [{"text": "hi", "timestamp": [1]}]},
+        Transcription("hi", [TranscriptChunk("hi", extra={"timestamp": [1]})]),
+    ),
     (
         "automatic-speech-recognition",
         {"text": "hi", "chunks": [{"text": "hi", "timestamp": [0, 1.5]}], "language": "en", "x": 1},
@@ -155,10 +167,29 @@ FITTING: list[tuple[str, Any, Any]] = [
         [AudioPart("a", Media(FLAC, "audio/flac"))],
     ),
     ("sentence-similarity", [1, 0.5], [1.0, 0.5]),
+    ("sentence-similarity", [[1, 0.5]], [1.0, 0.5]),
     ("sentence-similarity", {"similarities": [0.5]}, [0.5]),
     ("sentence-similarity", {"similarities": [[0.5, 0.25]]}, [0.5, 0.25]),
     ("tabular-classification", [5, "red", True], [5, "red", True]),
-    ("tabular-regression", [5, 1.5], [5, 1.5]),
+    ("tabular-regression", [5, 1.5, "-2.5e-1"], [5, 1.5, -0.25]),
+    ("text-classification", YES, LABELS[:1]),
+    ("text-classification", [{"label": 3, "score": "0.75"}], [Label("3", 0.75)]),
+    ("token-classification", {"word": "Bo", "start": "0"}, [Entity("Bo", start=0)]),
+    ("visual-question-answering", [{"answer": 2, "score": 1}], [Answer("2", 1)]),
+    ("fill-mask", {"token_str": "a"}, [Filling("a")]),
+    ("table-question-answering", {"answer": "5", "cells": [5]}, [TableAnswer("5", cells=["5"])]),
+    (
+        "object-detection",
+        {"label": "cat", "score": 1, "box": {**dict.fromkeys(SIDES, 1), "angle": 0.5}},
+        [Detection("cat", 1, Box(1, 1, 1, 1), {"box": {"angle": 0.5}})],
+    ),
+    (
+        "image-segmentation",
+        {"label": None, "mask": PNG64.rstrip("=")},
+        [Segment(None, None, Media(PNG, "image/png"))],
+    ),
+    ("text-to-image", PNG64, ImageResponse([Media(PNG, "image/png")])),
+    ("text-to-image", [PNG64], ImageResponse([Media(PNG, "image/png")])),
     ("text-to-image", {"image": PNG64}, ImageResponse([Media(PNG, "image/png")])),
     ("text-to-image", {"data": [{"b64_json": PNG64}]}, ImageResponse([Media(PNG, "image/png")])),
     (
@@ -192,20 +223,17 @@ def test_every_form_of_an_answer_becomes_its_tasks_result(task: str, answer: Any
 
 MISFITS: list[tuple[str, Any, str]] = [
     ("automatic-speech-recognition", [YES, NO], "a list of 2, first an object with label, score"),
-    ("automatic-speech-recognition", "hi", "it is a text, where a transcription"),
+    ("automatic-speech-recognition", 5, "it is a number, where a transcription"),
     ("automatic-speech-recognition", {"text": None}, "text is null, not a text"),
-    ("automatic-speech-recognition", {"text": "a", "chunks": "b"}, "chunks is a text, not a list"),
-    (
-        "automatic-speech-recognition",
-        {"text": "a", "chunks": [{"text": "b", "timestamp": [1]}]},
-        "a timestamp is a list of 1",
-    ),
-    ("text-classification", {"text": "hi"}, "an object with text, where a list of objects"),
-    ("text-classification", {"error": "busy"}, "an error: busy"),
+    ("text-classification", {"text": "hi"}, "an object with text, where an object with label"),
+    ("text-classification", "yes", "a text, where a list of objects"),
+    ("text-classification", [{"error": "busy"}, YES], "an error: busy"),
     ("text-classification", [0.5, 0.25], "a number, where an object with label and score"),
     ("text-classification", [{"score": 1}], "an object with score, where an object with label"),
-    ("text-classification", [{"label": 3}], "label is a number, not a text"),
-    ("text-classification", [{"label": "a", "score": "1"}], "score is a text, not a number"),
+    ("text-classification", [{"label": None}], "label is null, not a text"),
+    ("text-classification", [{"label": True}], "label is true, not a text"),
+    ("text-classification", [{"label": "a", "score": "high"}], "score is a text, not a number"),
+    ("text-classification", [{"label": "a", "score": "1e999"}], "score is a text, not a number"),
     ("text-classification", [{"label": "a", "score": True}], "score is true, not a number"),
     ("text-classification", [YES, [NO]], "a list of 1, first an object with label, score"),
     ("text-classification", [[[YES]]], "where an object with label and score is expected"),
@@ -216,11 +244,11 @@ MISFITS: list[tuple[str, Any, str]] = [
     ("fill-mask", [YES], "where an object with token_str is expected"),
     ("question-answering", {}, "an empty object, where an object with answer"),
     ("question-answering", None, "it is null"),
-    ("question-answering", {"answer": 5}, "answer is a number, not a text"),
+    ("question-answering", {"answer": [5]}, "answer is a list of 1, first a number, not a text"),
     ("table-question-answering", {**CELL, "coordinates": [[0]]}, "a coordinate is a list of 1"),
     ("table-question-answering", {**CELL, "coordinates": {}}, "coordinates is an empty object"),
     ("table-question-answering", {"cells": []}, "where an object with answer and cells"),
-    ("table-question-answering", {**CELL, "cells": [1]}, "cell is a number, not a text"),
+    ("table-question-answering", {**CELL, "cells": [None]}, "cell is null, not a text"),
     ("summarization", [], "an empty list, where an object with a text is expected"),
     ("summarization", [YES], "an object with label, score, where an object with a text"),
     ("translation", {"translation_text": ["t"]}, "translation_text is a list of 1"),
@@ -230,14 +258,14 @@ MISFITS: list[tuple[str, Any, str]] = [
     ("image-segmentation", [{"label": "a", "mask": "%%"}], "a mask is not base64"),
     ("audio-to-audio", [YES], "where an object with label and blob is expected"),
     ("audio-to-audio", [{"label": "a", "blob": ""}], "The file is empty"),
-    ("sentence-similarity", [[0.5, 0.25]], "a similarity is a list of 2"),
+    ("sentence-similarity", [[0.5], [0.25]], "a similarity is a list of 1"),
     ("sentence-similarity", ["a"], "a similarity is a text"),
     ("sentence-similarity", {"similarities": [[0.5], [0.5]]}, "a similarity is a list of 1"),
     ("sentence-similarity", {"scores": [0.5]}, "where a number for each sentence is expected"),
     ("tabular-classification", {"labels": []}, "where a value for each row is expected"),
     ("tabular-classification", [[1], [2]], "where a class for each row is expected"),
     ("tabular-classification", [None], "where a class for each row is expected"),
-    ("tabular-regression", ["5"], "a value is a text, not a number"),
+    ("tabular-regression", ["five"], "a value is a text, not a number"),
     ("text-to-image", {"text": "no"}, "an object with text, where an image is expected"),
     ("text-to-image", {"images": [5]}, "a number, where an image is expected"),
     ("text-to-image", {"images": []}, "where an image is expected"),
@@ -355,9 +383,23 @@ def test_a_file_goes_as_it_is_unless_there_is_more_to_say():
     assert write("image-to-text", blob, max_new_tokens=None).data == FLAC
 
 
-@pytest.mark.parametrize("task", ["image-segmentation", "image-to-image"])
-def test_some_tasks_take_files_in_json_only(task: str):
-    assert json.loads(write(task, Blob(PNG, "image/png")).data) == {"inputs": PNG64}
+def test_images_to_be_segmented_go_in_json_only():
+    told = write("image-segmentation", Blob(PNG, "image/png"))
+    assert json.loads(told.data) == {"inputs": PNG64}
+
+
+def test_an_image_to_be_changed_goes_as_it_is_unless_there_is_more_to_say():
+    plain = write("image-to-image", Blob(PNG, "image/png"))
+    assert (plain.data, plain.content_type, plain.accept) == (PNG, "image/png", "image/png")
+    told = write("image-to-image", Blob(PNG, "image/png"), prompt="blue")
+    assert json.loads(told.data) == {"inputs": PNG64, "parameters": {"prompt": "blue"}}
+
+
+def test_several_files_are_each_in_base64():
+    told = write("image-classification", [Blob(PNG, "image/png"), Blob(FLAC, "audio/flac")])
+    assert json.loads(told.data) == {"inputs": [PNG64, FLAC64]}
+    told = write("image-to-image", Blob(PNG, "image/png"), mask_image=Blob(PNG, "image/png"))
+    assert json.loads(told.data) == {"inputs": PNG64, "parameters": {"mask_image": PNG64}}
 
 
 def test_a_file_beside_other_inputs_is_base64():

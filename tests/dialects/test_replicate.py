@@ -109,6 +109,8 @@ def test_a_video_or_a_sound_is_the_result_itself(shape: Shape, output: Any) -> N
     [
         ("hello", "hello", None, None),
         (["hel", "lo"], "hello", None, None),
+        ("", "", None, None),
+        ([{"transcription": "hello", "language": "en"}], "hello", None, "en"),
         ({"transcription": "hello", "translation": None}, "hello", None, None),
         ({"translation": "hello", "detected_language": "french"}, "hello", None, "french"),
         (

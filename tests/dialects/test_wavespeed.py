@@ -10,7 +10,7 @@ from task_shapes import LINKED, LORA, PNG, read, wish, written
 
 from trunkline.dialects import wavespeed
 from trunkline.dialects.shape import Shape
-from trunkline.errors import ContentPolicyViolationError, InvalidResponseError
+from trunkline.errors import AuthenticationError, ContentPolicyViolationError, InvalidResponseError
 
 ACCEPTED = {
     "code": 200,
@@ -90,7 +90,7 @@ def test_a_video_is_the_first_output() -> None:
     [
         _data(outputs=[]),
         _data(outputs=None, has_nsfw_contents=[False]),
-        {"code": 401, "message": "no such key", "data": None},
+        {"code": 200, "message": "no prediction", "data": None},
         [],
     ],
 )
@@ -98,6 +98,11 @@ def test_an_answer_without_outputs_is_an_error_that_shows_it(answer: Any) -> Non
     with pytest.raises(InvalidResponseError) as caught:
         read(wavespeed.TEXT_TO_IMAGE, answer)
     assert caught.value.body
+
+
+def test_an_answer_that_is_a_refusal_is_the_error_that_its_code_says() -> None:
+    with pytest.raises(AuthenticationError, match="no such key"):
+        read(wavespeed.TEXT_TO_IMAGE, {"code": 401, "message": "no such key", "data": None})
 
 
 def test_outputs_that_are_kept_back_are_refused_content() -> None:

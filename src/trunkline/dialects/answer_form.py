@@ -40,13 +40,10 @@ class AnswerForm(msgspec.Struct, Generic[EventT, WholeT], frozen=True):
 def decoded(data: bytes) -> dict[str, Any]:
     """Return a whole answer's object; raises InvalidResponseError where it is none."""
     try:
-        body = strict_json.decode(data)
+        body = strict_json.decode_sent(data)
     except strict_json.JsonError as error:
-        try:
-            body = strict_json.decode_repaired(data)
-        except strict_json.JsonError:
-            text = data[:2000].decode("utf-8", "replace")
-            raise InvalidResponseError(f"The answer is not JSON: {error}.", body=text) from error
+        text = data[:2000].decode("utf-8", "replace")
+        raise InvalidResponseError(f"The answer is not JSON: {error}.", body=text) from error
     if not isinstance(body, dict):
         raise InvalidResponseError("The answer is JSON, but no object.", body=body)
     return body

@@ -7,9 +7,11 @@ error that a caller sees.
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from trunkline.dialects.fields import is_number
 from trunkline.dialects.shape import Reading, Wish, unreadable
 from trunkline.types.results import Items
 
@@ -17,6 +19,7 @@ T = TypeVar("T")
 Parse = Callable[[Any, Wish], Any]
 
 _SHOWN = 5
+_NUMERAL = re.compile(r"-?\d{1,300}(\.\d{1,300})?([eE][-+]?\d{1,3})?", re.ASCII)
 
 
 class MisfitError(Exception):
@@ -81,6 +84,14 @@ def text(row: dict[str, Any], name: str) -> str:
     return value
 
 
+def name(row: dict[str, Any], key: str) -> str:
+    """Take a text out of `row` that some servers write as a number: a class, an answer, a cell."""
+    value = row.get(key)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        row[key] = str(value)
+    return text(row, key)
+
+
 def optional_text(row: dict[str, Any], name: str) -> str | None:
     """Take a text out of `row`; None where it has none."""
     if row.get(name) is None:
@@ -90,10 +101,14 @@ def optional_text(row: dict[str, Any], name: str) -> str | None:
 
 
 def number(value: Any, name: str) -> float:
-    """Return a number as it came."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    """Return a number as it came; some servers write it as text."""
+    told = value
+    if isinstance(value, str) and _NUMERAL.fullmatch(value):
+        told = float(value) if set(value) & set(".eE") else int(value)
+    if not is_number(told):
         raise MisfitError(f"{name} is {shown(value)}, not a number")
-    return value
+    found: float = told
+    return found
 
 
 def optional_number(row: dict[str, Any], name: str) -> float | None:
@@ -121,9 +136,11 @@ def several(answer: Any, wish: Wish, parse: Callable[[Any], T]) -> Items[Any]:
     """Read a list of objects, each with `parse`.
 
     Lists within a list become Items within Items; one alone is unwrapped, unless a list was asked.
-    Some servers of endpoints put the list under `results`.
+    Some servers of endpoints put the list under `results`; others leave it out around one object.
     """
     answer = unwrapped(answer, "results")
+    if isinstance(answer, dict):
+        answer = [answer]
     if not isinstance(answer, list):
         raise misfit(answer, "a list of objects")
     nested = bool(answer) and all(isinstance(part, list) for part in answer)
@@ -142,10 +159,10 @@ def alone(answer: Any) -> Any:
 
 
 def decoded(value: str, name: str) -> bytes:
-    """Return the bytes of base64 text, also of a `data:` URL."""
+    """Return the bytes of base64 text, also of a `data:` URL, and without its padding."""
     head, comma, tail = value.partition(",")
-    packed = tail if comma and head.startswith("data:") else value
+    packed = "".join((tail if comma and head.startswith("data:") else value).split())
     try:
-        return binascii.a2b_base64("".join(packed.split()), strict_mode=True)
+        return binascii.a2b_base64(packed + "=" * (-len(packed) % 4), strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise MisfitError(f"{name} is not base64 ({error})") from error

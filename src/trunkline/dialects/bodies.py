@@ -36,4 +36,6 @@ def as_json(inputs: Any) -> Any:
         return inputs.base64
     if isinstance(inputs, dict):
         return {key: as_json(value) for key, value in inputs.items()}
+    if isinstance(inputs, list | tuple):
+        return [as_json(value) for value in inputs]
     return inputs

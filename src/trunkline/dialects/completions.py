@@ -8,6 +8,7 @@ from trunkline.dialects.answer_parts import MisfitError, an_object, misfit, read
 from trunkline.dialects.bodies import given, merged, renamed
 from trunkline.dialects.openai_read import read_usage
 from trunkline.dialects.shape import Body, Shape, Wish, json_body
+from trunkline.dialects.tgi import parse_generated
 from trunkline.types.results import TextChoice, TextCompletion
 
 _NAMES = {"max_new_tokens": "max_tokens", "stop_sequences": "stop"}
@@ -22,7 +23,13 @@ def write_completion(wish: Wish) -> Body:
 
 
 def parse_completion(answer: Any, _wish: Wish) -> TextCompletion:
-    """Read `choices[].text`. Finish reasons, ids and counts are the server's own, or None."""
+    """Read `choices[].text`. Finish reasons, ids and counts are the server's own, or None.
+
+    `[{"generated_text"}]`, TGI's form, is read too, as Hugging Face's clients do at this route.
+    """
+    first = answer[0] if isinstance(answer, list) and answer else answer
+    if isinstance(first, dict) and "generated_text" in first:
+        return parse_generated(answer, {})
     body = an_object(answer, "a completion with choices")
     choices = body.pop("choices", None)
     if not isinstance(choices, list) or not choices:

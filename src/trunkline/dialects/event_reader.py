@@ -108,14 +108,11 @@ class JsonEventReader(Generic[EventT, WholeT]):
 
     def _decoded(self, data: bytes) -> dict[str, Any]:
         try:
-            body = strict_json.decode(data)
+            body = strict_json.decode_sent(data)
         except strict_json.JsonError as error:
-            try:
-                body = strict_json.decode_repaired(data)
-            except strict_json.JsonError:
-                raise InvalidResponseError(
-                    f"An event of the stream is not JSON: {error}.", body=_shown(data)
-                ) from error
+            raise InvalidResponseError(
+                f"An event of the stream is not JSON: {error}.", body=_shown(data)
+            ) from error
         if not isinstance(body, dict):
             raise InvalidResponseError("An event of the stream is no object.", body=_shown(data))
         return body

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from trunkline import errors
+from trunkline.dialects.hints import HINTS, HINTS_ELSEWHERE
 from trunkline.wire import strict_json
 from trunkline.wire.retry_after import read_retry_after
 
@@ -81,7 +82,10 @@ _MEANINGS = (
     _row({503}, r"currently loading|estimated_time|model is loading", errors.ModelLoadingError),
     _row({500}, r"timed? ?out|unable to get response in less than", errors.GatewayTimeoutError),
     _row(
-        {403}, r"depleted|exceeded your (monthly )?(included )?credits", errors.PaymentRequiredError
+        {400, 403, 429},
+        r"depleted|exceeded your (monthly )?(included )?credits|pay-as-you.go is not enabled"
+        r"|(exhausted|insufficient|not.?enough).{0,20}(balance|credit|funds)",
+        errors.PaymentRequiredError,
     ),
 )
 
@@ -131,77 +135,16 @@ _STATUS_OF_KIND = {
     "timeout_error": 504,
 }
 
-_HINTS: tuple[tuple[type[errors.APIError], str], ...] = (
-    (
-        errors.ModelNotSupportedError,
-        (
-            "Check the spelling at https://huggingface.co/models, which providers serve the model "
-            "(`trunkline models SEARCH`), and which ones are enabled at "
-            "https://huggingface.co/settings/inference-providers."
-        ),
-    ),
-    (
-        errors.ContextWindowExceededError,
-        (
-            "Shorten the input, lower max_tokens, or choose a model with a longer context; texts to "
-            "embed can be cut with truncate=True."
-        ),
-    ),
-    (
-        errors.UnsupportedParamsError,
-        "Leave the parameter out, or choose a provider that takes it.",
-    ),
-    (
-        errors.AuthenticationError,
-        (
-            "The token was not accepted: `trunkline doctor` shows which one is used and where it "
-            "was found. New tokens: https://huggingface.co/settings/tokens."
-        ),
-    ),
-    (
-        errors.PaymentRequiredError,
-        (
-            "Add credits or subscribe at https://huggingface.co/settings/billing, name an "
-            "organisation with bill_to=, or use a provider's own key. It is not tried again."
-        ),
-    ),
-    (
-        errors.PermissionDeniedError,
-        (
-            "The token needs the permission 'Make calls to Inference Providers' "
-            "(https://huggingface.co/settings/tokens); a gated model also needs its terms accepted."
-        ),
-    ),
-    (errors.GoneError, "Use https://router.huggingface.co, which is the default here."),
-    (errors.GatewayTimeoutError, "A chat's long answer keeps its connection with stream=True."),
-    (
-        errors.ModelLoadingError,
-        "The model is being loaded; it is tried again while retries and the deadline allow.",
-    ),
-)
-
-
-_HINTS_ELSEWHERE: tuple[tuple[type[errors.APIError], str], ...] = (
-    (errors.AuthenticationError, "Pass the credential that this server expects as token=."),
-    (
-        errors.NotFoundError,
-        (
-            "Check the model's name (the server's /v1/models lists what it has) and the address. "
-            "Where a task other than chat is served at the address itself, say engine='pipeline'."
-        ),
-    ),
-)
-
 
 def hint_elsewhere(error: errors.APIError) -> str | None:
     """Return what to do about `error` where another server than Hugging Face's answered."""
-    general = any(isinstance(error, kind) and error.hint == hint for kind, hint in _HINTS)
+    general = any(isinstance(error, kind) and error.hint == hint for kind, hint in HINTS)
     if error.hint is not None and not general:
         return error.hint
     about_hugging_face = error.hint is None or "huggingface.co" in error.hint
     if not about_hugging_face and not isinstance(error, errors.PermissionDeniedError):
         return error.hint
-    return next((hint for kind, hint in _HINTS_ELSEWHERE if isinstance(error, kind)), None)
+    return next((hint for kind, hint in HINTS_ELSEWHERE if isinstance(error, kind)), None)
 
 
 def read_failure(status: int, headers: Mapping[str, str], data: bytes) -> Failure:
@@ -241,10 +184,13 @@ def failure_in_stream(data: bytes) -> Failure:
 
 
 def failure_in_body(body: Any) -> Failure | None:
-    """Read a decoded 200 body as an error; None where it has no word of one."""
-    if not isinstance(body, dict) or ("choices" in body and not body.get("error")):
+    """Read a decoded 200 body as an error, also one in a list; None where it has no word of one."""
+    told = body[0] if isinstance(body, list) and len(body) == 1 else body
+    if not isinstance(told, dict) or ("choices" in told and not told.get("error")):
         return None
-    if not body.get("error") and body.get("object") != "error" and "detail" not in body:
+    named = any(told.get(name) for name in ("error", "errors", "detail"))
+    coded = bool(told.get("message")) and _status_told(told) is not None
+    if not named and not coded and told.get("object") != "error":
         return None
     return _failure_told(body)
 
@@ -252,7 +198,11 @@ def failure_in_body(body: Any) -> Failure | None:
 def _failure_told(body: Any) -> Failure:
     message, code, kind, loading = _describe(body)
     status = _status_told(body) or _STATUS_OF_KIND.get((kind or "").lower())
-    status = status or _STATUS_OF_KIND.get((code or "").lower()) or 500
+    status = status or _STATUS_OF_KIND.get((code or "").lower())
+    complaints = isinstance(body, dict) and isinstance(body.get("detail"), list)
+    status = status or _status_meant(
+        f"{code or ''} {kind or ''} {message}", 422 if complaints else 500
+    )
     return Failure(
         message[:MAX_MESSAGE] or _as_json(body)[:MAX_MESSAGE],
         status,
@@ -262,6 +212,11 @@ def _failure_told(body: Any) -> Failure:
         None,
         body,
     )
+
+
+def _status_meant(said: str, otherwise: int) -> int:
+    """Return the lowest status that goes with what is said, where no status was told."""
+    return next((min(row.statuses) for row in _MEANINGS if row.text.search(said)), otherwise)
 
 
 def error_for(failure: Failure, **where: Any) -> errors.APIError:
@@ -275,7 +230,7 @@ def error_for(failure: Failure, **where: Any) -> errors.APIError:
         ),
         _ODD_STATUSES.get(failure.status) or errors.class_for_status(failure.status),
     )
-    hint = next((text for kind, text in _HINTS if issubclass(found, kind)), None)
+    hint = next((text for kind, text in HINTS if issubclass(found, kind)), None)
     return found(
         failure.message,
         status=failure.status,

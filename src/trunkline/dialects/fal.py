@@ -13,7 +13,7 @@ from trunkline.dialects import files
 from trunkline.dialects.files import File, read_object, rest
 from trunkline.dialects.jobs import JobForm
 from trunkline.dialects.shape import Body, Fetch, Reading, Shape, Wish, json_body, unreadable
-from trunkline.dialects.transcripts import read_chunks
+from trunkline.dialects.transcripts import take_chunks
 from trunkline.types.media import Blob, Media
 from trunkline.types.results import AudioPart, Items, Segment, Transcription
 
@@ -165,16 +165,15 @@ def _named(
 
 def _read_transcription(reading: Reading, _wish: Wish) -> Transcription:
     """Read `text` with `chunks` (whisper), or `output` with `segments` (nemotron)."""
-    answer = read_object(reading)
+    answer = dict(read_object(reading))
     name = next((key for key in ("text", "output") if isinstance(answer.get(key), str)), None)
     if name is None:
         raise unreadable(reading, "it has no text")
-    place, chunks = read_chunks(answer)
     return Transcription(
-        answer[name],
-        chunks,
+        text=answer.pop(name),
+        chunks=take_chunks(answer),
         language=_language(answer.get("inferred_languages")),
-        extra=rest(answer, name, place),
+        extra=answer,
     )
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from trunkline.dialects.answer_parts import an_object, misfit, reads, text
+from trunkline.dialects.answer_parts import reads
 from trunkline.dialects.bodies import given, merged
-from trunkline.dialects.fields import take_number, take_text
 from trunkline.dialects.form_fields import form_body
 from trunkline.dialects.multipart import Part
-from trunkline.dialects.shape import Body, Reading, Shape, Wish, json_body, unreadable
+from trunkline.dialects.pipeline_media import read_sound
+from trunkline.dialects.shape import Body, Fetch, Reading, Shape, Wish, json_body, unreadable
+from trunkline.dialects.transcripts import parse_transcription
 from trunkline.errors import InvalidInputError
 from trunkline.media import result_media
 from trunkline.types.media import Blob, Media
-from trunkline.types.results import TranscriptChunk, Transcription
+from trunkline.types.results import Transcription
 
 
 def write_speech(wish: Wish, voice: str | None = None) -> Body:
@@ -44,10 +45,10 @@ def write_together_speech(wish: Wish) -> Body:
 _TEXTUAL = ("text/", "application/json", "application/problem+json", "application/xml")
 
 
-def read_speech(reading: Reading, _: Wish) -> Media:
-    """Take the body as the sound; an answer of text or JSON is an error that shows it."""
+def read_speech(reading: Reading, wish: Wish) -> Media | Fetch:
+    """Take the body as the sound, unless it is called text or JSON: then it has to show one."""
     if reading.content_type.startswith(_TEXTUAL):
-        raise unreadable(reading, f"it is no sound but {reading.content_type}")
+        return read_sound(reading, wish)
     return result_media(reading.body, reading.content_type, None)
 
 
@@ -107,30 +108,6 @@ def _plain(reading: Reading, form: str) -> str:
     except UnicodeDecodeError as error:
         raise unreadable(reading, "it is not UTF-8") from error
     return plain.strip() if form == "text" else plain
-
-
-def parse_transcription(answer: Any, _: Wish) -> Transcription:
-    """Read `{"text", "segments", "language", "duration"}`, or a bare text."""
-    if isinstance(answer, str):
-        return Transcription(answer)
-    body = an_object(answer, "an object with text")
-    said = text(body, "text")
-    segments = body.pop("segments", None)
-    if segments is not None and not isinstance(segments, list):
-        raise misfit(segments, "a list of segments")
-    return Transcription(
-        text=said,
-        chunks=None if segments is None else [_chunk(segment) for segment in segments],
-        language=take_text(body, "language"),
-        duration=take_number(body, "duration"),
-        extra=body,
-    )
-
-
-def _chunk(answer: Any) -> TranscriptChunk:
-    row = an_object(answer, "a segment with text")
-    said = text(row, "text")
-    return TranscriptChunk(said, take_number(row, "start"), take_number(row, "end"), row)
 
 
 _read_spoken = reads(parse_transcription)

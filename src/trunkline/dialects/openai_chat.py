@@ -43,13 +43,10 @@ def read_answer(data: bytes, *, think_tags: bool = False) -> Completion:
     Raises the mapped error where the body is one all the same, else InvalidResponseError.
     """
     try:
-        body = strict_json.decode(data)
+        body = strict_json.decode_sent(data)
     except strict_json.JsonError as error:
-        try:
-            body = strict_json.decode_repaired(data)
-        except strict_json.JsonError:
-            text = data[:2000].decode("utf-8", "replace")
-            raise InvalidResponseError(f"The answer is not JSON: {error}.", body=text) from error
+        text = data[:2000].decode("utf-8", "replace")
+        raise InvalidResponseError(f"The answer is not JSON: {error}.", body=text) from error
     if not isinstance(body, dict):
         raise InvalidResponseError("The answer is JSON, but no object.", body=body)
     failure = failures.failure_in_body(body)

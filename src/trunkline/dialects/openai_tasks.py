@@ -5,16 +5,14 @@ Pure: neither addresses nor credentials are known here. Images and sounds have m
 
 from __future__ import annotations
 
-import binascii
 import math
-import struct
 from typing import Any
 
 from trunkline.dialects.answer_parts import MisfitError, an_object, misfit, reads
 from trunkline.dialects.bodies import given, merged
 from trunkline.dialects.fields import is_count, is_number, take_text
 from trunkline.dialects.openai_read import read_usage
-from trunkline.dialects.pipeline_vectors import check_vectors, pooled
+from trunkline.dialects.pipeline_vectors import check_vectors, packed, pooled, unpacked
 from trunkline.dialects.shape import Body, Shape, Wish, json_body
 from trunkline.errors import InvalidInputError
 from trunkline.types.results import Embedding, EmbeddingResponse, RerankResponse, RerankResult
@@ -73,7 +71,7 @@ def _places(rows: list[dict[str, Any]]) -> list[int]:
 def _embedding(row: dict[str, Any], place: int, asked: dict[str, Any]) -> Embedding:
     try:
         vector = _in_form(row.pop("embedding", None), asked)
-    except (ValueError, OverflowError, struct.error) as error:
+    except (MisfitError, ValueError, OverflowError) as error:
         raise MisfitError(f"vector {place} cannot be read: {error}") from error
     return Embedding(vector, place, take_text(row, "object") or "embedding", row)
 
@@ -87,23 +85,11 @@ def _in_form(vector: Any, asked: dict[str, Any]) -> Any:
     if isinstance(vector, str):
         if form not in (None, "float", "base64"):
             return vector
-        numbers = _unpacked(vector)
+        numbers = unpacked(vector)
         return vector if form == "base64" else numbers
     _check(vector)
     vector = pooled(vector, asked.get("pooling"))
-    if form == "base64":
-        packed = struct.pack(f"<{len(vector)}f", *vector)
-        return binascii.b2a_base64(packed, newline=False).decode()
-    return vector
-
-
-def _unpacked(text: str) -> list[float]:
-    data = binascii.a2b_base64(text, strict_mode=True)
-    if len(data) % 4:
-        raise ValueError(f"{len(data)} bytes are no 32-bit floats")
-    numbers = list(struct.unpack(f"<{len(data) // 4}f", data))
-    _check(numbers)
-    return numbers
+    return packed(vector) if form == "base64" else vector
 
 
 def _check(vector: Any) -> None:

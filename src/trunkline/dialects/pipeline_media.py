@@ -16,17 +16,17 @@ from trunkline.dialects.answer_parts import (
     an_object,
     decoded,
     misfit,
+    name,
     number,
     optional_number,
     optional_text,
     several,
-    shown,
     text,
 )
 from trunkline.dialects.shape import Fetch, Reading, Wish, unreadable
 from trunkline.errors import InvalidResponseError
 from trunkline.media.results import result_media
-from trunkline.media.sniff import sniff
+from trunkline.media.sniff import sniff, sniff_text
 from trunkline.types.media import Media
 from trunkline.types.results import (
     AudioPart,
@@ -35,8 +35,6 @@ from trunkline.types.results import (
     ImageResponse,
     Items,
     Segment,
-    TranscriptChunk,
-    Transcription,
 )
 
 _BOX = ("xmin", "ymin", "xmax", "ymax")
@@ -45,7 +43,7 @@ _IMAGES = ("data", "images", "output", "image")
 _FILES = ("b64_json", "url", "image", "audio", "blob")
 """Where the file of an object lies: base64 text or a URL."""
 _EXPECTED = {"image": "an image", "audio": "a sound"}
-_JSON = (b"{", b"[")
+_JSON = (b"{", b"[", b'"')
 
 
 def detection(answer: Any) -> Detection:
@@ -54,8 +52,11 @@ def detection(answer: Any) -> Detection:
     if "label" not in row or not isinstance(row.get("box"), dict):
         raise misfit(answer, "an object with label and box")
     box = row.pop("box")
-    sides = (number(box.get(side), side) for side in _BOX)
-    return Detection(text(row, "label"), optional_number(row, "score"), Box(*sides), row)
+    sides = [number(box.get(side), side) for side in _BOX]
+    found = Box(*sides)
+    if left := {key: value for key, value in box.items() if key not in _BOX}:
+        row["box"] = left
+    return Detection(name(row, "label"), optional_number(row, "score"), found, row)
 
 
 def parse_detections(answer: Any, wish: Wish) -> Items[Any]:
@@ -77,32 +78,6 @@ def parse_segments(answer: Any, wish: Wish) -> Items[Any]:
     return several(answer, wish, segment)
 
 
-def parse_transcription(answer: Any, _wish: Wish) -> Transcription:
-    """Read `{"text", "chunks": [{"text", "timestamp": [start, end]}]}`."""
-    row = an_object(alone(answer), "a transcription (an object with text)")
-    if "text" not in row:
-        raise misfit(answer, "a transcription (an object with text)")
-    chunks = row.pop("chunks", None)
-    if chunks is not None and not isinstance(chunks, list):
-        raise MisfitError(f"chunks is {shown(chunks)}, not a list")
-    return Transcription(
-        text=text(row, "text"),
-        chunks=None if chunks is None else [_chunk(chunk) for chunk in chunks],
-        language=optional_text(row, "language"),
-        duration=optional_number(row, "duration"),
-        extra=row,
-    )
-
-
-def _chunk(answer: Any) -> TranscriptChunk:
-    row = an_object(answer, "a chunk with text and timestamp")
-    times = row.pop("timestamp", None) or [None, None]
-    if not isinstance(times, list) or len(times) != 2:
-        raise MisfitError(f"a timestamp is {shown(times)}, not a beginning and an end")
-    start, end = (None if time is None else number(time, "a timestamp") for time in times)
-    return TranscriptChunk(text(row, "text"), start, end, row)
-
-
 def read_images(reading: Reading, _wish: Wish) -> ImageResponse | Fetch:
     """Read an image's bytes, or JSON: `{"data": [{"b64_json"}]}`, `{"output": [url]}`, `{"images"}`."""
     if (image := _raw(reading, "image")) is not None:
@@ -118,12 +93,18 @@ def read_images(reading: Reading, _wish: Wish) -> ImageResponse | Fetch:
 
 
 def _image_files(answer: Any) -> tuple[list[Media], dict[str, Any]]:
-    row = an_object(alone(answer), _EXPECTED["image"])
-    place = next((name for name in _IMAGES if row.get(name)), None)
-    if place is None:
-        raise misfit(answer, _EXPECTED["image"])
-    found = row.pop(place)
+    """Return the images of an answer, which a toolkit may give as bare base64, and what is left."""
+    row: dict[str, Any] = {}
+    found = alone(answer)
+    if isinstance(found, dict):
+        row = dict(found)
+        place = next((key for key in _IMAGES if row.get(key)), None)
+        if place is None:
+            raise misfit(answer, _EXPECTED["image"])
+        found = row.pop(place)
     items = found if isinstance(found, list) else [found]
+    if not items:
+        raise misfit(answer, _EXPECTED["image"])
     return [_file(item, _EXPECTED["image"]) for item in items], row
 
 
@@ -173,7 +154,8 @@ def _raw(reading: Reading, family: str) -> Media | None:
             return result_media(reading.body, reading.content_type, None)
         raise unreadable(reading, f"it is {kind.what}, where {_EXPECTED[family]} is expected")
     named = reading.content_type.startswith((f"{family}/", "application/octet-stream"))
-    if reading.body[:1] in _JSON or not (named or (kind is not None and kind.family == family)):
+    written = reading.body.lstrip()[:1] in _JSON and sniff_text(reading.body) is not None
+    if written or not (named or (kind is not None and kind.family == family)):
         return None
     return result_media(reading.body, reading.content_type, None)
 
@@ -189,7 +171,7 @@ def _file(answer: Any, expected: str) -> Media:
     """Read a file: base64 text, a URL, or an object that has one of them under a name."""
     if isinstance(answer, dict):
         row = dict(answer)
-        place = next((name for name in _FILES if row.get(name)), None)
+        place = next((key for key in _FILES if row.get(key)), None)
         if place is None:
             raise misfit(answer, expected)
         inner = _file(row.pop(place), expected)

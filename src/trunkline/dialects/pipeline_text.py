@@ -12,6 +12,7 @@ from trunkline.dialects.answer_parts import (
     alone,
     an_object,
     misfit,
+    name,
     number,
     optional_count,
     optional_number,
@@ -39,7 +40,7 @@ def label(answer: Any) -> Label:
     row = an_object(answer, "an object with label and score")
     if "label" not in row:
         raise misfit(answer, "an object with label and score")
-    return Label(text(row, "label"), optional_number(row, "score"), row)
+    return Label(name(row, "label"), optional_number(row, "score"), row)
 
 
 def parse_labels(answer: Any, wish: Wish) -> Items[Any]:
@@ -66,7 +67,7 @@ def _columns(row: dict[str, Any]) -> Items[Label]:
     if not isinstance(labels, list) or not isinstance(scores, list) or len(labels) != len(scores):
         raise MisfitError(f"its labels are {shown(labels)}, its scores {shown(scores)}")
     pairs = zip(labels, scores, strict=True)
-    return Items(label({"label": name, "score": score}) for name, score in pairs)
+    return Items(label({"label": said, "score": score}) for said, score in pairs)
 
 
 def entity(answer: Any) -> Entity:
@@ -115,7 +116,7 @@ def found_answer(answer: Any) -> Answer:
     if "answer" not in row:
         raise misfit(answer, "an object with answer")
     return Answer(
-        answer=text(row, "answer"),
+        answer=name(row, "answer"),
         score=optional_number(row, "score"),
         start=optional_count(row, "start"),
         end=optional_count(row, "end"),
@@ -124,8 +125,8 @@ def found_answer(answer: Any) -> Answer:
 
 
 def parse_answers(answer: Any, wish: Wish) -> Items[Any]:
-    """Read answers, best first; a server that finds one may give it without a list."""
-    return several([answer] if isinstance(answer, dict) else answer, wish, found_answer)
+    """Read answers, best first."""
+    return several(answer, wish, found_answer)
 
 
 def table_answer(answer: Any) -> TableAnswer:
@@ -135,9 +136,9 @@ def table_answer(answer: Any) -> TableAnswer:
         raise misfit(answer, "an object with answer and cells")
     places, cells = row.pop("coordinates", None), row.pop("cells", None)
     return TableAnswer(
-        answer=text(row, "answer"),
+        answer=name(row, "answer"),
         coordinates=[_place(place) for place in _listed(places, "coordinates")],
-        cells=[text({"cell": cell}, "cell") for cell in _listed(cells, "cells")],
+        cells=[name({"cell": cell}, "cell") for cell in _listed(cells, "cells")],
         aggregator=optional_text(row, "aggregator"),
         extra=row,
     )
@@ -156,17 +157,17 @@ def _place(value: Any) -> list[int]:
 
 
 def parse_table_answers(answer: Any, wish: Wish) -> Items[TableAnswer]:
-    """Read answers from a table; a server that finds one may give it without a list."""
-    return several([answer] if isinstance(answer, dict) else answer, wish, table_answer)
+    """Read answers from a table."""
+    return several(answer, wish, table_answer)
 
 
 def text_output(answer: Any) -> TextOutput:
     """Read a text, which stays in the extras under the wire's own name too."""
     row = an_object(answer, "an object with a text")
-    name = next((name for name in _TEXTS if name in row), None)
-    if name is None:
+    place = next((place for place in _TEXTS if place in row), None)
+    if place is None:
         raise misfit(answer, "an object with a text")
-    said = text(dict(row), name)
+    said = text(dict(row), place)
     row.pop("text", None)
     return TextOutput(said, row)
 

@@ -78,7 +78,7 @@ def parse_vectors(answer: Any, wish: Wish) -> EmbeddingResponse:
     if len(lengths) > 1:
         raise MisfitError(f"its vectors differ in length ({min(lengths)} to {max(lengths)})")
     if wish.parameters.get("encoding_format") == "base64":
-        vectors = [_packed(vector) for vector in vectors]
+        vectors = [packed(vector) for vector in vectors]
     return EmbeddingResponse(
         data=[Embedding(vector, place) for place, vector in enumerate(vectors)]
     )
@@ -135,7 +135,7 @@ def _tokens(item: Any) -> list[Vector]:
 def _vector(item: Any) -> Vector:
     """Return a vector as finite floats."""
     if isinstance(item, str):
-        return _unpacked(item)
+        return unpacked(item)
     if not isinstance(item, list) or not item:
         raise misfit(item, "a vector")
     if not set(map(type, item)) <= {float, int}:
@@ -147,7 +147,7 @@ def _vector(item: Any) -> Vector:
         raise MisfitError("a vector's numbers are too large") from error
 
 
-def _unpacked(packed: str) -> Vector:
+def unpacked(packed: str) -> Vector:
     """Return the floats of base64 text: little-endian, 32 bits each, as OpenAI has them."""
     data = decoded(packed, "a vector")
     if not data or len(data) % 4:
@@ -158,7 +158,8 @@ def _unpacked(packed: str) -> Vector:
     return vector
 
 
-def _packed(vector: Vector) -> str:
+def packed(vector: Vector) -> str:
+    """Return a vector as base64 text, as OpenAI has it."""
     try:
         data = struct.pack(f"<{len(vector)}f", *vector)
     except OverflowError as error:
@@ -190,8 +191,8 @@ def pooled(part: Any, pooling: str | None) -> Any:
 def parse_similarities(answer: Any, wish: Wish) -> Items[float]:
     """Read a number for each sentence; some endpoints wrap them as `{"similarities": [[...]]}`."""
     scores = unwrapped(answer, "similarities")
-    if scores is not answer and isinstance(scores, list) and len(scores) == 1:
-        scores = scores[0] if isinstance(scores[0], list) else scores
+    if isinstance(scores, list) and len(scores) == 1 and isinstance(scores[0], list):
+        scores = scores[0]
     if not isinstance(scores, list):
         raise misfit(answer, "a number for each sentence")
     asked = wish.inputs.get("sentences") if isinstance(wish.inputs, dict) else None

@@ -10,7 +10,6 @@ from trunkline.dialects.bodies import as_json, given, merged
 from trunkline.dialects.pipeline_media import (
     parse_detections,
     parse_segments,
-    parse_transcription,
     read_images,
     read_sound,
     read_sounds,
@@ -34,6 +33,7 @@ from trunkline.dialects.pipeline_vectors import (
 )
 from trunkline.dialects.shape import Body, Shape, Wish, json_body
 from trunkline.dialects.tgi import PROMPT
+from trunkline.dialects.transcripts import parse_transcription
 from trunkline.types.media import Blob
 
 _ANY = "*/*"
@@ -42,21 +42,21 @@ _ANY = "*/*"
 
 def write_inputs(wish: Wish, accept: str | None = None) -> Body:
     """Write `{"inputs", "parameters"}`, files in base64; no parameters, no key."""
-    parameters = given(wish.parameters)
+    parameters = as_json(given(wish.parameters))
     body = {"inputs": as_json(wish.inputs), **({"parameters": parameters} if parameters else {})}
     return json_body(merged(body, wish.extra_body), accept=accept)
 
 
-def write_file(wish: Wish) -> Body:
+def write_file(wish: Wish, accept: str | None = None) -> Body:
     """Write a file's bytes as they are, or JSON where there is more to say."""
     if given(wish.parameters) or wish.extra_body or not isinstance(wish.inputs, Blob):
-        return write_inputs(wish)
-    return Body(wish.inputs.content, wish.inputs.media_type)
+        return write_inputs(wish, accept)
+    return Body(wish.inputs.content, wish.inputs.media_type, accept or "application/json")
 
 
 def write_for_image(wish: Wish) -> Body:
-    """Write a request whose answer is an image."""
-    return write_inputs(wish, "image/png")
+    """Write a request whose answer is an image; one to be changed goes as a file."""
+    return write_file(wish, "image/png")
 
 
 def write_for_sound(wish: Wish) -> Body:

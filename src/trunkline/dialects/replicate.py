@@ -12,7 +12,7 @@ from trunkline.dialects import files
 from trunkline.dialects.files import File, read_object, rest
 from trunkline.dialects.jobs import JobForm
 from trunkline.dialects.shape import Body, Fetch, Reading, Shape, Wish, json_body, unreadable
-from trunkline.dialects.transcripts import read_chunks
+from trunkline.dialects.transcripts import take_chunks
 from trunkline.types.media import Blob, Media
 from trunkline.types.results import Transcription
 
@@ -80,7 +80,7 @@ def _output(reading: Reading) -> tuple[Any, dict[str, Any]]:
     """Return a prediction's output and what else is told of it, but not the caller's own input."""
     answer = read_object(reading)
     output = answer.get("output")
-    if output is None or output in ("", [], {}):
+    if output is None or output in ([], {}):
         raise unreadable(reading, "the prediction has no output")
     return output, rest(answer, "output", "input")
 
@@ -122,6 +122,7 @@ def _read_transcription(reading: Reading, _wish: Wish) -> Transcription | Fetch:
         return Transcription(output, extra=extra)
     if isinstance(output, list) and all(isinstance(piece, str) for piece in output):
         return Transcription("".join(output), extra=extra)
+    output = output[0] if isinstance(output, list) else output
     if not isinstance(output, dict):
         raise unreadable(reading, "its output is no text")
     name = next((key for key in _TEXTS if isinstance(output.get(key), str)), None)
@@ -139,14 +140,9 @@ def _text(media: Media) -> str:
 
 
 def _transcription(text: str, output: dict[str, Any], extra: dict[str, Any]) -> Transcription:
-    place, chunks = read_chunks(output)
+    told = {**extra, **output}
     spoken = next((output[key] for key in _LANGUAGES if isinstance(output.get(key), str)), None)
-    return Transcription(
-        text,
-        chunks,
-        language=spoken,
-        extra={**extra, **rest(output, place)},
-    )
+    return Transcription(text, take_chunks(told), language=spoken, extra=told)
 
 
 TEXT_TO_IMAGE = Shape(_write_image_prompt, _read_images, PREDICTION)

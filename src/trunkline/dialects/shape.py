@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from trunkline.dialects import failures
 from trunkline.dialects.jobs import JobForm
-from trunkline.errors import InvalidInputError, InvalidResponseError
+from trunkline.errors import APIError, InvalidInputError, InvalidResponseError
 from trunkline.types.media import Media
 from trunkline.wire import strict_json
 
@@ -66,9 +67,9 @@ class Reading(msgspec.Struct, frozen=True):
 
     @property
     def json(self) -> Any:
-        """The body decoded; raises InvalidResponseError where it is no JSON."""
+        """The body decoded, NaN and the like as None; raises InvalidResponseError for no JSON."""
         try:
-            return strict_json.decode(self.body)
+            return strict_json.decode_sent(self.body)
         except strict_json.JsonError as error:
             raise unreadable(self, f"it is not JSON ({error})") from error
 
@@ -89,7 +90,7 @@ class Shape(msgspec.Struct, frozen=True):
     write: Callable[[Wish], Body]
     """Raises InvalidInputError for what cannot be written."""
     read: Callable[[Reading, Wish], Any]
-    """Returns the result (its `receipt` still None), or a Fetch; raises InvalidResponseError."""
+    """Returns the result (its `receipt` still None), or a Fetch; raises what `unreadable` returns."""
     job: JobForm | None = None
     """For providers that answer with a job: how to follow it. `read` then gets the last answer."""
     takes_urls: bool = False
@@ -109,10 +110,31 @@ def json_body(body: dict[str, Any], *headers: tuple[str, str], accept: str | Non
     return Body(data, accept=accept or "application/json", headers=headers)
 
 
-def unreadable(reading: Reading, why: str) -> InvalidResponseError:
-    """Return the error for an answer that is not what its task gives."""
+_LONGEST_FAILURE = 64 * 1024
+"""Bytes; what is larger is a result of some kind and tells of no failure."""
+_SIGNS = (b'"error', b'"detail"', b'"message"')
+"""Words without which an answer tells of none, so that it need not be decoded to see."""
+
+
+def unreadable(reading: Reading, why: str) -> APIError:
+    """Return the error for an answer that is not what its task gives: its own, where it tells one."""
+    if (told := told_failure(reading)) is not None:
+        return told
     return InvalidResponseError(
         f"The answer cannot be read: {why}.",
         body=reading.body[:2000].decode("utf-8", "replace"),
         hint="The server may speak another dialect, or serve the model for another task.",
     )
+
+
+def told_failure(reading: Reading) -> APIError | None:
+    """Return the error that an answer with a good status nevertheless is; None where it is none."""
+    if len(reading.body) > _LONGEST_FAILURE:
+        return None
+    if not any(sign in reading.body for sign in _SIGNS):
+        return None
+    try:
+        told = failures.failure_in_body(strict_json.decode_sent(reading.body))
+    except strict_json.JsonError:
+        return None
+    return None if told is None else failures.error_for(told)

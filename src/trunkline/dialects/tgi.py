@@ -45,10 +45,15 @@ def read_generated(reading: Reading, _wish: Wish) -> TextCompletion:
     """
     answer = reading.json
     try:
-        choices = _choices(answer)
-        usage = _usage([choice.extra.get("details") for choice in choices], reading.headers)
+        return parse_generated(answer, reading.headers)
     except MisfitError as error:
         raise unreadable(reading, str(error)) from error
+
+
+def parse_generated(answer: Any, headers: dict[str, str]) -> TextCompletion:
+    """Read a decoded answer, with the counts that TGI's headers tell; raises MisfitError."""
+    choices = _choices(answer)
+    usage = _usage([choice.extra.get("details") for choice in choices], headers)
     return TextCompletion(choices=choices, usage=usage)
 
 

@@ -69,17 +69,7 @@ def choose_way(task: str, model: ModelId, places: Places) -> Way:
     Raises AuthenticationError without a credential where one is needed, InvalidInputError where
     model and credential do not go together, ModelNotSupportedError for a provider without the task.
     """
-    if model.provider is None and not providers_of(task):
-        raise ModelNotSupportedError(
-            f"No provider serves {task}.", model=str(model), hint=_elsewhere(task)
-        )
-    if model.policy not in (None, "preferred"):
-        raise InvalidInputError(
-            f"The router chooses the {model.policy} provider for chat only, not for {task}.",
-            model=str(model),
-            hint="Name a provider (huggingface/<provider>/<org>/<model>), or leave the policy out.",
-        )
-    check_names_model(model)
+    _check_servable(task, model)
     provider, name = model.provider, model.name
     secret = places.secret or placeholder(places.router)
     direct = places.direct
@@ -111,6 +101,21 @@ def choose_way(task: str, model: ModelId, places: Places) -> Way:
             hint="Pass the provider's own key as token=.",
         )
     return Way("direct" if direct else "router", provider, name, secret)
+
+
+def _check_servable(task: str, model: ModelId) -> None:
+    """Raise for a task that nobody serves, and for a model string that means nothing for it."""
+    if model.provider is None and not providers_of(task):
+        raise ModelNotSupportedError(
+            f"No provider serves {task}.", model=str(model), hint=_elsewhere(task)
+        )
+    if model.policy not in (None, "preferred"):
+        raise InvalidInputError(
+            f"The router chooses the {model.policy} provider for chat only, not for {task}.",
+            model=str(model),
+            hint="Name a provider (huggingface/<provider>/<org>/<model>), or leave the policy out.",
+        )
+    check_names_model(model)
 
 
 def route_of(provider: str, task: str, model: str | None = None) -> Route:

@@ -10,8 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
-from trunkline.dialects import failures
-from trunkline.dialects.shape import Fetch, Reading, Shape, Wish
+from trunkline.dialects.shape import Fetch, Reading, Shape, Wish, told_failure
 from trunkline.errors import (
     APIConnectionError,
     APIError,
@@ -48,9 +47,6 @@ from trunkline.wire.message import HttpRequest
 
 Step = Generator[Need, Any, Any]
 
-_LONGEST_FAILURE = 64 * 1024
-"""Bytes; what is larger is no error, and is not decoded twice."""
-_SIGNS = (b'"error"', b'"detail"')
 _FILES = ("audio/", "image/", "video/")
 
 
@@ -308,22 +304,10 @@ def _accept(
             error.hint = error.hint or "It may have been accepted, so it is not submitted again."
         raise
     reading = Reading(reply.body, head.content_type, dict(head.headers))
-    if not send.request.once:  # what is wrong with a job, its form says
-        _check_no_failure(reading)
+    if not send.request.once and (told := told_failure(reading)) is not None:
+        raise told  # what is wrong with a job, its form says
     last = record.attempt(len(before) + 1, send, reply, None, journey.began)
     return Answered(reading, send.target, (*before, last), reply.ended)
-
-
-def _check_no_failure(reading: Reading) -> None:
-    """Raise the error that an answer with a good status is nevertheless."""
-    if len(reading.body) > _LONGEST_FAILURE or not any(sign in reading.body for sign in _SIGNS):
-        return
-    try:
-        failure = failures.failure_in_body(reading.json)
-    except InvalidResponseError:
-        return
-    if failure is not None:
-        raise failures.error_for(failure)
 
 
 def _surely_refused(error: APIError) -> bool:

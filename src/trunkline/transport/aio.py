@@ -6,6 +6,7 @@ A cancelled call leaves no connection behind: the socket is closed in the same l
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -244,25 +245,27 @@ class AioTransport:
     ) -> Connection:
         """Open a connection; TCP may take `timeouts.connect`, and TLS the same again."""
         loop = asyncio.get_running_loop()
-        tls = url.scheme == "https"
-        context = client_context(self._ca_file) if tls else None
-        span = min(timeouts.connect * (2 if tls else 1), until - time.monotonic())
+        context = client_context(self._ca_file) if url.scheme == "https" else None
+        span = min(timeouts.connect * (2 if context else 1), until - time.monotonic())
         try:
             async with asyncio.timeout(span):
-                if proxy is None:
-                    _, connection = await loop.create_connection(
-                        lambda: pool.connection(url),
-                        url.host,
-                        url.port,
-                        ssl=context,
-                        **(_EYEBALLS if isinstance(loop, asyncio.BaseEventLoop) else {}),
-                    )
-                    return connection
-                return await self._connect_through(pool, url, proxy)
+                if proxy is not None:
+                    return await self._connect_through(pool, url, proxy, context)
+                _, connection = await loop.create_connection(
+                    lambda: pool.connection(url),
+                    url.host,
+                    url.port,
+                    **(_EYEBALLS if isinstance(loop, asyncio.BaseEventLoop) else {}),
+                )
+                if context is not None:
+                    await _secure(connection, context, url)
+                return connection
         except (OSError, HttpError, UnicodeError) as error:
             raise trouble(error, url, "connect") from error
 
-    async def _connect_through(self, pool: _Pool, url: Url, proxy: Proxy) -> Connection:
+    async def _connect_through(
+        self, pool: _Pool, url: Url, proxy: Proxy, context: ssl.SSLContext | None
+    ) -> Connection:
         loop = asyncio.get_running_loop()
         try:
             _, connection = await loop.create_connection(
@@ -270,7 +273,7 @@ class AioTransport:
             )
         except OSError as error:
             raise trouble(error, proxy.url, "connect") from error
-        if url.scheme != "https":
+        if context is None:
             return connection
         try:
             reader = ResponseReader()
@@ -280,11 +283,24 @@ class AioTransport:
                     raise connection.failure or ConnectionResetError
                 await connection.wait(time.monotonic() + 3600)  # the caller's timeout ends it
             connection.rest()
-            await connection.start_tls(loop, client_context(self._ca_file), url.host)
         except BaseException:
             connection.hang_up()
             raise
+        await _secure(connection, context, url)
         return connection
+
+
+async def _secure(connection: Connection, context: ssl.SSLContext, url: Url) -> None:
+    """Begin TLS on an open connection.
+
+    Not left to create_connection: cancelled at the wrong moment, asyncio goes on with the handshake
+    and keeps the socket for a minute.
+    """
+    try:
+        await connection.start_tls(asyncio.get_running_loop(), context, url.host)
+    except BaseException:
+        connection.hang_up()
+        raise
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

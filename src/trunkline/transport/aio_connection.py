@@ -92,7 +92,7 @@ class Connection(asyncio.BufferedProtocol):
         self, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext, host: str
     ) -> None:
         """Turn the plain connection into a TLS one; raises OSError."""
-        if self._transport is None:
+        if self._transport is None or self.closed:  # the peer left, or spoke before its turn
             raise ConnectionResetError
         transport = await loop.start_tls(self._transport, self, context, server_hostname=host)
         if transport is None:

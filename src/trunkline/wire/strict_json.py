@@ -63,6 +63,17 @@ def decode_repaired(data: bytes) -> Any:
         raise JsonError(str(error)) from error
 
 
+def decode_sent(data: bytes) -> Any:
+    """Read JSON that a server sent, repaired where it is damaged; raises JsonError as `decode`."""
+    try:
+        return decode(data)
+    except JsonError as error:
+        try:
+            return decode_repaired(data)
+        except JsonError:
+            raise error from None
+
+
 def _finite(text: str) -> float | None:
     number = float(text)
     return number if math.isfinite(number) else None
