@@ -162,6 +162,8 @@ def sync_embedding(library: str, base: str) -> Callable[[], Any]:
         return lambda: openai_client.embeddings.create(
             model="bench", input=TEXTS, encoding_format="float"
         )
+    if library != "litellm":
+        sys.exit(f"{library} has no call of this form")
     import litellm
 
     return lambda: litellm.embedding(
