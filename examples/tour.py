@@ -121,7 +121,9 @@ def vectors() -> None:
 
 def main() -> None:
     """Run the whole tour, or the parts named on the command line."""
-    parts = {part.__name__: part for part in (chat, streaming, vision, tools, pictures, sound, vectors)}
+    parts = {
+        part.__name__: part for part in (chat, streaming, vision, tools, pictures, sound, vectors)
+    }
     for name in sys.argv[1:] or parts:
         print(f"\n--- {name}")
         parts[name]()
