@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from hand import Hand, Outcome, answers
-from job_forms import Form, forms
 from task_hand import KEY, carry_task
 
+from job_forms import Form, forms
 from trunkline.errors import APIError
 
 FILES = "https://files.example.com"
