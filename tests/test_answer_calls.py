@@ -128,6 +128,17 @@ def ask(face, client, api: str, **parameters: Any) -> Any:
     return face.run(client.text_completion("m", "Hello?", engine="openai", **parameters))
 
 
+def texts_of(face, reading: Any) -> list[str]:
+    """Read a stream's text."""
+    if face.name == "blocking":
+        return list(reading.text)
+
+    async def gathered() -> list[str]:
+        return [text async for text in reading.text]
+
+    return face.run(gathered())
+
+
 def begun(api: str) -> tuple[bytes, bytes]:
     """Return an API's announcement, if it has one, and its first piece of text."""
     return {
@@ -182,15 +193,7 @@ def test_a_stream_gives_its_events_its_text_and_its_whole(face, serve, api) -> N
 @every_api
 def test_the_text_alone_comes_piece_by_piece(face, serve, api) -> None:
     reading = ask(face, face.client(serve(saying(stream(*APIS[api][0]))).url), api, stream=True)
-    if face.name == "blocking":
-        texts = list(reading.text)
-    else:
-
-        async def gathered() -> list[str]:
-            return [text async for text in reading.text]
-
-        texts = face.run(gathered())
-    assert texts == ["Hel", "lo"]
+    assert texts_of(face, reading) == ["Hel", "lo"]
 
 
 @every_api
@@ -402,6 +405,13 @@ def test_an_answer_goes_back_as_a_message(face, serve) -> None:
     assert upstream.requests[1].json["messages"] == [*ASKED, back, ASKED[0]]
 
 
+def test_a_message_of_the_user_stays_one_whatever_its_type(face, serve) -> None:
+    upstream = serve(saying(whole(json.dumps(MESSAGE).encode())))
+    typed = {"type": "message", "role": "user", "content": "Hello?"}
+    face.run(face.client(upstream.url).messages("m", [typed], max_tokens=9))
+    assert upstream.requests[0].json["messages"] == [typed]
+
+
 def test_max_tokens_is_demanded(face, serve) -> None:
     client = face.client(serve().url)
     with pytest.raises(InvalidInputError, match="max_tokens is missing"):
@@ -424,6 +434,16 @@ def test_tgi_streams_from_a_route_of_its_own(face, serve) -> None:
     assert request.target == "/generate_stream"
     assert request.json == {"inputs": "Hi", "parameters": {"details": True, "max_new_tokens": 5}}
     assert reading.receipt.tokens.source == "estimated"
+
+
+def test_the_text_of_several_choices_is_that_of_the_first(face, serve) -> None:
+    def of_choice(index: int, text: str) -> bytes:
+        return data({"choices": [{"index": index, "text": text, "finish_reason": "stop"}]})
+
+    upstream = serve(saying(stream(of_choice(0, "a"), of_choice(1, "x"), b"data: [DONE]\n\n")))
+    reading = ask(face, face.client(upstream.url), "text_completion", stream=True, n=2)
+    assert texts_of(face, reading) == ["a"]
+    assert [choice.text for choice in reading.whole.choices] == ["a", "x"]
 
 
 def test_a_server_that_streams_no_texts_says_so(face, serve) -> None:

@@ -116,6 +116,19 @@ def test_another_routers_file_does_not_stand_in(tmp_path: Path) -> None:
     assert Catalogs(path).offline(SETTINGS).source.startswith("snapshot")
 
 
+def test_a_file_that_cannot_be_read_is_named(awaited, tmp_path: Path) -> None:
+    path = tmp_path / "models.json"
+    path.write_bytes(b'{"as_of": ')
+    world = World(path, awaited=awaited)
+    catalog = world.catalogs.offline(SETTINGS)
+    assert catalog.source.startswith("snapshot")
+    assert f"The file {path} cannot be read" in str(catalog.trouble)
+    world.falls(SILENT)
+    trouble = str(world.read().trouble)
+    assert f"The file {path} cannot be read" in trouble
+    assert "refuses /v1/models" in trouble
+
+
 def test_offline_nobody_is_asked(tmp_path: Path) -> None:
     path = tmp_path / "models.json"
     world = World(path)

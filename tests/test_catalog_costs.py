@@ -24,6 +24,8 @@ from trunkline.errors import InvalidInputError, NotFoundError
 from trunkline.sandbox import InProcessTransport
 from trunkline.settings import ROUTER, read_settings
 from trunkline.types import Attempt, Completion, Receipt, TokenCount, Usage
+from trunkline.types.anthropic import AnthropicMessage, AnthropicUsage
+from trunkline.types.responses import Response, ResponseUsage
 from trunkline.types.results import EmbeddingResponse, TextCompletion
 
 WHEN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -208,6 +210,26 @@ def test_embeddings_have_an_input_only() -> None:
         3_000_000, None, "provider")))  # fmt: skip
     found = cost(made, CATALOG)
     assert (found.amount, found.source) == (Decimal("0.03"), "catalog")
+
+
+def test_the_other_apis_answers_have_a_cost_as_well() -> None:
+    usage = ResponseUsage(1000, 100, 1100, {"cached_tokens": 900}, {"reasoning_tokens": 60})
+    found = cost(Response(usage=usage, receipt=receipt()), CATALOG)
+    assert found.amount == Decimal("0.000669")
+    assert "900 cached tokens count in full" in found.detail
+    assert "60 reasoning tokens count as output" in found.detail
+    told = AnthropicUsage(100, 100, 200, 700)
+    found = cost(AnthropicMessage(usage=told, receipt=receipt()), CATALOG)
+    assert found.amount == Decimal("0.000669")
+    assert "700 cached tokens count in full" in found.detail
+    assert "200 tokens put into a cache count in full" in found.detail
+
+
+@pytest.mark.parametrize("made", [ResponseUsage, AnthropicUsage])
+def test_the_providers_own_word_counts_in_every_api(made: type) -> None:
+    answer = Response(usage=made(extra={"estimated_cost": 0.25}), receipt=receipt())
+    found = cost(answer, CATALOG)
+    assert (found.amount, found.source) == (Decimal("0.25"), "provider")
 
 
 def test_anything_with_a_receipt_has_a_cost_and_nothing_else() -> None:

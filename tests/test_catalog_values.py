@@ -128,6 +128,11 @@ def test_a_capability_that_there_is_not_is_refused() -> None:
         models(a_catalog(an_entry()), capability="flying")
 
 
+def test_a_providers_name_may_be_written_in_any_case() -> None:
+    catalog = a_catalog(an_entry(Offer("groq")))
+    assert models(catalog, provider="Groq") == models(catalog, provider="groq") != []
+
+
 def test_models_are_narrowed_by_words_provider_and_capability() -> None:
     catalog = a_catalog(
         an_entry(YES, Offer("q", "error"), name="a/Big-Instruct", input_modalities=("image",)),
@@ -156,6 +161,7 @@ def _list(*names: str) -> bytes:
 
 def test_a_list_is_kept_in_a_file_of_the_owners_alone(tmp_path: Path) -> None:
     path = catalog_file({"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert path is not None
     assert path == tmp_path / "cache" / "trunkline" / "models.json"
     write_file(path, _list("a/b"), ROUTER, WHEN)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -193,6 +199,9 @@ def test_a_list_that_cannot_be_kept_leaves_nothing_behind(tmp_path: Path) -> Non
         b'{"as_of": "2026-11-24T12:00:00", "router": "r", "data": []}',
         b'{"as_of": "2026-11-24T12:00:00+00:00", "router": "r", "data": {}}',
         b'{"as_of": "2026-11-24T12:00:00+00:00", "router": 7, "data": []}',
+        b'{"as_of": "2026-11-24T12:00:00+00:00", "router": "\xff", "data": []}',
+        b'{"as_of": "0001-01-01T00:00:00+14:00", "router": "r", "data": []}',
+        b'{"as_of": "2026-11-24T12:00:00+00:00", "router": "r", "data": ' + b"[" * 100_000,
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_none(data: bytes, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from trunkline import Client
 from trunkline.errors import AuthenticationError, ConfigurationError, InvalidInputError
 from trunkline.settings import (
     HUB,
@@ -73,6 +74,14 @@ def test_paths_may_begin_at_home() -> None:
     assert token_path({}) == Path.home() / ".cache/huggingface/token"
     assert token_path({"HF_HOME": "~/hf"}) == Path.home() / "hf/token"
     assert token_path({"HF_TOKEN_PATH": "~/t"}) == Path.home() / "t"
+
+
+def test_a_user_without_a_home_has_no_login_and_keeps_no_catalog() -> None:
+    nowhere = {"XDG_CACHE_HOME": "~nobody-of-this-name/cache"}
+    assert find_token(nowhere) is None
+    assert read_settings(nowhere).catalog_file.value is None
+    with Client(settings=read_settings(nowhere)) as client:
+        assert client.catalog(offline=True).entries
 
 
 @pytest.mark.parametrize("value", ["hf_x", " hf_x ", "hf_x\n", "\r\nhf_x\r\n", "\thf_x"])

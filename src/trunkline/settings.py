@@ -69,10 +69,18 @@ def read_settings(environment: Environment | None = None) -> Settings:
 
 
 def _catalog_file(env: Environment) -> Setting:
-    home = env.get("XDG_CACHE_HOME") or "~/.cache"
-    path = Path(home).expanduser() / "trunkline" / "models.json"
+    path = catalog_path(env)
     told = "the environment variable XDG_CACHE_HOME" if env.get("XDG_CACHE_HOME") else "default"
-    return Setting(str(path), told)
+    return Setting(None if path is None else str(path), told)
+
+
+def catalog_path(environment: Environment) -> Path | None:
+    """Return where the catalog is kept, in XDG's cache directory; None for a user without a home."""
+    try:
+        home = Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    except RuntimeError:
+        return None
+    return home / "trunkline" / "models.json"
 
 
 def find_token(environment: Environment | None = None) -> Secret | None:
@@ -86,16 +94,16 @@ def find_token(environment: Environment | None = None) -> Secret | None:
         value = env.get(name, "").strip()
         if value:
             return checked_secret(value, f"the environment variable {name}")
-    path = token_path(env)
     try:
+        path = token_path(env)
         value = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError, RuntimeError):  # the last: a user without a home
         return None
     return checked_secret(value, f"the file {path}") if value else None
 
 
 def token_path(environment: Environment | None = None) -> Path:
-    """Return where `hf auth login` keeps the token."""
+    """Return where `hf auth login` keeps the token; raises RuntimeError where `~` is nowhere."""
     env = os.environ if environment is None else environment
     if env.get("HF_TOKEN_PATH"):
         return Path(env["HF_TOKEN_PATH"]).expanduser()

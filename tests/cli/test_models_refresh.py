@@ -73,7 +73,9 @@ def test_prices_are_numbers_in_json(run: Run, env: dict[str, str]) -> None:
 def test_a_file_that_is_damaged_is_as_none(run: Run, routed: dict[str, str], kept: Path) -> None:
     kept.parent.mkdir(parents=True)
     kept.write_text("{")
-    assert "Source: snapshot" in run("models", "--offline", env=routed).stderr
+    said = run("models", "--offline", env=routed).stderr
+    assert "Source: snapshot" in said
+    assert f"The file {kept} cannot be read" in said
     assert run("models", "refresh", env=routed).returncode == 0
     assert "Source: file" in run("models", "--offline", env=routed).stderr
 
@@ -106,6 +108,14 @@ def test_a_place_that_is_no_folder_is_one_message(
     done = run("models", "refresh", env=routed)
     assert done.returncode == 1
     assert str(tmp_path / ".cache") in done.stderr
+
+
+def test_a_user_without_a_home_is_told_what_to_set(run: Run, routed: dict[str, str]) -> None:
+    env = {**routed, "XDG_CACHE_HOME": "~nobody-of-this-name/cache"}
+    done = run("models", "refresh", env=env)
+    assert done.returncode == 1
+    assert "XDG_CACHE_HOME" in done.stderr
+    assert run("models", "--offline", env=env).returncode == 0
 
 
 def test_refresh_has_its_own_help_and_a_model_of_that_name_can_be_looked_for(

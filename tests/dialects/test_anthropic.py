@@ -349,3 +349,51 @@ def test_no_fields_make_it_raise(twisted: list[tuple[dict[str, Any], str, Any]])
     reader.whole()
     for one in found:
         one.model_dump()
+
+
+def test_the_count_of_the_start_is_not_that_of_the_answer() -> None:
+    start = {"type": "message_start", "message": body(content=[], stop_reason=None)}
+    reader, _ = read(events(start, delta("text", text="Hel")))
+    usage = reader.whole().usage
+    assert usage is not None
+    assert (usage.prompt_tokens, usage.output_tokens) == (13, None)
+
+
+def test_what_ends_a_message_may_say_more_of_it() -> None:
+    more = {"context_management": {"applied_edits": []}}
+    stop = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, **more}
+    reader, found = read(events(START, delta("text", text="Hello"), stop, {"type": "message_stop"}))
+    assert reader.whole()["context_management"] == {"applied_edits": []}
+    assert [e["context_management"] for e in found if isinstance(e, MessageDelta)] == [
+        {"applied_edits": []}
+    ]
+
+
+def test_arguments_that_came_with_the_start_are_not_lost() -> None:
+    use = {"type": "tool_use", "id": "t", "name": "f", "input": {"city": "Paris"}}
+    reader, _ = read(events(START, block(use), delta("input_json", partial_json="")))
+    (found,) = reader.whole().tool_uses
+    assert found.input == {"city": "Paris"}
+
+
+def test_citations_are_gathered_in_their_order() -> None:
+    text = block({"type": "text", "text": "", "citations": [{"n": 0}]})
+    cited = [delta("citations", citation={"n": n}) for n in (1, 2)]
+    reader, _ = read(events(START, text, *cited, delta("text", text="So.")))
+    (found,) = reader.whole().content
+    assert found.to_dict() == {
+        "type": "text",
+        "text": "So.",
+        "citations": [{"n": 0}, {"n": 1}, {"n": 2}],
+    }
+
+
+def test_a_tool_that_the_server_runs_is_folded_too() -> None:
+    use = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+    result = {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"title": "T"}]}
+    pieces = [delta("input_json", partial_json=p) for p in ("", '{"query": ', '"rain"}')]
+    reader, _ = read(events(START, block(use), *pieces, {"type": "ping"}, block(result, 1)))
+    assert [found.to_dict() for found in reader.whole().content] == [
+        {**use, "input": {"query": "rain"}},
+        result,
+    ]

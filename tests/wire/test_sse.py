@@ -220,3 +220,30 @@ def test_memory_stays_bounded_whatever_a_server_sends(piece: bytes) -> None:
         assert tracemalloc.get_traced_memory()[1] < 64 * limit
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("head", [b"data: ", b"event: x\ndata: "])
+def test_a_long_line_may_come_in_any_number_of_pieces(head: bytes) -> None:
+    reader = EventReader()
+    found = reader.feed(head)
+    for _ in range(1000):
+        found += reader.feed(b"abc")
+    assert found == []
+    (one,) = reader.feed(b"\n\n")
+    assert one.data == b"abc" * 1000
+
+
+@pytest.mark.parametrize("head", [b"data: ", b"event: x\ndata: "])
+def test_a_line_without_an_end_is_refused_at_the_limit(head: bytes) -> None:
+    reader = EventReader(limit=100)
+    reader.feed(head)
+    with pytest.raises(EventTooLargeError):
+        for _ in range(100):
+            reader.feed(b"ab")
+
+
+def test_the_end_of_the_input_ends_a_line_that_came_in_pieces() -> None:
+    reader = EventReader()
+    for piece in (b"data: a", b"b", b"c"):
+        assert reader.feed(piece) == []
+    assert [event.data for event in reader.finish()] == [b"abc"]

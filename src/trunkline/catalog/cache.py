@@ -14,7 +14,7 @@ import msgspec
 
 from trunkline.catalog.entries import Catalog
 from trunkline.catalog.fetch import afetch_list, fetch_list, router_catalog
-from trunkline.catalog.kept import read_file, shipped
+from trunkline.catalog.kept import load_file, shipped
 from trunkline.errors import APIError
 from trunkline.settings import Settings
 from trunkline.transport.seam import AsyncTransport, Transport
@@ -107,14 +107,18 @@ class Catalogs:
     def _instead(self, router: str, error: APIError) -> Catalog:
         kept = self._kept.get(router)
         known = kept.catalog if kept and kept.catalog.source == "router" else self._newest(router)
-        catalog = msgspec.structs.replace(known, trouble=error.message)
+        troubles = [trouble for trouble in (error.message, known.trouble) if trouble]
+        catalog = msgspec.structs.replace(known, trouble=" ".join(dict.fromkeys(troubles)))
         self._kept[router] = _Kept(catalog, self._clock() + min(PAUSE, self._lifetime))
         return catalog
 
     def _newest(self, router: str) -> Catalog:
-        """Return the newer of the file and the snapshot;."""
+        """Return the newer of the file and the snapshot."""
         snapshot = shipped()
-        file = read_file(self._file, router) if self._file else None
+        try:
+            file = load_file(self._file, router) if self._file else None
+        except APIError as error:
+            return msgspec.structs.replace(snapshot, trouble=error.message)
         if file is None or file.as_of < snapshot.as_of:
             return snapshot
         return file

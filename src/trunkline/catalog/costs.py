@@ -18,8 +18,9 @@ from trunkline.dialects.messages import prepare_messages
 from trunkline.errors import InvalidInputError
 from trunkline.providers.prices import FREE, Pricing, exact, price_of, total
 from trunkline.routing.record import count_tokens
-from trunkline.types import Completion, Messages, Receipt, TokenCount, Usage
+from trunkline.types import Completion, Messages, Receipt, TokenCount
 from trunkline.types.cost import Cost, Estimate, OfferEstimate
+from trunkline.types.record import Record
 from trunkline.types.results import EmbeddingResponse
 from trunkline.wire import strict_json
 from trunkline.wire.message import parse_url
@@ -28,12 +29,20 @@ _REPORTED = ("estimated_cost",)
 """Fields of a usage in which providers tell the cost in US dollars (DeepInfra)."""
 
 
+_REMARKS = {
+    "cached_tokens": "cached tokens count in full: no rate is known for them.",
+    "cache_creation_input_tokens": "tokens put into a cache count in full: no rate is known for it.",
+    "reasoning_tokens": "reasoning tokens count as output.",
+}
+"""What is said of a usage's fields."""
+
+
 class _Call(msgspec.Struct, frozen=True):
     """What of an answer its cost rests on."""
 
     receipt: Receipt
     tokens: TokenCount
-    usage: Usage | None
+    usage: Record | None
 
     @property
     def provider(self) -> str | None:
@@ -52,7 +61,7 @@ def cost(result: Any, catalog: Catalog, *, model: str | None = None) -> Cost:
     not have it. Never raises for what is unknown: the `amount` is None and `detail` says why.
     """
     usage = getattr(result, "usage", None)
-    usage = usage if isinstance(usage, Usage) else None
+    usage = usage if isinstance(usage, Record) else None
     told = _reported(usage)
     if told is not None:
         field, amount = told
@@ -125,9 +134,9 @@ def sum_costs(costs: Iterable[Cost]) -> Cost:
     )
 
 
-def _reported(usage: Usage | None) -> tuple[str, Decimal] | None:
+def _reported(usage: Record | None) -> tuple[str, Decimal] | None:
     for field in _REPORTED if usage else ():
-        amount = exact(usage.extra.get(field)) if usage else None
+        amount = exact(usage.get(field)) if usage else None
         if amount is not None:
             return field, amount
     return None
@@ -214,12 +223,10 @@ def _remarks(call: _Call, catalog: Catalog) -> list[str]:
     said: list[str] = []
     if call.tokens.source == "estimated":
         said.append("The tokens are estimated from the text.")
-    if call.usage is not None and call.usage.cached_tokens:
-        said.append(
-            f"{call.usage.cached_tokens} cached tokens count in full: no rate is known for them."
-        )
-    if call.usage is not None and call.usage.reasoning_tokens:
-        said.append(f"{call.usage.reasoning_tokens} reasoning tokens count as output.")
+    for field, remark in _REMARKS.items():
+        count = call.usage.get(field) if call.usage else None
+        if isinstance(count, int) and count > 0:
+            said.append(f"{count} {remark}")
     if call.url is not None and not _through(call, catalog):
         said.append("The call did not go through this router; its bill may differ.")
     return said

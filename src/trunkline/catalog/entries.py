@@ -76,7 +76,7 @@ class Catalog(msgspec.Struct, frozen=True):
     router: str = ROUTER
     """Address of the router whose offers these are."""
     trouble: str | None = None
-    """Why the router's own list is not here, where it was asked for."""
+    """Why the router's own list, or the file that was kept of it, is not here."""
     by_name: dict[str, ModelEntry] = {}
     """The entries under their names in small letters."""
 

@@ -15,7 +15,7 @@ from trunkline._version import __version__
 from trunkline.catalog.entries import Catalog, ModelEntry, read_models
 from trunkline.catalog.kept import completed
 from trunkline.dialects.failures import error_for, read_failure
-from trunkline.errors import AuthenticationError, InvalidResponseError
+from trunkline.errors import AuthenticationError, InvalidResponseError, PermissionDeniedError
 from trunkline.settings import Settings
 from trunkline.transport.seam import AsyncTransport, Transport
 from trunkline.types import Secret, Timeouts
@@ -50,7 +50,7 @@ def fetch_list(
     for shown in _shown(secret):
         try:
             return get(transport, url, shown, timeouts)
-        except AuthenticationError:
+        except (AuthenticationError, PermissionDeniedError):
             pass  # the list does not need it
     return get(transport, url, None, timeouts)
 
@@ -66,7 +66,7 @@ async def afetch_list(
     for shown in _shown(secret):
         try:
             return await aget(transport, url, shown, timeouts)
-        except AuthenticationError:
+        except (AuthenticationError, PermissionDeniedError):
             pass  # the list does not need it
     return await aget(transport, url, None, timeouts)
 

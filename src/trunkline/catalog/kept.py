@@ -21,11 +21,15 @@ from trunkline._version import __version__
 from trunkline.catalog.entries import Catalog, ModelEntry, Offer, entries_of
 from trunkline.errors import InvalidResponseError
 from trunkline.providers.prices import Pricing, exact
-from trunkline.settings import ROUTER
+from trunkline.settings import ROUTER, catalog_path
 from trunkline.wire import strict_json
 
 SNAPSHOT = "snapshot.json"
 """Lies in the package `trunkline.providers`."""
+
+
+_DAMAGED = (UnicodeDecodeError, RecursionError, OverflowError)
+"""What bytes that nobody here wrote can make of text, nesting and dates."""
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -37,10 +41,12 @@ class _File(msgspec.Struct, frozen=True):
     """The rows of `/v1/models`."""
 
 
-def catalog_file(environment: Mapping[str, str]) -> Path:
-    """Return where the catalog is kept: `trunkline/models.json` in XDG's cache directory."""
-    home = environment.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "trunkline" / "models.json"
+def catalog_file(environment: Mapping[str, str]) -> Path | None:
+    """Return where the catalog is kept: `trunkline/models.json` in XDG's cache directory.
+
+    None for a user without a home.
+    """
+    return catalog_path(environment)
 
 
 def write_file(path: Path, data: bytes, router: str, now: datetime) -> None:
@@ -71,13 +77,27 @@ def read_file(path: Path, router: str | None = None) -> Catalog | None:
     With `router`, None for another router's, too.
     """
     try:
+        return load_file(path, router)
+    except InvalidResponseError:
+        return None
+
+
+def load_file(path: Path, router: str | None = None) -> Catalog | None:
+    """Return the catalog kept at `path`, as read_file does.
+
+    Raises InvalidResponseError, naming the file, where there is one that cannot be read.
+    """
+    try:
         kept = msgspec.json.decode(path.read_bytes(), type=_File)
         entries = completed(entries_of(kept.data))
-    except (OSError, msgspec.MsgspecError, InvalidResponseError):
+        as_of = kept.as_of.astimezone(UTC)
+    except FileNotFoundError:
         return None
+    except (OSError, msgspec.MsgspecError, InvalidResponseError, *_DAMAGED) as error:
+        raise InvalidResponseError(f"The file {path} cannot be read: {error}") from error
     if not entries or router not in (None, kept.router):
         return None
-    return Catalog(entries, f"file {path}", kept.as_of.astimezone(UTC), kept.router)
+    return Catalog(entries, f"file {path}", as_of, kept.router)
 
 
 @cache

@@ -48,6 +48,7 @@ def models(
     if limit is not None and limit < 0:
         raise InvalidInputError(f"limit is {limit}; it cannot be below 0.")
     words = (search or "").lower().split()
+    provider = provider.lower() if isinstance(provider, str) else None
     narrowed = provider is not None or capability in _OF_OFFERS
     found: list[ModelEntry] = []
     for entry in catalog.entries:

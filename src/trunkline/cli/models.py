@@ -24,7 +24,7 @@ from trunkline.catalog import (
 )
 from trunkline.cli.inert import inert_json, inert_line
 from trunkline.cli.report import note, styled
-from trunkline.errors import AuthenticationError
+from trunkline.errors import AuthenticationError, ConfigurationError
 from trunkline.settings import Settings, find_token, read_settings
 from trunkline.transport.blocking import BlockingTransport
 from trunkline.types import Secret
@@ -111,6 +111,11 @@ def refresh() -> None:
     data = _fetched(settings)
     catalog = router_catalog(data, settings.router_url)
     path = catalog_file(os.environ)
+    if path is None:
+        raise ConfigurationError(
+            "There is no home directory to keep the list in. "
+            "Name another in the environment variable XDG_CACHE_HOME."
+        )
     write_file(path, data, catalog.router, catalog.as_of)
     offers = sum(len(entry.providers) for entry in catalog.entries)
     click.echo(
@@ -124,14 +129,17 @@ def provenance(catalog: Catalog, now: datetime) -> str:
     source = f"{catalog.source} {catalog.router}" if catalog.source == "router" else catalog.source
     statuses = any(offer.status for entry in catalog.entries for offer in entry.providers)
     unsaid = "" if statuses else " It does not tell which offers are live."
+    trouble = f" {catalog.trouble}" if catalog.trouble else ""
     return (
         f"Source: {source}, as of {catalog.as_of:%Y-%m-%d %H:%M} UTC "
-        f"({old(catalog.age(now))}).{unsaid}"
+        f"({old(catalog.age(now))}).{unsaid}{trouble}"
     )
 
 
 def old(age: timedelta) -> str:
-    """Say an age in its largest unit."""
+    """Say an age in its largest unit; a clock that was set back makes one of less than nothing."""
+    if age < timedelta(minutes=-1):
+        return "from the future, by this machine's clock"
     if age < timedelta(minutes=1):
         return "now"
     units = (("day", 86400), ("hour", 3600), ("minute", 60))

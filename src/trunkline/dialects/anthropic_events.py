@@ -48,6 +48,7 @@ class _Block:
     def __init__(self, body: dict[str, Any]) -> None:
         self.body = body
         self.pieces: dict[str, list[str]] = {}
+        self.citations: list[Any] = []
 
     def add(self, delta: dict[str, Any]) -> None:
         """Take a delta; citations are gathered, what is not known changes nothing."""
@@ -56,26 +57,27 @@ class _Block:
             name, _, field = _DELTAS[kind]
             self.pieces.setdefault(field, []).append(delta[name])
         elif kind == "citations_delta" and "citation" in delta:
-            told = self.body.get("citations")
-            cited = [*(told if isinstance(told, list) else []), delta["citation"]]
-            self.body = {**self.body, "citations": cited}
+            self.citations.append(delta["citation"])
 
     def whole(self) -> dict[str, Any]:
         body = dict(self.body)
         for field, pieces in self.pieces.items():
             grown = "".join(pieces)
             if field == "input":
-                body |= _arguments(grown)
+                body |= _arguments(grown) if grown else {}
             else:
                 before = body.get(field)
                 body[field] = (before if isinstance(before, str) else "") + grown
+        if self.citations:
+            told = body.get("citations")
+            body["citations"] = (told if isinstance(told, list) else []) + self.citations
         return body
 
 
 def _arguments(text: str) -> dict[str, Any]:
     """Return a tool's arguments, or where they are no whole object (yet) their text."""
     try:
-        value = strict_json.decode(text or "{}")
+        value = strict_json.decode(text)
     except strict_json.JsonError:
         value = None
     return {"input": value} if isinstance(value, dict) else {"input": {}, "partial_json": text}
@@ -137,6 +139,7 @@ class MessageReader(JsonEventReader[MessageEvent, AnthropicMessage]):
         if isinstance(event, MessageStart):
             self._body = body["message"]
             self._count(self._body.get("usage"))
+            self._usage.pop("output_tokens", None)  # what there was at the start is not the count
         elif isinstance(event, ContentBlockStart):
             self._blocks[event.index] = _Block(body["content_block"])
         elif isinstance(event, ContentBlockDelta):
@@ -146,7 +149,7 @@ class MessageReader(JsonEventReader[MessageEvent, AnthropicMessage]):
             block.add(body["delta"])
         elif isinstance(event, MessageDelta):
             known = {k: v for k, v in body["delta"].items() if v is not None}
-            self._body = {**self._body, **known}
+            self._body = {**self._body, **event.extra, **known}
             self._count(body.get("usage"))
 
     def _count(self, told: Any) -> None:

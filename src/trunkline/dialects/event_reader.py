@@ -16,6 +16,8 @@ EventT = TypeVar("EventT")
 WholeT = TypeVar("WholeT")
 
 DONE = b"[DONE]"
+MAX_EVENT_BYTES = 64 << 20
+"""An event may hold a whole answer, images within it."""
 _PARTIAL = "What arrived is in .text and .partial; it is not the whole answer."
 
 
@@ -28,7 +30,7 @@ class JsonEventReader(Generic[EventT, WholeT]):
 
     def __init__(self) -> None:
         """Start a stream."""
-        self._events = EventReader()
+        self._events = EventReader(MAX_EVENT_BYTES)
         self._held: list[EventT] = []
         self.failure: APIError | None = None
         self.done = False

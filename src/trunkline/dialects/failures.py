@@ -60,7 +60,7 @@ _MEANINGS = (
     ),
     _row(
         {400, 403, 422},
-        r"content_policy|content_filter|content management policy|moderation|nsfw|safety (system|filter)"
+        r"content_policy|bio_policy|policy_violation|content_filter|content management policy|moderation|nsfw|safety (system|filter)"
         r"|unsafe or sensitive|sensitive content",
         errors.ContentPolicyViolationError,
     ),
@@ -133,6 +133,33 @@ _STATUS_OF_KIND = {
     "unhealthy": 503,
     "engine_overloaded_error": 503,
     "timeout_error": 504,
+    # codes of a response that failed, of OpenAI's Responses API
+    "invalid_api_key": 401,
+    "server_is_overloaded": 503,
+    "slow_down": 503,
+    "vector_store_timeout": 504,
+    **dict.fromkeys(
+        (
+            "bio_policy",
+            "data_residency_mismatch",
+            "empty_image_file",
+            "failed_to_download_image",
+            "image_content_policy_violation",
+            "image_file_not_found",
+            "image_file_too_large",
+            "image_parse_error",
+            "image_too_large",
+            "image_too_small",
+            "invalid_base64_image",
+            "invalid_image",
+            "invalid_image_format",
+            "invalid_image_mode",
+            "invalid_image_url",
+            "misalignment_policy_violation",
+            "unsupported_image_media_type",
+        ),
+        400,
+    ),
 }
 
 

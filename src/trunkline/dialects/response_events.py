@@ -51,20 +51,38 @@ _FIELDS: dict[type[Any], list[tuple[str, bool]]] = {
 _OPENING = frozenset({"response.created", "response.queued", "response.in_progress"})
 _ENDS = frozenset({"response.completed", "response.incomplete"})
 _ITEM_EVENTS = frozenset({"response.output_item.added", "response.output_item.done"})
+_OF_THE_ANSWER = frozenset({"added", "delta", "done"})
+"""The last names of events that add to the answer."""
 _FAILURES = frozenset({"response.failed", "response.cancelled"})
 
 _TEXTS = frozenset({"type", "item_id", "delta", "text", "refusal", "arguments", "name"})
 _COUNTS = frozenset({"sequence_number", "output_index", "content_index", "summary_index"})
 _READ = {"response": read_response, "item": read_item, "part": read_part}
 
-_DELTAS = {
-    "response.output_text.delta": ("content", "content_index", "output_text", "text"),
-    "response.refusal.delta": ("content", "content_index", "refusal", "refusal"),
-    "response.reasoning_text.delta": ("content", "content_index", "reasoning_text", "text"),
-    "response.reasoning_summary_text.delta": ("summary", "summary_index", "summary_text", "text"),
+_PARTS = {
+    "response.content_part": ("content", "content_index"),
+    "response.reasoning_summary_part": ("summary", "summary_index"),
 }
-"""A delta's list within the item, its place in it, and the kind of part and field that it grows."""
-_ITEM_OF_LIST = {"summary": "reasoning"}
+"""The list within an item that has a part, and the part's place in it."""
+_PART_TEXTS = {
+    "response.output_text": (*_PARTS["response.content_part"], "output_text", "text"),
+    "response.refusal": (*_PARTS["response.content_part"], "refusal", "refusal"),
+    "response.reasoning_text": (*_PARTS["response.content_part"], "reasoning_text", "text"),
+    "response.reasoning_summary_text": (
+        *_PARTS["response.reasoning_summary_part"],
+        "summary_text",
+        "text",
+    ),
+}
+"""A text's list within the item, its place in it, and the kind of part and field that it is."""
+_ITEM_TEXTS = {
+    "response.function_call_arguments": ("function_call", "arguments"),
+    "response.mcp_call_arguments": ("mcp_call", "arguments"),
+    "response.custom_tool_call_input": ("custom_tool_call", "input"),
+    "response.code_interpreter_call_code": ("code_interpreter_call", "code"),
+}
+"""The kind of item that a text belongs to as a whole, and its field there."""
+_THOUGHTS = frozenset({"reasoning_text", "summary_text"})
 
 
 class _Part:
@@ -74,9 +92,17 @@ class _Part:
         self.body = body
         self.field = field
         self.pieces: list[str] = [body[field]] if isinstance(body.get(field), str) else []
+        self.annotations: list[Any] = []
 
     def whole(self) -> dict[str, Any]:
-        return {**self.body, self.field: "".join(self.pieces)} if self.pieces else self.body
+        body = self.body
+        if self.pieces:
+            body = {**body, self.field: "".join(self.pieces)}
+        if self.annotations:
+            told = body.get("annotations")
+            before = told if isinstance(told, list) else []
+            body = {**body, "annotations": before + self.annotations}
+        return body
 
 
 class _Item:
@@ -85,7 +111,7 @@ class _Item:
     def __init__(self, body: dict[str, Any]) -> None:
         self.body = body
         self.parts: dict[tuple[str, int], _Part] = {}
-        self.arguments: list[str] = []
+        self.texts: dict[str, list[str]] = {}
         for name in ("content", "summary"):
             for place, part in enumerate(objects(body.get(name))):
                 self.put(name, place, part)
@@ -94,12 +120,12 @@ class _Item:
         """Take a part as it stands, begun or whole."""
         self.parts[name, place] = _Part(part, "refusal" if "refusal" in part else "text")
 
-    def add(self, name: str, place: int, kind: str, field: str, delta: str) -> None:
-        """Add a delta, to a part that need not have been announced."""
+    def part(self, name: str, place: int, kind: str, field: str) -> _Part:
+        """Return a part, which need not have been announced."""
         part = self.parts.get((name, place))
         if part is None:
             part = self.parts[name, place] = _Part({"type": kind}, field)
-        part.pieces.append(delta)
+        return part
 
     def whole(self) -> dict[str, Any]:
         body = dict(self.body)
@@ -107,9 +133,7 @@ class _Item:
             parts = [self.parts[key].whole() for key in sorted(self.parts) if key[0] == name]
             if parts:
                 body[name] = parts
-        if self.arguments:
-            body["arguments"] = "".join(self.arguments)
-        return body
+        return body | {name: "".join(pieces) for name, pieces in self.texts.items() if pieces}
 
 
 class ResponseReader(JsonEventReader[ResponseEvent, Response]):
@@ -165,20 +189,33 @@ class ResponseReader(JsonEventReader[ResponseEvent, Response]):
 
     def _fold(self, kind: str, body: dict[str, Any]) -> None:
         told = body.get("response")
+        stem, _, ending = kind.rpartition(".")
         if isinstance(told, dict):
             self._body = told
+        elif ending not in _OF_THE_ANSWER:
+            return
         elif kind in _ITEM_EVENTS:
-            self._items[self._place(body)] = _Item(body["item"])
-        elif kind in _DELTAS:
-            name, place, part, field = _DELTAS[kind]
-            item = self._item(body, _ITEM_OF_LIST.get(name, "message"))
-            item.add(name, _index(body, place), part, field, body["delta"])
-        elif kind.startswith("response.content_part."):
-            self._item(body, "message").put("content", _index(body, "content_index"), body["part"])
-        elif kind == "response.function_call_arguments.delta":
-            self._item(body, "function_call").arguments.append(body["delta"])
-        elif kind == "response.function_call_arguments.done":
-            self._item(body, "function_call").arguments[:] = [body["arguments"]]
+            self._items[self._place(body, new=ending == "added")] = _Item(body["item"])
+        elif stem in _PARTS and isinstance(body.get("part"), dict):
+            self._take_part(stem, body, body["part"])
+        elif kind == "response.output_text.annotation.added" and "annotation" in body:
+            self._part("response.output_text", body).annotations.append(body["annotation"])
+        elif stem in _PART_TEXTS:
+            _take(self._part(stem, body).pieces, ending, body, _PART_TEXTS[stem][-1])
+        elif stem in _ITEM_TEXTS:
+            of, field = _ITEM_TEXTS[stem]
+            _take(self._item(body, of).texts.setdefault(field, []), ending, body, field)
+
+    def _take_part(self, stem: str, body: dict[str, Any], part: dict[str, Any]) -> None:
+        name, place = _PARTS[stem]
+        thought = part.get("type") in _THOUGHTS
+        item = self._item(body, "reasoning" if thought else "message")
+        item.put(name, _index(body, place), part)
+
+    def _part(self, stem: str, body: dict[str, Any]) -> _Part:
+        name, place, kind, field = _PART_TEXTS[stem]
+        item = self._item(body, "reasoning" if kind in _THOUGHTS else "message")
+        return item.part(name, _index(body, place), kind, field)
 
     def _item(self, body: dict[str, Any], kind: str) -> _Item:
         """Return the item that an event is about, which need not have been announced."""
@@ -187,9 +224,22 @@ class ResponseReader(JsonEventReader[ResponseEvent, Response]):
             self._items[place] = _Item({"type": kind, "id": body.get("item_id")})
         return self._items[place]
 
-    def _place(self, body: dict[str, Any]) -> int:
+    def _place(self, body: dict[str, Any], *, new: bool = False) -> int:
+        """Return an item's place; where none is told it is the last one, or a new one's."""
         told = body.get("output_index")
-        return told if isinstance(told, int) else max(self._items, default=0)
+        if type(told) is int:
+            return told
+        last = max(self._items, default=-1)
+        return last + 1 if new else max(last, 0)
+
+
+def _take(pieces: list[str], ending: str, body: dict[str, Any], field: str) -> None:
+    """Add a delta; a `done` has the whole."""
+    text = body.get({"delta": "delta", "done": field}.get(ending, ""))
+    if isinstance(text, str):
+        if ending == "done":
+            pieces.clear()
+        pieces.append(text)
 
 
 def _index(body: dict[str, Any], name: str) -> int:

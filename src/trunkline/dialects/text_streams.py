@@ -26,7 +26,7 @@ class _Parts:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.finish: str | None = None
-        self.logprobs: Any = None
+        self.logprobs: list[Any] = []
         self.extra: dict[str, Any] = {}
 
     def add(self, choice: TextChoice) -> None:
@@ -34,10 +34,11 @@ class _Parts:
         self.finish = choice.finish_reason or self.finish
         self.extra.update(choice.extra)
         if choice.logprobs is not None:
-            self.logprobs = _joined(self.logprobs, choice.logprobs)
+            self.logprobs.append(choice.logprobs)
 
     def whole(self, index: int) -> TextChoice:
-        return TextChoice("".join(self.texts), index, self.finish, self.logprobs, self.extra)
+        logprobs = _joined(self.logprobs)
+        return TextChoice("".join(self.texts), index, self.finish, logprobs, self.extra)
 
 
 class _Fold:
@@ -186,15 +187,19 @@ class GenerateReader(TextReader):
             self._finish_well()
 
 
-def _joined(before: Any, more: Any) -> Any:
-    """Return logprobs of two pieces as one; their lists follow each other."""
-    if isinstance(before, dict) and isinstance(more, dict):
-        joined = {**before, **more}
-        for key, value in more.items():
-            if isinstance(value, list) and isinstance(before.get(key), list):
-                joined[key] = before[key] + value
-        return joined
-    return more
+def _joined(pieces: list[Any]) -> Any:
+    """Return the logprobs of all pieces as one; their lists follow each other."""
+    if not all(isinstance(piece, dict) for piece in pieces):
+        return pieces[-1]
+    joined: dict[str, Any] = {}
+    for piece in pieces:
+        for key, value in piece.items():
+            before = joined.get(key)
+            if isinstance(value, list) and isinstance(before, list):
+                before += value
+            else:
+                joined[key] = list(value) if isinstance(value, list) else value
+    return joined or None
 
 
 class TextStreamForm(msgspec.Struct, frozen=True):

@@ -209,7 +209,7 @@ def _manner(form: AnswerForm[EventT, WholeT]) -> _Manner[EventT, WholeT]:
 
 
 _TEXTS: _Manner[TextCompletion, TextCompletion] = _Manner(
-    text_of=lambda piece: piece.text,
+    text_of=lambda piece: "".join(c.text for c in piece.choices if c.index == 0),
     asked=lambda call: [call.inputs],
     said=lambda whole: [choice.text for choice in whole.choices],
 )

@@ -59,10 +59,15 @@ def messages(
     if parameters.get("tools") is not None:
         parameters["tools"] = _tools(parameters["tools"], _described, _from_described)
     inputs = [
-        {"role": "assistant", "content": row["content"]} if row.get("type") == "message" else row
+        {"role": "assistant", "content": row["content"]} if _is_answer(row) else row
         for row in _items(messages, "messages")
     ]
     return calls.ask("messages", model, inputs, parameters, options)
+
+
+def _is_answer(row: dict[str, Any]) -> bool:
+    """Tell whether a message is a whole answer of the Messages API, which it takes back in part."""
+    return row.get("type") == "message" and row.get("role") == "assistant" and "content" in row
 
 
 def _parted(given: dict[str, Any], known: frozenset[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -73,6 +73,11 @@ class AnthropicUsage(Record, msgspec.Struct, frozen=True):
         """`output_tokens`, under the name that a chat's usage has."""
         return self.output_tokens
 
+    @property
+    def cached_tokens(self) -> int | None:
+        """Tokens of the prompt that the provider read from its cache."""
+        return self.cache_read_input_tokens
+
     def __repr__(self) -> str:
         """Show the counts only."""
         return f"AnthropicUsage(input={self.input_tokens}, output={self.output_tokens})"

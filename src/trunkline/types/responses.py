@@ -142,6 +142,18 @@ class ResponseUsage(Record, msgspec.Struct, frozen=True):
         """`output_tokens`, under the name that a chat's usage has."""
         return self.output_tokens
 
+    @property
+    def cached_tokens(self) -> int | None:
+        """Input tokens that the provider read from its cache."""
+        told = (self.input_tokens_details or {}).get("cached_tokens")
+        return told if isinstance(told, int) else None
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        """Output tokens that went into reasoning."""
+        told = (self.output_tokens_details or {}).get("reasoning_tokens")
+        return told if isinstance(told, int) else None
+
     def __repr__(self) -> str:
         """Show the counts only."""
         return f"ResponseUsage(input={self.input_tokens}, output={self.output_tokens})"

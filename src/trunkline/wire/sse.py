@@ -36,11 +36,26 @@ class EventTooLargeError(ValueError):
 class EventReader:
     """Turns the bytes of a stream into events. Feeding may split the bytes anywhere."""
 
-    __slots__ = ("_after_cr", "_data", "_limit", "_name", "_rest", "_size", "_started", "comments")
+    __slots__ = (
+        "_after_cr",
+        "_data",
+        "_limit",
+        "_long",
+        "_name",
+        "_rest",
+        "_size",
+        "_started",
+        "_waiting",
+        "comments",
+    )
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         """Start at the beginning of a stream; `limit` is an event's size in bytes."""
         self._rest = b""
+        self._long: list[bytes] = []
+        """What has come of a line since `_rest`: joined once, since a line may be megabytes."""
+        self._waiting = 0
+        """The size of `_long`."""
         self._after_cr = False
         self._data: list[bytes] = []
         self._name = ""
@@ -63,6 +78,10 @@ class EventReader:
         if self._after_cr and data:  # the line has ended; only now is it known to be by CRLF
             self._after_cr = False
             data = data.removeprefix(b"\n")
+        if self._rest:
+            if b"\n" not in data and b"\r" not in data:
+                return self._wait(data)
+            self._join()
         if b"\r" not in data and not self._data and not self._name:
             return self._feed_plain(data)
         return self._feed_lines(data)
@@ -74,11 +93,24 @@ class EventReader:
         whether a whole line is worth anything is for the reader of its JSON to say.
         """
         events: list[Event] = []
+        self._join()
         rest, self._rest = self._rest, b""
         if rest:
             self._line(rest, events)
         self._line(b"", events)
         return events
+
+    def _wait(self, data: bytes) -> list[Event]:
+        """Put by more of a line that has not ended."""
+        self._long.append(data)
+        self._waiting += len(data)
+        self._check(len(self._rest) + self._waiting, [])
+        return []
+
+    def _join(self) -> None:
+        if self._long:
+            self._rest = b"".join([self._rest, *self._long])
+            self._long, self._waiting = [], 0
 
     def _feed_plain(self, data: bytes) -> list[Event]:
         """Read events of the one shape nearly all are: a single `data:` line, ended by LF LF."""
