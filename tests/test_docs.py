@@ -38,6 +38,15 @@ def test_the_snippets_of_a_page_run_one_after_the_other(page: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
 
 
+def test_every_public_name_is_on_a_page() -> None:
+    import trunkline
+
+    words = {word for page in PAGES for word in re.findall(r"\w+", page.read_text())}
+    words |= {word.removesuffix("s") for word in words}
+    twins = {f"a{name}" for name in trunkline.__all__ if name in words}
+    assert [name for name in trunkline.__all__ if name not in words | twins] == []
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     broken = [
         f"{page.name}: {target}"
