@@ -282,6 +282,15 @@ def test_without_retries_a_loading_model_is_not_waited_for() -> None:
     assert hand.waits == []
 
 
+def test_a_long_estimate_is_waited_for_where_a_deadline_allows_it() -> None:
+    slow = answers(503, {**LOADING, "estimated_time": 400.0})
+    hand = Hand(slow, slow, LABELS)
+    assert classify(hand, deadline=1000.0)[0].label == "good"
+    assert hand.waits == [400.0] * 2
+    hand = Hand(slow, LABELS)
+    assert classify(hand)[0].label == "good"  # without one, as long as a request may take
+
+
 def test_a_model_that_takes_too_long_to_load_is_not_waited_for() -> None:
     hand = Hand(answers(503, {**LOADING, "estimated_time": 900.0}))
     error = refusal(hand)

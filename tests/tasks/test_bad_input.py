@@ -124,6 +124,10 @@ def test_names_that_mean_something_else_in_a_chat_mean_what_the_task_says(
     assert call(function, model, *arguments, **keywords).receipt.provider == "deepinfra"
 
 
+async def _tell(progress: object) -> None:
+    """What nobody would await."""
+
+
 WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     # a text is no list of its letters
     ("zero_shot_classification", ("x", "a"), {}, r"candidate_labels is a str.*\n.*\['a'\] for one"),
@@ -188,6 +192,7 @@ WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("summarization", ("x",), {"deadline": math.nan}, "deadline is nan"),
     ("summarization", ("x",), {"max_retries": -1}, "max_retries is -1"),
     ("summarization", ("x",), {"max_bytes": 0}, "max_bytes is 0"),
+    ("summarization", ("x",), {"on_progress": _tell}, "on_progress is an async function"),
     ("summarization", ("x",), {"on_progress": 3}, "on_progress is 3; a function is expected"),
     ("summarization", ("x",), {"engine": "vllm"}, r"engine is 'vllm'; one of openai.*\n.*'openai'"),
     ("summarization", ("x",), {"extra_headers": {"a": "b\r\nc: d"}}, "header 'a'"),

@@ -92,10 +92,11 @@ def carry(
 
 
 def _again(journey: Journey[CallT], error: APIError, failed: int, now: float) -> bool:
-    """Tell whether to try once more. A model that is being loaded is waited for."""
+    """Tell whether to try once more, at `now`. A model that is being loaded is waited for."""
     retry = journey.retry
-    if isinstance(error, errors.ModelLoadingError) and failed > retry.limit > 0:
-        patience = min(journey.end, journey.began + journey.call.timeouts.total)
+    if isinstance(error, errors.ModelLoadingError) and retry.limit > 0:
+        limit = math.inf if journey.call.deadline else journey.call.timeouts.total
+        patience = min(journey.end, journey.began + limit)
         return now < patience and retry.again(error, 1)
     return retry.again(error, failed)
 

@@ -11,13 +11,14 @@ from trunkline.errors import (
     APIError,
     BadGatewayError,
     GatewayTimeoutError,
+    ModelLoadingError,
     RateLimitError,
     ServiceUnavailableError,
     Timeout,
 )
 
 LONGEST_WAIT = 120.0
-"""A server that asks for more (in seconds) is not waited for."""
+"""A server that asks for more (in seconds) is not waited for, unless a model is being loaded."""
 
 _PASSING = (RateLimitError, BadGatewayError, ServiceUnavailableError, GatewayTimeoutError)
 _FINAL_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
@@ -37,7 +38,8 @@ class Retry(msgspec.Struct, frozen=True):
         """Tell whether to try again after `failed` attempts, the last of which raised `error`."""
         if failed > self.limit or error.code in _FINAL_CODES:
             return False
-        if error.retry_after is not None and error.retry_after > LONGEST_WAIT:
+        long = error.retry_after is not None and error.retry_after > LONGEST_WAIT
+        if long and not isinstance(error, ModelLoadingError):  # which says how long it takes
             return False
         return passing(error) if error.should_retry is None else error.should_retry
 

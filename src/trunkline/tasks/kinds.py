@@ -5,6 +5,7 @@ A chat's parameters are another table: some names are shared that do not mean th
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -112,3 +113,8 @@ def check_task(task: str, parameters: Mapping[str, Any], options: Mapping[str, A
         )
     if tell is not None and not callable(tell):
         raise InvalidInputError(f"on_progress is {tell!r:.80}; a function is expected.")
+    if inspect.iscoroutinefunction(tell):
+        raise InvalidInputError(
+            "on_progress is an async function, and nobody would await it.",
+            hint="Give a plain function; it may start a task.",
+        )
