@@ -1,0 +1,143 @@
+"""The gateway's configuration as one frozen value; where it comes from is `config_file`'s affair.
+
+Money is in US dollars, time in seconds, sizes in bytes.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+UnknownPrice = Literal["refuse-if-budgeted", "refuse", "reserve", "count"]
+"""What to do with a call whose most is unknown. `refuse-if-budgeted` refuses callers that have a
+budget and counts the others; `refuse` everybody; `reserve` holds and charges a fixed amount; `count`
+lets it pass and counts it as unknown."""
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where clients connect."""
+
+    host: str = "127.0.0.1"
+    port: int = 4000
+    tls_certificate: str | None = None
+    """PEM file with the chain."""
+    tls_key: str | None = None
+    connections: int = 20_000
+    """Open at the same time; more are answered 503 and closed."""
+
+
+class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a client may send, and how long it may take."""
+
+    head_bytes: int = 32 * 1024
+    headers: int = 100
+    body_bytes: int = 10 * 1024 * 1024
+    head_seconds: float = 10.0
+    body_seconds: float = 60.0
+    idle_seconds: float = 75.0
+    """Between requests on one connection."""
+    total_seconds: float = 3600.0
+    """From a request's head to the end of its answer."""
+    stall_seconds: float = 60.0
+    """For a client that does not read its answer."""
+    drain_seconds: float = 30.0
+    """After SIGTERM, for answers to end."""
+
+
+class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """US dollars for a million tokens; 0 says that it is free."""
+
+    input: Decimal
+    output: Decimal = Decimal(0)
+    context: int | None = None
+    """Tokens that prompt and answer may have together."""
+
+
+class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A server that answers: Hugging Face's router, a provider, or any OpenAI-compatible one."""
+
+    kind: Literal["huggingface", "openai", "provider"] = "openai"
+    base_url: str | None = None
+    """`http://host:port/v1`; needed for `openai` alone."""
+    provider: str | None = None
+    """The provider's name at Hugging Face, for `provider`: its own address, with its own key."""
+    key_env: str | None = None
+    """The environment variable that holds the key. For `huggingface`, without one, the token that
+    `hf auth login` keeps."""
+    bill_to: str | None = None
+    prices: dict[str, Price] = {}
+    """By the upstream's name of the model; `*` stands for every other."""
+    models: tuple[str, ...] = ()
+    """Models to list in `/v1/models` as `<upstream>/<model>`."""
+    connect_seconds: float = 5.0
+    first_byte_seconds: float = 600.0
+    idle_seconds: float = 60.0
+    """Between two pieces of an answer."""
+    connections: int = 10_000
+    """Open at the same time; calls beyond are refused with 503."""
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a route may go."""
+
+    upstream: str
+    model: str
+
+
+class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A public name and its targets, asked in their order: the next one where one fails to answer."""
+
+    targets: tuple[Target, ...]
+
+
+class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How calls are priced before they are sent."""
+
+    unknown_price: UnknownPrice = "refuse-if-budgeted"
+    fixed_reserve: Decimal = Decimal("0.05")
+    """For `reserve`."""
+
+
+class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where keys and the ledger are kept."""
+
+    path: str | None = None
+    """The SQLite file; the journal lies beside it, in a folder of the same name. None is
+    `trunkline/gateway.db` in XDG's data directory."""
+    on_down: Literal["refuse", "spool"] = "refuse"
+    """While the store cannot be written: refuse calls, or go on with the journal alone."""
+    spool_bytes: int = 256 * 1024 * 1024
+    """Of journal that may wait for the store; calls are refused beyond."""
+    durability: Literal["process", "power"] = "process"
+    """`process`: what was noted survives the process's death. `power`: also the machine's, at the
+    price of a sync to disk before calls are sent."""
+
+
+class ContentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether prompts and answers are kept: not unless asked for."""
+
+    store: bool = False
+    retention_days: float = 7.0
+    max_bytes: int = 64 * 1024
+    """Of each prompt and each answer."""
+    redact: tuple[str, ...] = ()
+    """Regular expressions; what they match is replaced, beside keys, tokens and e-mail addresses."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of it."""
+
+    listen: Listen = Listen()
+    edge: Edge = Edge()
+    upstreams: dict[str, Upstream] = {}
+    """By name. `huggingface` is there unless another upstream is `default_upstream`."""
+    default_upstream: str = "huggingface"
+    """Serves every model that no route names."""
+    routes: dict[str, Route] = {}
+    money: Money = Money()
+    store: StoreConfig = StoreConfig()
+    content: ContentConfig = ContentConfig()
+    unlisted_models: Literal["refuse", "pass"] = "refuse"
+    """What becomes of a model that the router's own list does not have."""

@@ -1,0 +1,1 @@
+"""What the gateway keeps: keys, accounts and the ledger, behind one small interface."""

@@ -1,0 +1,122 @@
+"""The one interface between the gateway and whatever keeps its records. Blocking, on any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, Protocol
+
+from trunkline.store.records import (
+    Account,
+    AccountKind,
+    Batch,
+    Content,
+    Entry,
+    Key,
+    KeySecret,
+    Spend,
+)
+
+SpendBy = Literal["day", "key", "owner", "team", "model", "provider"]
+
+
+class StoreError(Exception):
+    """The store did not do what it was asked: down, locked, full, damaged, or of a newer program."""
+
+
+class Store(Protocol):
+    """Keeps keys, accounts, the ledger and stored contents. Every method raises StoreError."""
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date and return what was applied; refuses a newer one."""
+        ...
+
+    def version(self) -> int:
+        """Return a number that grows whenever a key, a secret or an account changes."""
+        ...
+
+    def keys(self) -> list[Key]:
+        """Return every key, the revoked and expired ones too."""
+        ...
+
+    def secrets(self) -> list[KeySecret]:
+        """Return every secret's digest."""
+        ...
+
+    def add_key(self, key: Key, secret: KeySecret) -> None:
+        """Keep a new key with its first secret."""
+        ...
+
+    def change_key(self, key: Key) -> None:
+        """Replace the key of the same id."""
+        ...
+
+    def rotate(self, secret: KeySecret, old_until: float) -> None:
+        """Add a secret to its key and let all its older ones expire at `old_until` at the latest."""
+        ...
+
+    def accounts(self) -> list[Account]:
+        """Return every owner and team that has budgets or limits of its own."""
+        ...
+
+    def put_account(self, account: Account) -> None:
+        """Keep an account in place of the one of its kind and name."""
+        ...
+
+    def drop_account(self, kind: AccountKind, name: str) -> bool:
+        """Forget an account's budgets and limits; tells whether there was one."""
+        ...
+
+    def commit(self, batch: Batch) -> None:
+        """Do all of a batch in one transaction. An entry that has ended is never changed again."""
+        ...
+
+    def position(self, journal: str) -> int:
+        """Return how far a journal is in the store, 0 for one that is not known."""
+        ...
+
+    def forget_journal(self, journal: str) -> None:
+        """Drop the position of a journal that is gone."""
+        ...
+
+    def open_entries(self) -> list[Entry]:
+        """Return the entries that have not ended."""
+        ...
+
+    def charged(self, since: str) -> list[Spend]:
+        """Return spend of `since` (a day) and later, whole rows."""
+        ...
+
+    def spend(
+        self, since: str, until: str, by: Sequence[SpendBy], *, team: str | None = None
+    ) -> list[Spend]:
+        """Return spend of the days from `since` to `until`, both included, added up by `by`.
+
+        Fields that were not asked for are empty. `team` keeps to one team's.
+        """
+        ...
+
+    def entry(self, request_id: str) -> Entry | None:
+        """Return one entry of the ledger."""
+        ...
+
+    def entries(
+        self, *, key: str | None = None, team: str | None = None, before: str = "", limit: int = 100
+    ) -> list[Entry]:
+        """Return entries, the newest first, below the request id `before` where one is given."""
+        ...
+
+    def keep(self, contents: Iterable[Content]) -> None:
+        """Keep prompts and answers."""
+        ...
+
+    def content(self, request_id: str) -> Content | None:
+        """Return what was kept of one call."""
+        ...
+
+    def purge(self, now: float) -> int:
+        """Delete contents whose time is over and return how many there were."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections; harmless when closed."""
+        ...
