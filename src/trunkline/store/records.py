@@ -125,7 +125,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
-    token_source: TokenSource = "unknown"
+    token_source: TokenSource = "unknown"  # noqa: S105 - tokens of text
     cost: int | None = None
     """None is unknown, and never zero."""
     charged: int = 0

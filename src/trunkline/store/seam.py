@@ -23,6 +23,22 @@ class StoreError(Exception):
     """The store did not do what it was asked: down, locked, full, damaged, or of a newer program."""
 
 
+class StoreTooNewError(StoreError):
+    """A newer program has changed the schema; this one would not know what it means."""
+
+
+class StoreValueError(StoreError):
+    """A value that cannot be kept: the same request will fail again, however often it is tried."""
+
+
+class StoreConflictError(StoreError):
+    """What was to be added is there already."""
+
+
+class StoreMissingError(StoreError):
+    """What was to be changed is not there."""
+
+
 class Store(Protocol):
     """Keeps keys, accounts, the ledger and stored contents. Every method raises StoreError."""
 

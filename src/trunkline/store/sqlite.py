@@ -1,0 +1,197 @@
+"""The store in one SQLite file: the seam's methods, each a statement or two.
+
+Usable from any number of threads; other processes may read and write the file meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+
+from msgspec.structs import astuple
+
+from trunkline.store import sqlite_statements as sql
+from trunkline.store.migrations import migrate
+from trunkline.store.records import (
+    Account,
+    AccountKind,
+    Batch,
+    Content,
+    Entry,
+    Key,
+    KeySecret,
+    Spend,
+)
+from trunkline.store.seam import SpendBy, StoreMissingError, StoreValueError
+from trunkline.store.sqlite_file import SqliteFile
+from trunkline.store.sqlite_rows import read, read_entry, read_spend, written, written_spend
+
+
+class SqliteStore:
+    """A `Store` in the file at `path`, which is made where it is missing, for this user alone."""
+
+    def __init__(
+        self, path: str | Path, *, busy_seconds: float = 5.0, durable: bool = True
+    ) -> None:
+        """Open nothing yet.
+
+        `busy_seconds` is how long to wait for another process that writes. Not `durable`, commits
+        survive the death of the process, but the last of them may not survive a loss of power.
+        """
+        self._file = SqliteFile(Path(path), busy_seconds=busy_seconds, durable=durable)
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date and return what was applied; refuses a newer one."""
+        return migrate(self._file)
+
+    def version(self) -> int:
+        """Return a number that grows whenever a key, a secret or an account changes."""
+        with self._file.reading() as connection:
+            (number,) = connection.execute(sql.VERSION).fetchone()
+        return int(number)
+
+    def keys(self) -> list[Key]:
+        """Return every key, the revoked and expired ones too."""
+        with self._file.reading() as connection:
+            return [read(Key, row) for row in connection.execute(sql.KEYS).fetchall()]
+
+    def secrets(self) -> list[KeySecret]:
+        """Return every secret's digest."""
+        with self._file.reading() as connection:
+            return [read(KeySecret, row) for row in connection.execute(sql.SECRETS).fetchall()]
+
+    def add_key(self, key: Key, secret: KeySecret) -> None:
+        """Keep a new key with its first secret."""
+        with self._file.writing() as connection:
+            connection.execute(sql.ADD_KEY, written(key))
+            connection.execute(sql.ADD_SECRET, written(secret))
+            connection.execute(sql.NEW_VERSION)
+
+    def change_key(self, key: Key) -> None:
+        """Replace the key of the same id."""
+        key_id, *fields = written(key)
+        with self._file.writing() as connection:
+            if connection.execute(sql.CHANGE_KEY, (*fields, key_id)).rowcount == 0:
+                raise StoreMissingError(f"There is no key {key.id!r}; list the keys for their ids.")
+            connection.execute(sql.NEW_VERSION)
+
+    def rotate(self, secret: KeySecret, old_until: float) -> None:
+        """Add a secret to its key and let all its older ones expire at `old_until` at the latest."""
+        with self._file.writing() as connection:
+            connection.execute(sql.EXPIRE_SECRETS, (old_until, secret.key))
+            connection.execute(sql.ADD_SECRET, written(secret))
+            connection.execute(sql.NEW_VERSION)
+
+    def accounts(self) -> list[Account]:
+        """Return every owner and team that has budgets or limits of its own."""
+        with self._file.reading() as connection:
+            return [read(Account, row) for row in connection.execute(sql.ACCOUNTS).fetchall()]
+
+    def put_account(self, account: Account) -> None:
+        """Keep an account in place of the one of its kind and name."""
+        with self._file.writing() as connection:
+            connection.execute(sql.PUT_ACCOUNT, written(account))
+            connection.execute(sql.NEW_VERSION)
+
+    def drop_account(self, kind: AccountKind, name: str) -> bool:
+        """Forget an account's budgets and limits; tells whether there was one."""
+        with self._file.writing() as connection:
+            found = connection.execute(sql.DROP_ACCOUNT, (kind, name)).rowcount > 0
+            if found:
+                connection.execute(sql.NEW_VERSION)
+        return found
+
+    def commit(self, batch: Batch) -> None:
+        """Do all of a batch in one transaction. An entry that has ended is never changed again.
+
+        A batch up to a position that its journal has reached already was done before: nothing is
+        done, so that what is replayed after a crash counts once.
+        """
+        entries, spend = batch.entries, batch.spend
+        with self._file.writing() as connection:
+            known = connection.execute(sql.POSITION, (batch.journal,)).fetchone()
+            if batch.position <= (known[0] if known else 0):
+                return
+            for start, end, text in sql.ADD_ENTRIES.pieces(len(entries)):
+                fields = list(chain.from_iterable(map(astuple, entries[start:end])))
+                connection.execute(text, fields)
+            for start, end, text in sql.ADD_SPEND.pieces(len(spend)):
+                connection.execute(text, written_spend(spend[start:end]))
+            connection.execute(sql.ADVANCE, (batch.journal, batch.position))
+
+    def position(self, journal: str) -> int:
+        """Return how far a journal is in the store, 0 for one that is not known."""
+        with self._file.reading() as connection:
+            known = connection.execute(sql.POSITION, (journal,)).fetchone()
+        return known[0] if known else 0
+
+    def forget_journal(self, journal: str) -> None:
+        """Drop the position of a journal that is gone."""
+        with self._file.writing() as connection:
+            connection.execute(sql.FORGET_JOURNAL, (journal,))
+
+    def open_entries(self) -> list[Entry]:
+        """Return the entries that have not ended."""
+        with self._file.reading() as connection:
+            return [read_entry(row) for row in connection.execute(sql.OPEN_ENTRIES).fetchall()]
+
+    def charged(self, since: str) -> list[Spend]:
+        """Return spend of `since` (a day) and later, whole rows."""
+        with self._file.reading() as connection:
+            return [read_spend(row) for row in connection.execute(sql.CHARGED, (since,)).fetchall()]
+
+    def spend(
+        self, since: str, until: str, by: Sequence[SpendBy], *, team: str | None = None
+    ) -> list[Spend]:
+        """Return spend of the days from `since` to `until`, both included, added up by `by`.
+
+        Fields that were not asked for are empty. `team` keeps to one team's.
+        """
+        unknown = set(by).difference(sql.BY)
+        if unknown:
+            raise StoreValueError(
+                f"Spend cannot be added up by {', '.join(sorted(unknown))}; use {', '.join(sql.BY)}."
+            )
+        text = sql.spend(by, team=team is not None)
+        values = (since, until) if team is None else (since, until, team)
+        with self._file.reading() as connection:
+            return [read_spend(row) for row in connection.execute(text, values).fetchall()]
+
+    def entry(self, request_id: str) -> Entry | None:
+        """Return one entry of the ledger."""
+        with self._file.reading() as connection:
+            row = connection.execute(sql.ENTRY, (request_id,)).fetchone()
+            return read_entry(row) if row else None
+
+    def entries(
+        self, *, key: str | None = None, team: str | None = None, before: str = "", limit: int = 100
+    ) -> list[Entry]:
+        """Return entries, the newest first, below the request id `before` where one is given."""
+        text = sql.entries(key=key is not None, team=team is not None, before=bool(before))
+        values = [value for value in (key, team, before or None) if value is not None]
+        with self._file.reading() as connection:
+            # SQLite takes a negative limit for none.
+            rows = connection.execute(text, (*values, max(limit, 0))).fetchall()
+            return [read_entry(row) for row in rows]
+
+    def keep(self, contents: Iterable[Content]) -> None:
+        """Keep prompts and answers."""
+        rows = [written(content) for content in contents]
+        with self._file.writing() as connection:
+            connection.executemany(sql.KEEP, rows)
+
+    def content(self, request_id: str) -> Content | None:
+        """Return what was kept of one call."""
+        with self._file.reading() as connection:
+            row = connection.execute(sql.CONTENT, (request_id,)).fetchone()
+            return read(Content, row) if row else None
+
+    def purge(self, now: float) -> int:
+        """Delete contents whose time is over and return how many there were."""
+        with self._file.writing() as connection:
+            return connection.execute(sql.PURGE, (now,)).rowcount
+
+    def close(self) -> None:
+        """Close the connections; harmless when closed."""
+        self._file.close()

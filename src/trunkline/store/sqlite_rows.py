@@ -1,0 +1,57 @@
+"""Records as rows of the SQLite store and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from trunkline.store.records import Entry, Spend
+from trunkline.store.sqlite_statements import MILL
+
+_R = TypeVar("_R", bound=msgspec.Struct)
+_NESTED = frozenset({"scope", "limits", "budgets"})
+"""Columns that hold JSON."""
+_STREAM = Entry.__struct_fields__.index("stream")
+
+
+def written(record: msgspec.Struct) -> list[Any]:
+    """Return a record's fields in their order, the nested ones as JSON."""
+    return [
+        msgspec.json.encode(value).decode() if name in _NESTED else value
+        for name, value in zip(
+            record.__struct_fields__, msgspec.structs.astuple(record), strict=True
+        )
+    ]
+
+
+def read(kind: type[_R], row: Sequence[Any]) -> _R:
+    """Return the record that a row was written from."""
+    named = {
+        name: msgspec.json.decode(value) if name in _NESTED else value
+        for name, value in zip(kind.__struct_fields__, row, strict=True)
+    }
+    return msgspec.convert(named, kind)
+
+
+def read_entry(row: Sequence[Any]) -> Entry:
+    """Return a row of the ledger as an entry."""
+    fields = list(row)
+    fields[_STREAM] = bool(fields[_STREAM])
+    return msgspec.convert(fields, Entry)
+
+
+def written_spend(rows: Iterable[Spend]) -> list[Any]:
+    """Return the fields of spend, one row after the other, each sum of money as two numbers."""
+    fields: list[Any] = []
+    for row in rows:
+        *plain, cost, charged = msgspec.structs.astuple(row)
+        fields += (*plain, *divmod(cost, MILL), *divmod(charged, MILL))
+    return fields
+
+
+def read_spend(row: Sequence[Any]) -> Spend:
+    """Return a row of spend, the two parts of each sum of money put together."""
+    *plain, cost, cost_rest, charged, charged_rest = row
+    return read(Spend, (*plain, cost * MILL + cost_rest, charged * MILL + charged_rest))

@@ -1,0 +1,130 @@
+"""The SQL of the SQLite store, each statement once; built from column names, never from values."""
+
+# ruff: noqa: S608 - the parts that texts are built from are constants of this module
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from trunkline.store.records import Account, Content, Entry, Key, KeySecret
+from trunkline.store.seam import SpendBy
+
+VERSION = "SELECT number FROM access"
+NEW_VERSION = "UPDATE access SET number = number + 1"
+
+BY: tuple[SpendBy, ...] = ("day", "key", "owner", "team", "model", "provider")
+_COUNTS = ("calls", "unpriced", "failed", "input_tokens", "output_tokens")
+_SUMS = (*_COUNTS, "cost_mills", "cost_picos", "charged_mills", "charged_picos")
+MILL = 10**9
+"""Picodollars in a thousandth of a dollar: sums of money are kept in two columns, so that neither
+outgrows 64 bits."""
+
+
+def _select(table: str, columns: Sequence[str], rest: str) -> str:
+    return f"SELECT {', '.join(columns)} FROM {table} {rest}"
+
+
+def _insert(table: str, columns: Sequence[str], rows: int = 1) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
+
+
+def _replace(columns: Sequence[str]) -> str:
+    return "DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in columns)
+
+
+_KEY = Key.__struct_fields__
+KEYS = _select("keys", _KEY, "ORDER BY created, id")
+ADD_KEY = _insert("keys", _KEY)
+CHANGE_KEY = f"UPDATE keys SET {', '.join(f'{name} = ?' for name in _KEY[1:])} WHERE id = ?"
+
+_SECRET = KeySecret.__struct_fields__
+SECRETS = _select("secrets", _SECRET, "ORDER BY created, digest")
+ADD_SECRET = _insert("secrets", _SECRET)
+EXPIRE_SECRETS = (
+    "UPDATE secrets SET expires = ?1 WHERE key = ?2 AND (expires IS NULL OR expires > ?1)"
+)
+
+_ACCOUNT = Account.__struct_fields__
+ACCOUNTS = _select("accounts", _ACCOUNT, "ORDER BY kind, name")
+PUT_ACCOUNT = _insert("accounts", _ACCOUNT) + f" ON CONFLICT (kind, name) {_replace(_ACCOUNT[2:])}"
+DROP_ACCOUNT = "DELETE FROM accounts WHERE kind = ? AND name = ?"
+
+_CONTENT = Content.__struct_fields__
+KEEP = _insert("contents", _CONTENT) + f" ON CONFLICT (id) {_replace(_CONTENT[1:])}"
+CONTENT = _select("contents", _CONTENT, "WHERE id = ?")
+PURGE = "DELETE FROM contents WHERE expires <= ?"
+
+POSITION = "SELECT position FROM journals WHERE name = ?"
+ADVANCE = "INSERT INTO journals (name, position) VALUES (?, ?) ON CONFLICT (name) " + _replace(
+    ["position"]
+)
+FORGET_JOURNAL = "DELETE FROM journals WHERE name = ?"
+
+_ENTRY = Entry.__struct_fields__
+ENTRY = _select("ledger", _ENTRY, "WHERE id = ?")
+OPEN_ENTRIES = _select("ledger", _ENTRY, "WHERE state = 'open' ORDER BY id")
+
+
+def entries(*, key: bool, team: bool, before: bool) -> str:
+    """Return the query for the newest entries; takes the parameters asked for, then a limit."""
+    wanted = [
+        text for text, asked in (("key = ?", key), ("team = ?", team), ("id < ?", before)) if asked
+    ]
+    where = f"WHERE {' AND '.join(wanted)} " if wanted else ""
+    return _select("ledger", _ENTRY, where + "ORDER BY id DESC LIMIT ?")
+
+
+CHARGED = _select("spend", (*BY, *_SUMS), f"WHERE day >= ? ORDER BY {', '.join(BY)}")
+
+
+def spend(by: Sequence[str], *, team: bool) -> str:
+    """Return the query for spend between two days, added up by columns of BY."""
+    columns = [name if name in by else "''" for name in BY]
+    return _select(
+        "spend",
+        (*columns, *(f"SUM({name})" for name in _SUMS)),
+        f"WHERE day BETWEEN ? AND ? {'AND team = ? ' if team else ''}"
+        "GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6",
+    )
+
+
+class Many:
+    """One statement for one row and for many at once.
+
+    SQLite is asked once for many rows, since each time costs a hand-over of the interpreter's lock;
+    and with few different texts, so that they stay compiled.
+    """
+
+    def __init__(self, table: str, columns: Sequence[str], conflict: str) -> None:
+        """Insert into `columns`, and on conflict do as `conflict` says."""
+        self._texts = [
+            (rows, f"{_insert(table, columns, rows)} ON CONFLICT {conflict}") for rows in (64, 8, 1)
+        ]
+
+    def pieces(self, rows: int) -> Iterator[tuple[int, int, str]]:
+        """Split so many rows; each piece is its first row, the row after its last, and its SQL."""
+        start = 0
+        for size, text in self._texts:
+            while rows - start >= size:
+                yield start, start + size, text
+                start += size
+
+
+# What has ended stays as it is.
+ADD_ENTRIES = Many("ledger", _ENTRY, f"(id) {_replace(_ENTRY[1:])} WHERE ledger.state = 'open'")
+
+
+def _sum(name: str) -> str:
+    """Add up what is kept in two columns, and carry what makes a mill."""
+    rest = f"({name}_picos + excluded.{name}_picos)"
+    mills = f"{name}_mills = {name}_mills + excluded.{name}_mills + {rest} / {MILL}"
+    return f"{mills}, {name}_picos = {rest} % {MILL}"
+
+
+def _added() -> str:
+    counts = [f"{name} = {name} + excluded.{name}" for name in _COUNTS]
+    return ", ".join([*counts, _sum("cost"), _sum("charged")])
+
+
+ADD_SPEND = Many("spend", (*BY, *_SUMS), f"({', '.join(BY)}) DO UPDATE SET {_added()}")
