@@ -1,0 +1,131 @@
+"""What a configuration needs of the machine it runs on: variables, files, folders, a network.
+
+The environment is passed in. What is missing is said, never the value of what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from trunkline.errors import AuthenticationError, ConfigurationError
+from trunkline.gateway.config import Config, Upstream
+from trunkline.gateway.config_rules import is_loopback
+from trunkline.settings import checked_secret, find_token
+from trunkline.wire.message import parse_url
+
+
+def check_environment(config: Config, environment: Mapping[str, str]) -> list[str]:
+    """Return what is missing for a start, as sentences: keys in variables, a token, TLS files."""
+    return [
+        *(
+            said
+            for name, upstream in config.upstreams.items()
+            for said in _key(name, upstream, environment)
+        ),
+        *_tls_files(config),
+    ]
+
+
+def store_path(config: Config, environment: Mapping[str, str]) -> Path:
+    """Return the file of the store: as configured, else in XDG's data directory.
+
+    Raises ConfigurationError for a user without a home directory.
+    """
+    try:
+        if config.store.path is not None:
+            return _expanded(config.store.path, environment)
+        data = environment.get("XDG_DATA_HOME", "")
+        if not Path(data).is_absolute():  # as XDG has it: any other is to be ignored
+            data = "~/.local/share"
+        return _expanded(data, environment) / "trunkline" / "gateway.db"
+    except RuntimeError as error:
+        raise ConfigurationError(
+            "There is no home directory to keep the store in. Set store.path, "
+            "or the environment variable TRUNKLINE_STORE."
+        ) from error
+
+
+def file_warnings(path: Path, mode: int) -> Iterator[str]:
+    """Yield what is unwise about a file's permissions."""
+    if mode & 0o002:
+        yield (
+            f"Everybody on this machine can change {path}, and so send keys elsewhere. "
+            f"`chmod o-w {path}` stops that."
+        )
+
+
+def transit_warnings(config: Config) -> Iterator[str]:
+    """Yield what crosses a network in clear."""
+    listen = config.listen
+    if listen.tls_certificate is None and not is_loopback(listen.host):
+        yield (
+            f"listen.host is {listen.host} and TLS is off: keys, prompts and answers cross the "
+            "network in clear. Set listen.tls_certificate and listen.tls_key, or put a proxy "
+            "with TLS in front."
+        )
+    for name, upstream in config.upstreams.items():
+        if upstream.base_url is None or upstream.key_env is None:
+            continue
+        url = parse_url(upstream.base_url)
+        if url.scheme == "http" and not is_loopback(url.host):
+            yield (
+                f"upstreams.{name}.base_url begins with http://: the key in "
+                f"{upstream.key_env} crosses the network in clear."
+            )
+
+
+def _key(name: str, upstream: Upstream, environment: Mapping[str, str]) -> Iterator[str]:
+    variable = upstream.key_env
+    if variable is None:
+        if upstream.kind == "huggingface" and not _is_here(upstream.base_url):
+            yield from _token(name, environment)
+        return
+    value = environment.get(variable, "").strip()
+    if not value:
+        yield (
+            f"The environment variable {variable} is not set: "
+            f"upstreams.{name}.key_env says that it holds the key."
+        )
+        return
+    try:
+        checked_secret(value, f"the environment variable {variable}")
+    except AuthenticationError as error:
+        yield error.message
+
+
+def _token(name: str, environment: Mapping[str, str]) -> Iterator[str]:
+    try:
+        found = find_token(environment)
+    except AuthenticationError as error:
+        yield error.message
+        return
+    if found is None:
+        yield (
+            f"No Hugging Face token was found for upstreams.{name}. Log in with `hf auth login`, "
+            "set HF_TOKEN, or name another variable in key_env."
+        )
+
+
+def _is_here(base_url: str | None) -> bool:
+    return base_url is not None and is_loopback(parse_url(base_url).host)
+
+
+def _tls_files(config: Config) -> Iterator[str]:
+    for name in ("tls_certificate", "tls_key"):
+        path = getattr(config.listen, name)
+        if path is None:
+            continue
+        try:
+            with Path(path).open("rb"):
+                pass
+        except OSError as error:
+            yield f"listen.{name} cannot be read: {error.strerror or error}: {path}."
+
+
+def _expanded(path: str, environment: Mapping[str, str]) -> Path:
+    """Return a path with `~` as the home that the environment has."""
+    home = environment.get("HOME")
+    if home and (path == "~" or path.startswith("~/")):
+        return Path(home) / path[2:]
+    return Path(path).expanduser()
