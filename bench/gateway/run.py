@@ -1,0 +1,116 @@
+"""All measures of the gateway, side by side with its peers in one run, as one table.
+
+Usage: scripts/bench-gateway [--only unary,stream,latency,many,prompts,start] [--rounds N]
+[--seconds S] [--peers trunkline,nginx,...] [--json FILE] [--soak MINUTES].
+
+Each gateway has core 1 for itself; the load and the upstream share core 0. The figures are the
+medians of the rounds, in which the gateways take turns. Peers are installed on first use into
+$TRUNKLINE_BENCH_PEERS (default .bench-peers/); one that does not install, start or answer is left
+out and named with its reason. nginx as a plain proxy is the limit that the ratios refer to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import machine
+import measure_prompts
+import measure_start
+import measure_unary
+from gateways import Gateway
+from peers import PEERS
+from processes import CannotRunError, need
+from results import Results
+from rounds import Bench
+from under_test import TRUNKLINE
+
+ALL = (TRUNKLINE, *PEERS)
+MEASURES: dict[str, Callable[[Bench], None]] = {
+    "unary": measure_unary.run,
+    "prompts": measure_prompts.run,
+    "start": measure_start.run,
+}
+_ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def main() -> None:
+    options = _options()
+    signal.signal(signal.SIGTERM, _leave)  # so that what was started is stopped then, too
+    need("nginx", "wrk", "taskset")
+    files = machine.raise_file_limit()
+    home = Path(os.environ.get("TRUNKLINE_BENCH_PEERS") or _ROOT / ".bench-peers").resolve()
+    results = Results()
+    bench = Bench(
+        gateways=_installed(options.peers, home, results),
+        home=home,
+        rounds=options.rounds,
+        seconds=options.seconds,
+        streams=min(options.streams, (files - 400) // 2),
+        results=results,
+    )
+    facts = machine.facts()
+    for name in options.only:
+        MEASURES[name](bench)
+    print("; ".join(f"{name} {value}" for name, value in facts.items()), end="\n\n")
+    print(results.table([gateway.name for gateway in ALL]))
+    if options.json:
+        options.json.write_text(
+            json.dumps({"machine": facts, **results.as_json()}, indent=2) + "\n"
+        )
+
+
+def _options() -> argparse.Namespace:
+    def names(allowed: tuple[str, ...]) -> Callable[[str], list[str]]:
+        def read(text: str) -> list[str]:
+            wanted = [name.strip() for name in text.split(",")]
+            if unknown := set(wanted) - set(allowed):
+                raise argparse.ArgumentTypeError(
+                    f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(allowed)}"
+                )
+            return wanted
+
+        return read
+
+    every = tuple(gateway.name for gateway in ALL)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", type=names(tuple(MEASURES)), default=list(MEASURES))
+    parser.add_argument("--peers", type=names(every), default=list(every))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--streams", type=int, default=10_000, help="of the measure `many`")
+    parser.add_argument("--json", type=Path, help="write every round's values to this file")
+    return parser.parse_args()
+
+
+def _installed(wanted: list[str], home: Path, results: Results) -> tuple[Gateway, ...]:
+    """Install what is asked for and return what did."""
+    found = []
+    for gateway in ALL:
+        if gateway.name not in wanted:
+            continue
+        try:
+            gateway.install(home / gateway.name)
+        except CannotRunError as error:
+            results.fails("install", gateway.name, error)
+        else:
+            found.append(gateway)
+    return tuple(found)
+
+
+def _leave(_signal: int, _frame: object) -> None:
+    raise SystemExit(143)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except CannotRunError as error:
+        sys.exit(str(error))

@@ -1,0 +1,116 @@
+"""Trunkline as a row: all its features on, a key with a budget and limits, prices, a fresh store.
+
+It is asked over HTTP and its ledger is read from its file; nothing of the package is imported.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import secrets
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import payloads
+from gateways import Gateway, Place, Request, Rows
+from processes import CannotRunError
+
+_CONFIG = """
+default_upstream = "bench"
+
+[listen]
+port = {port}
+
+[store]
+path = "{folder}/gateway.db"
+
+[upstreams.bench]
+base_url = "{upstream}"
+connections = 20000
+
+[upstreams.bench.prices."*"]
+input = "{input}"
+output = "{output}"
+"""
+_ADMIN_KEY = f"tl-{secrets.token_urlsafe(32)}"
+_WISH = {
+    "name": "bench",
+    "limits": {
+        "requests_per_minute": 10**9,
+        "tokens_per_minute": 10**12,
+        "concurrency": 10**6,
+    },
+    "budgets": [
+        {"amount": "1000000", "period": "day"},
+        {"amount": "5000000", "period": "month"},
+    ],
+}
+"""A key for which everything is checked and counted, and that nothing here exhausts."""
+
+
+class IssuedKey(NamedTuple):
+    """A new key."""
+
+    id: str
+    secret: str
+
+
+def admin(port: int, method: str, path: str, body: object = None) -> Any:
+    """Ask the admin API and return its answer, decoded; raise CannotRunError where it refuses."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {"Authorization": f"Bearer {_ADMIN_KEY}", "Content-Type": "application/json"}
+    try:
+        data = None if body is None else json.dumps(body)
+        connection.request(method, f"/admin/{path}", data, headers)
+        response = connection.getresponse()
+        text = response.read().decode()
+    finally:
+        connection.close()
+    if response.status >= 300:
+        raise CannotRunError(f"{method} /admin/{path} was answered {response.status}: {text[:300]}")
+    return json.loads(text) if text else None
+
+
+def new_key(port: int, name: str = "bench") -> IssuedKey:
+    """Create a key with budgets and limits."""
+    made = admin(port, "POST", "keys", {**_WISH, "name": name})
+    key = made.get("key", made)
+    return IssuedKey(key["id"], made["secret"])
+
+
+def revoke_key(port: int, key: IssuedKey) -> None:
+    """End a key."""
+    admin(port, "DELETE", f"keys/{key.id}")
+
+
+def ledger_rows(place: Place) -> Rows:
+    """Count the rows of a gateway that has ended."""
+    path = place.folder / "gateway.db"
+    with closing(sqlite3.connect(path)) as database:
+        count = "SELECT count(*), coalesce(sum(state = 'settled'), 0) FROM ledger"
+        return Rows(*database.execute(count).fetchone())
+
+
+def _command(place: Place) -> list[str]:
+    config = place.folder / "trunkline.toml"
+    config.write_text(
+        _CONFIG.format(
+            port=place.port, folder=place.folder, upstream=place.upstream_url, **payloads.PRICES
+        )
+    )
+    config.chmod(0o600)
+    program = Path(sys.executable).parent / "trunkline"
+    return [str(program), "serve", "--config", str(config)]
+
+
+TRUNKLINE = Gateway(
+    "trunkline",
+    _command,
+    ready="/health/ready",
+    env=lambda _place: {"TRUNKLINE_ADMIN_KEY": _ADMIN_KEY},
+    request=lambda place: Request().with_key(new_key(place.port).secret),
+    ledger=ledger_rows,
+)
