@@ -23,6 +23,11 @@ SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 """What a kind of secret is called, and its shape, in the order in which they are looked for."""
 
+_LAST_WORD = re.compile(r"(?<![A-Za-z0-9_.+=/~@%:-])[A-Za-z0-9_.+=/~@%:-]+\Z")
+_LAST_NUMBER = re.compile(r"(?<![0-9])(?:[0-9][ -]?)+\Z")
+_LONGEST_HEAD = 256
+"""Characters at a cut that may be the head of a secret; of a longer one the shape is seen."""
+
 _HIDDEN = "[hidden]"
 _SHORTEST = 6
 """A registered secret shorter than this would take words out of everything."""
@@ -31,6 +36,17 @@ _SHORTEST = 6
 def looks_secret(text: str) -> bool:
     """Tell whether something in `text` looks like a key or a token."""
     return any(shape.search(text) for _, shape in SHAPES)
+
+
+def without_cut_word(text: str) -> str:
+    """Return `text`, which was cut at its end, without the piece of a word or number there.
+
+    The piece may be the head of a secret, too short for its shape to be seen. Secrets that can be
+    seen have to be taken out before.
+    """
+    near = text[-_LONGEST_HEAD:]
+    kept = _LAST_NUMBER.sub("", _LAST_WORD.sub("", near))
+    return text[: len(text) - len(near)] + kept
 
 
 class Secrets:
