@@ -6,10 +6,7 @@ Usable from any number of threads; other processes may read and write the file m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from pathlib import Path
-
-from msgspec.structs import astuple
 
 from trunkline.store import sqlite_statements as sql
 from trunkline.store.migrations import migrate
@@ -25,7 +22,14 @@ from trunkline.store.records import (
 )
 from trunkline.store.seam import SpendBy, StoreMissingError, StoreValueError
 from trunkline.store.sqlite_file import SqliteFile
-from trunkline.store.sqlite_rows import read, read_entry, read_spend, written, written_spend
+from trunkline.store.sqlite_rows import (
+    read,
+    read_entry,
+    read_spend,
+    written,
+    written_entries,
+    written_spend,
+)
 
 
 class SqliteStore:
@@ -114,8 +118,7 @@ class SqliteStore:
             if batch.position <= (known[0] if known else 0):
                 return
             for start, end, text in sql.ADD_ENTRIES.pieces(len(entries)):
-                fields = list(chain.from_iterable(map(astuple, entries[start:end])))
-                connection.execute(text, fields)
+                connection.execute(text, written_entries(entries[start:end]))
             for start, end, text in sql.ADD_SPEND.pieces(len(spend)):
                 connection.execute(text, written_spend(spend[start:end]))
             connection.execute(sql.ADVANCE, (batch.journal, batch.position))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,6 +15,7 @@ _R = TypeVar("_R", bound=msgspec.Struct)
 _NESTED = frozenset({"scope", "limits", "budgets"})
 """Columns that hold JSON."""
 _STREAM = Entry.__struct_fields__.index("stream")
+_WIDTH = len(Entry.__struct_fields__)
 
 
 def written(record: msgspec.Struct) -> list[Any]:
@@ -40,6 +42,14 @@ def read_entry(row: Sequence[Any]) -> Entry:
     fields = list(row)
     fields[_STREAM] = bool(fields[_STREAM])
     return msgspec.convert(fields, Entry)
+
+
+def written_entries(entries: Iterable[Entry]) -> list[Any]:
+    """Return the fields of entries, one entry after the other."""
+    fields = list(chain.from_iterable(map(msgspec.structs.astuple, entries)))
+    # Whatever is not exactly a number or a text takes the module a search for adapters.
+    fields[_STREAM::_WIDTH] = map(int, fields[_STREAM::_WIDTH])
+    return fields
 
 
 def written_spend(rows: Iterable[Spend]) -> list[Any]:

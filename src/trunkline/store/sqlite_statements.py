@@ -89,6 +89,10 @@ def spend(by: Sequence[str], *, team: bool) -> str:
     )
 
 
+_ROWS = (128, 32, 8, 1)
+"""How many rows a statement inserts. More than the largest saves nothing that can be measured."""
+
+
 class Many:
     """One statement for one row and for many at once.
 
@@ -99,7 +103,7 @@ class Many:
     def __init__(self, table: str, columns: Sequence[str], conflict: str) -> None:
         """Insert into `columns`, and on conflict do as `conflict` says."""
         self._texts = [
-            (rows, f"{_insert(table, columns, rows)} ON CONFLICT {conflict}") for rows in (64, 8, 1)
+            (rows, f"{_insert(table, columns, rows)} ON CONFLICT {conflict}") for rows in _ROWS
         ]
 
     def pieces(self, rows: int) -> Iterator[tuple[int, int, str]]:
