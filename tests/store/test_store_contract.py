@@ -330,9 +330,7 @@ def test_amounts_near_the_largest_are_added_up_exactly(store: Store):
     assert store.spend("", "9", [])[0].cost == cost + 90 * LARGEST + 1
 
 
-@settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, LARGEST) | st.integers(0, 10**10), min_size=1, max_size=20))
 def test_sums_of_money_are_exact(tmp_path_factory: pytest.TempPathFactory, amounts: list[int]):
     store = STORES["sqlite, not durable"](tmp_path_factory.mktemp("sums"))
