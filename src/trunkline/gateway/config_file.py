@@ -15,7 +15,6 @@ import msgspec
 from trunkline.errors import ConfigurationError, InvalidInputError
 from trunkline.gateway.config import Config, Upstream
 from trunkline.gateway.config_environment import check_environment, file_warnings, transit_warnings
-from trunkline.gateway.config_lines import nearest
 from trunkline.gateway.config_problems import Problem, Where, as_error, dotted, standing
 from trunkline.gateway.config_rules import problems
 from trunkline.gateway.config_toml import Written, read_file
@@ -162,13 +161,13 @@ class _Layers:
         """Return in words where a value is from, and its line, or 0."""
         if where in self.outside:
             return self.outside[where], 0
-        if self.file is None or not self._is_there(where):
+        line = self._line(where)
+        if self.file is None or line is None:
             return "default", 0
-        line = nearest(self.file.lines, where)
-        return (f"{self.file.path}, line {line}", line) if line else (str(self.file.path), 0)
+        return f"{self.file.path}, line {line}", line
 
-    def _is_there(self, where: Where) -> bool:
-        return self.file is not None and where in self.file.lines
+    def _line(self, where: Where) -> int | None:
+        return None if self.file is None else self.file.lines.get(where)
 
     def refuse(self, wrong: Iterable[Problem]) -> None:
         """Raise an error that tells all problems, if there are any."""
@@ -177,13 +176,17 @@ class _Layers:
             raise as_error(told, self._blame)
 
     def _and_who_read_it(self, problem: Problem) -> Problem:
-        if not problem.leaks or self.file is None or not self.file.mode & 0o044:
+        private = self.file is None or not self.file.mode & 0o044
+        if private or not problem.leaks or self._line(problem.where) is None:
             return problem
         says = f"{problem.says} Others on this machine can read the file: make a new key."
         return msgspec.structs.replace(problem, says=says)
 
     def _blame(self, where: Where) -> tuple[str, int]:
         """Return where to look for what is wrong, or missing, at a place."""
+        within = (origin for place, origin in self.outside.items() if place[: len(where)] == where)
+        if self._line(where) is None and (origin := next(within, None)) is not None:
+            return origin, 0  # an unknown table that an option made
         for end in range(len(where), 0, -1):
             said, line = self.origin(where[:end])
             if said != "default":

@@ -85,7 +85,7 @@ class _Reader:
         fields = {field.name: field for field in msgspec.structs.fields(cls)}
         for name in raw:
             if name not in fields:
-                self.problems.append(_unknown(cls, name, raw[name], where))
+                self.problems.append(_unknown(cls, name, raw, where))
         values: dict[str, Any] = {}
         for name, field in fields.items():
             place = (*where, name)
@@ -147,11 +147,12 @@ class _Reader:
         return not any(place[: len(p.where)] == p.where or place in p.spoils for p in self.problems)
 
 
-def _unknown(cls: type[Any], name: str, value: Any, where: Where) -> Problem:
+def _unknown(cls: type[Any], name: str, raw: Mapping[str, Any], where: Where) -> Problem:
     place = (*where, name)
     known: tuple[str, ...] = cls.__struct_fields__
     near = meant(name, known)
-    spoils = ((*where, near),) if near else ()
+    spoils = ((*where, near),) if near and near not in raw else ()
+    value = raw[name]
     if _holds_a_secret(value) or (isinstance(value, str) and _names_a_secret(name)):
         return Problem(place, _no_keys("would be a key in the file"), spoils, leaks=True)
     suggested = f" Did you mean {quoted(near)}?" if near else ""
