@@ -34,7 +34,7 @@ Name = Annotated[
     ),
 ]
 Label = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Pattern = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Pattern = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f?\[\]]+$")]
 Count = Annotated[int, Meta(ge=1, le=_LARGEST_NUMBER)]
 Moment = Annotated[float, Meta(ge=0, le=_LARGEST_TIME)] | Annotated[datetime, Meta(tz=True)]
 

@@ -1,0 +1,1 @@
+"""The admin API: keys, accounts, spend and the gateway itself, below `/admin`."""
