@@ -143,6 +143,10 @@ def test_what_cannot_be_repaired_is_an_error(text: bytes) -> None:
         (b'{"a":1,"a":2}', "the key 'a' is there twice"),
         (b'{"x":[{"b":1},{"b":1,"c":{"d":1,"\\u0064":2}}]}', "the key 'd' is there twice"),
         (b'{"a":":","a":"::"}', "the key 'a' is there twice"),
+        (b'{"a":1,"a":"\\u003a"}', "the key 'a' is there twice"),
+        (b'{"a":":","a":"\\u003A\\u003a"}', "the key 'a' is there twice"),
+        (b'{"x:y":1,"a":":","a":2}', "the key 'a' is there twice"),
+        (b'{":":1,"\\u003a":2}', "the key ':' is there twice"),
         (b'{"a":"\xff"}', "byte 6 is not UTF-8"),
         (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "deeper than 128"),
         (b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), "deeper than 128"),
@@ -158,6 +162,7 @@ def test_what_parsers_disagree_about_is_refused_from_clients(text: bytes, says: 
     "text",
     [
         b'{"a":"b:c","d":"\\":","e\\\\":":{}"}',
+        b'{"a":"\\u003a","b":"\\\\u003a","c:":"\\u003c"}',
         b'[{"a":1},{"a":1}]',
         b"[" * MAX_DEPTH + b"]" * MAX_DEPTH,
         b'"::"',
@@ -172,3 +177,103 @@ def test_the_depth_that_is_taken_can_be_chosen() -> None:
     assert decode_strict(b"[[1]]", max_depth=2) == [[1]]
     with pytest.raises(JsonError, match="deeper than 1"):
         decode_strict(b"[[1]]", max_depth=1)
+
+
+STRINGS = st.text(st.sampled_from(':a"\\/\n{[,é€😀'), max_size=4)
+
+
+@st.composite
+def spelled(draw: st.DrawFn, text: str) -> str:
+    """Write a string with any of its characters as an escape."""
+    spellings = [
+        [json.dumps(letter)[1:-1]]
+        + [f"\\u{ord(letter):04x}", f"\\u{ord(letter):04X}"] * (ord(letter) < 0x10000)
+        + [letter] * (letter not in '"\\\n')
+        for letter in text
+    ]
+    return '"' + "".join(draw(st.sampled_from(ways)) for ways in spellings) + '"'
+
+
+SPACES = st.sampled_from(["", "", " ", "\n\t"])
+
+
+def listed(opening: str, items: st.SearchStrategy[str], closing: str) -> st.SearchStrategy[str]:
+    spaced = st.builds("".join, st.tuples(SPACES, items, SPACES))
+    joined = st.lists(spaced, max_size=4).map(",".join)
+    return st.builds("".join, st.tuples(st.just(opening), joined, st.just(closing)))
+
+
+QUOTED = STRINGS.flatmap(spelled)
+SCALARS = QUOTED | st.sampled_from(["null", "true", "1", "-0.5e3", '"\\u003a"', '":"'])
+TEXTS = st.recursive(
+    SCALARS,
+    lambda inner: (
+        listed("[", inner, "]") | listed("{", st.builds(":".join, st.tuples(QUOTED, inner)), "}")
+    ),
+    max_leaves=12,
+)
+"""JSON texts in which keys are often there twice, spelled the same way or another."""
+
+
+def has_twins(text: str) -> bool:
+    """Tell whether an object in `text` has a key twice, one pair after the other."""
+    found: list[bool] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found.append(len({key for key, _ in pairs}) < len(pairs))
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=note)
+    return any(found)
+
+
+@given(TEXTS)
+@settings(max_examples=1000, deadline=None)
+def test_a_key_that_is_there_twice_is_found_and_no_other(text: str) -> None:
+    if has_twins(text):
+        with pytest.raises(JsonError, match="is there twice"):
+            decode_strict(text.encode())
+    else:
+        assert decode_strict(text.encode()) == json.loads(text)
+
+
+def depth(value: Any) -> int:
+    if not isinstance(value, (dict, list)):
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(depth, inner), default=0)
+
+
+@given(JSON, st.integers(0, 4))
+@settings(max_examples=200, deadline=None)
+def test_brackets_are_taken_as_deep_as_was_said_and_no_deeper(value: Any, most: int) -> None:
+    if depth(value) > most:
+        with pytest.raises(JsonError, match=f"deeper than {most}"):
+            decode_strict(encode(value), max_depth=most)
+    else:
+        assert decode_strict(encode(value), max_depth=most) == value
+
+
+BAD_BYTES = [
+    b"\xff", b"\x80", b"\xc3", b"\xc0\xaf", b"\xc1\xbf", b"\xe0\x80\xaf", b"\xe0\x9f\xbf",
+    b"\xf0\x80\x80\xaf", b"\xf0\x8f\xbf\xbf", b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80",
+    b"\xf5\x80\x80\x80", b"\xe2\x82", b"\xf0\x9f\x98",
+]  # fmt: skip
+"""No UTF-8: lone, cut, overlong, halves of surrogate pairs, beyond the last character."""
+
+
+@pytest.mark.parametrize("bad", BAD_BYTES, ids=bytes.hex)
+@pytest.mark.parametrize(
+    "text", [b'{"a":"@"}', b'{"@":1}', b'["x",{"k":[{"long enough to be no short key @":1}]}]',
+             b'{"a":"caf\xc3\xa9 \\n@ and more"}'],
+)  # fmt: skip
+def test_bytes_that_are_no_utf8_are_named_by_their_place(bad: bytes, text: bytes) -> None:
+    with pytest.raises(JsonError, match=f"^byte {text.index(b'@')} is not UTF-8$"):
+        decode_strict(text.replace(b"@", bad))
+
+
+@pytest.mark.parametrize("bad", [*range(0x20)], ids="{:02x}".format)
+def test_a_raw_control_character_in_a_string_is_refused(bad: int) -> None:
+    for text in (b'{"a":"@"}', b'{"@":1}'):
+        with pytest.raises(JsonError):
+            decode_strict(text.replace(b"@", bytes([bad])))
