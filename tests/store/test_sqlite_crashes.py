@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
-import pytest
 from store_samples import DAY, a_batch, a_spend, an_entry, ended
 
 from trunkline.store.records import Account
@@ -140,10 +140,10 @@ def test_the_command_line_may_change_keys_while_another_process_commits(tmp_path
     store.close()
 
 
-@pytest.mark.parametrize("lost", ["gateway.db-shm"])
-def test_the_shared_index_of_a_dead_process_is_made_anew(tmp_path: Path, lost: str):
+def test_the_shared_index_of_a_dead_process_is_made_anew(tmp_path: Path):
     path = tmp_path / "gateway.db"
-    SqliteStore(path).migrate()
+    with closing(SqliteStore(path)) as store:
+        store.migrate()
     child = subprocess.Popen(
         [sys.executable, "-c", COMMITS_ON, str(path), HERE], stdout=subprocess.PIPE, text=True
     )
@@ -151,7 +151,7 @@ def test_the_shared_index_of_a_dead_process_is_made_anew(tmp_path: Path, lost: s
     child.kill()
     child.wait()
     child.stdout.close()
-    (tmp_path / lost).unlink()
+    (tmp_path / "gateway.db-shm").unlink()
     store = SqliteStore(path)
     assert store.position("one") >= told
     store.close()

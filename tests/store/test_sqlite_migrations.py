@@ -65,7 +65,8 @@ def test_a_new_file_gets_every_step_once(tmp_path: Path):
 
 
 def test_the_ledger_has_an_entrys_fields_in_their_order(tmp_path: Path):
-    SqliteStore(tmp_path / "gateway.db").migrate()
+    with closing(SqliteStore(tmp_path / "gateway.db")) as store:
+        store.migrate()
     with closing(sqlite3.connect(tmp_path / "gateway.db")) as connection:
         columns = connection.execute("SELECT name FROM pragma_table_info('ledger')").fetchall()
     assert [name for (name,) in columns] == list(Entry.__struct_fields__)
