@@ -65,9 +65,10 @@ def read_days(since: str, until: str, today: date) -> tuple[str, str]:
 def read_by(text: str) -> tuple[SpendBy, ...]:
     """Read `key,model`; raises RefusedError."""
     words = [word.strip() for word in text.split(",")]
+    ways: dict[str, SpendBy] = {way: way for way in WAYS}
     found: list[SpendBy] = []
     for word in words:
-        known = next((way for way in WAYS if way == word), None)
+        known = ways.get(word)
         if known is None:
             raise RefusedError(
                 f"Spend is added up by {', '.join(WAYS)}; {word[:40]!r} is none of them.",
