@@ -14,7 +14,7 @@ _DIGIT_SOON = r"(?=[A-Za-z_-]{0,39}[0-9])"
 SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
     # First, since a bearer's token may have a key inside it.
     ("token", re.compile(r"[Bb](?i:earer)(?:\s|%20|\\[nrt])+[A-Za-z0-9._~+/=-]{8,}")),
-    ("token", re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?")),
+    ("token", re.compile(r"eyJ[A-Za-z0-9_.-]{16,}")),
     ("key", re.compile(r"hf_[A-Za-z0-9]{6,}")),
     ("key", re.compile(_START + r"(?:sk|tl)[-_][A-Za-z0-9_-]{8,}")),
     ("key", re.compile(r"(?:sk|tl)-" + _DIGIT_SOON + r"[A-Za-z0-9_-]{20,}")),
