@@ -29,7 +29,9 @@ class Bench:
     seconds: float
     """Of each measured run."""
     streams: int
-    """How many at once where the gateways are to hold many; fewer where files may not be open."""
+    """How many at once, where the gateways are to hold many."""
+    wanted_streams: int
+    """How many it would be if enough files might be open."""
     results: Results
 
     def among(self, *names: str) -> list[Gateway]:

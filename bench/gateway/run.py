@@ -20,8 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import machine
+import measure_many
 import measure_prompts
 import measure_start
+import measure_stream
 import measure_unary
 from gateways import Gateway
 from peers import PEERS
@@ -33,6 +35,8 @@ from under_test import TRUNKLINE
 ALL = (TRUNKLINE, *PEERS)
 MEASURES: dict[str, Callable[[Bench], None]] = {
     "unary": measure_unary.run,
+    "stream": measure_stream.run,
+    "many": measure_many.run,
     "prompts": measure_prompts.run,
     "start": measure_start.run,
 }
@@ -52,6 +56,7 @@ def main() -> None:
         rounds=options.rounds,
         seconds=options.seconds,
         streams=min(options.streams, (files - 400) // 2),
+        wanted_streams=options.streams,
         results=results,
     )
     facts = machine.facts()
