@@ -5,6 +5,7 @@ Both faces differ in how they ask only; what is kept and what stands in is decid
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -88,6 +89,12 @@ class Catalogs:
             return self._keep(router, await afetch_list(settings, transport, secret))
         except APIError as error:
             return self._instead(router, error)
+
+    def forget(self, settings: Settings) -> None:
+        """Ask the router again the next time, whatever is at hand."""
+        kept = self._kept.get(settings.router_url)
+        if kept is not None:
+            self._kept[settings.router_url] = msgspec.structs.replace(kept, until=-math.inf)
 
     def offline(self, settings: Settings) -> Catalog:
         """Return what is known without asking anybody."""

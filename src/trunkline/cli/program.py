@@ -35,6 +35,7 @@ COMMANDS = {
     "chat": Row("trunkline.cli.chat", "Chat with a model, once or turn by turn."),
     "models": Row("trunkline.cli.models", "List the models that the router serves, and by whom."),
     "doctor": Row("trunkline.cli.doctor", "Check that calls can work, and say what to do if not."),
+    "serve": Row("trunkline.cli.serve", "Serve models to a team: keys, budgets, a ledger."),
     "config": Row("trunkline.cli.config", "Check or show the gateway's configuration."),
     "sandbox": Row("trunkline.cli.sandbox", "Serve an emulator of Hugging Face on this machine."),
 }

@@ -21,6 +21,8 @@ _TOKENS = re.compile(
     r"|[\"']",
     re.DOTALL,
 )
+_DEEPEST = 20
+"""Parts of a dotted key that are looked at; no configuration has as many."""
 _END = ""
 """The token after the last."""
 
@@ -129,7 +131,7 @@ class _Scanner:
         """Read a dotted key up to one of the characters in `ends`."""
         parts: list[str] = []
         while self._now != _END and self._now not in ends:
-            if self._now != ".":
+            if self._now != "." and len(parts) < _DEEPEST:
                 parts.append(_named(self._now))
             self._at += 1
         return tuple(parts)

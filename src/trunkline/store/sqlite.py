@@ -74,8 +74,8 @@ class SqliteStore:
 
     def change_key(self, key: Key) -> None:
         """Replace the key of the same id."""
-        key_id, *fields = written(key)
         with self._file.writing() as connection:
+            key_id, *fields = written(key)
             if connection.execute(sql.CHANGE_KEY, (*fields, key_id)).rowcount == 0:
                 raise StoreMissingError(f"There is no key {key.id!r}; list the keys for their ids.")
             connection.execute(sql.NEW_VERSION)

@@ -27,7 +27,8 @@ _BY_CODE: dict[int, str] = {
     sqlite3.SQLITE_BUSY: "another process holds it; end that one, or try again when it is done",
     sqlite3.SQLITE_LOCKED: "another process holds it; end that one, or try again when it is done",
     sqlite3.SQLITE_FULL: "its disk is full; free some space, then it goes on by itself",
-    sqlite3.SQLITE_READONLY: "it cannot be written; let this user write the file and its folder",
+    sqlite3.SQLITE_READONLY: "it cannot be written; let this user write the file, those beside it "
+    "that end in -wal and -shm, and their folder",
     sqlite3.SQLITE_PERM: "it cannot be opened; let this user read and write the file",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that it is a file in a folder that this "
     "user can write",
@@ -60,7 +61,8 @@ def explained(error: Exception, path: Path) -> StoreError:
             "Trunkline wrote to it: put a backup in its place."
         )
     return StoreError(
-        f"The store {path} cannot be opened ({error}); check that this user can write its folder."
+        f"The store {path} cannot be opened ({error}); check that it is a file that this "
+        "user can read and write, in a folder that this user can write."
     )
 
 

@@ -6,6 +6,7 @@ threads that come and go leave none behind.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -89,9 +90,7 @@ class SqliteFile:
         connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite would create it readable to all; its other files take their mode from this one.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        self._create()
         connection = sqlite3.connect(
             self.path,
             timeout=self._busy_seconds,
@@ -104,6 +103,22 @@ class SqliteFile:
             connection.close()
             raise
         return connection
+
+    def _create(self) -> None:
+        """Make the file for this user alone; SQLite's other files take their mode from it."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock:
+            try:
+                # Only ever a new file: closing one that is in use would drop SQLite's locks on it.
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            except FileExistsError:
+                self._check_access()
+
+    def _check_access(self) -> None:
+        """Refuse what SQLite would open for reading alone, and leave more such files beside."""
+        effective = os.access in os.supports_effective_ids
+        if not os.access(self.path, os.R_OK | os.W_OK, effective_ids=effective):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if not _write_ahead(connection):
@@ -136,8 +151,8 @@ def _write_ahead(connection: sqlite3.Connection) -> bool:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
-            # Here it does wait: for whoever holds the file now.
-            connection.execute("BEGIN IMMEDIATE")
+            # Here it does wait: for whoever reads or writes the file now.
+            connection.execute("BEGIN EXCLUSIVE")
             connection.execute("ROLLBACK")
         else:
             return bool(mode == "wal")

@@ -180,11 +180,7 @@ class AioTransport:
     async def open(self, request: HttpRequest, timeouts: Timeouts, until: float) -> AioExchange:
         """Send `request` and wait for the response's head; raises as seam.AsyncTransport."""
         url = request.url
-        loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is None:
-            pool = self._pools[loop] = _Pool(self._idle_seconds, self._max_idle)
-            await pool.begin()
+        pool = await self._pool()
         proxy = self._proxies.choose(url)
         data = write_through(request, proxy)
         connection = None if request.once else pool.take((url.scheme, url.host, url.port))
@@ -198,6 +194,25 @@ class AioTransport:
         connection = await self._connect(pool, url, proxy, timeouts, until)
         pool.adopt(connection)
         return await self._exchange(pool, connection, data, request, until)
+
+    async def dial(
+        self, protocol: asyncio.Protocol, url: Url, timeouts: Timeouts, until: float
+    ) -> None:
+        """Connect to `url`'s server, and let `protocol` have the connection: it is no longer ours.
+
+        Raises Timeout or APIConnectionError.
+        """
+        pool = await self._pool()
+        connection = await self._connect(pool, url, self._proxies.choose(url), timeouts, until)
+        connection.hand_over(protocol)
+
+    async def _pool(self) -> _Pool:
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None:
+            pool = self._pools[loop] = _Pool(self._idle_seconds, self._max_idle)
+            await pool.begin()
+        return pool
 
     def close(self) -> None:
         """Close every connection of every loop; calls in flight end with APIConnectionError."""

@@ -88,6 +88,16 @@ class Connection(asyncio.BufferedProtocol):
         self.closed = True
         self._wake()
 
+    def hand_over(self, protocol: asyncio.Protocol) -> None:
+        """Let another protocol have the connection, which is new, from now on."""
+        transport = self._transport
+        if transport is None or self.closed:
+            raise ConnectionResetError
+        self._transport = None
+        self.closed = True
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
     async def start_tls(
         self, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext, host: str
     ) -> None:

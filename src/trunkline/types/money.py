@@ -26,7 +26,11 @@ def picos(dollars: Decimal) -> int:
 def dollars(amount: int) -> Decimal:
     """Return picodollars as dollars, exactly and without zeros at the end."""
     number = Decimal(amount).scaleb(-12, _EXACT).normalize(_EXACT)
-    return number.quantize(Decimal(1), context=_EXACT) if number == number.to_integral_value() else number
+    return (
+        number.quantize(Decimal(1), context=_EXACT)
+        if number == number.to_integral_value()
+        else number
+    )
 
 
 def shown(amount: int | None, places: int | None = None) -> str:

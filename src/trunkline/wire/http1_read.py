@@ -153,7 +153,7 @@ class ResponseReader:
             raise HttpError("the server wants to change the protocol") from error
         except httptools.HttpParserError as error:
             self.keep_alive = False
-            complaint = _complaint(error, "the server's answer")
+            complaint = complaint(error, "the server's answer")
             if not self.complete:
                 raise complaint from None
         if self.head is None and self._head_bytes > self._limits.head:
@@ -223,7 +223,7 @@ class ResponseReader:
             self.keep_alive = self._framed and self._parser.should_keep_alive()
 
 
-def _complaint(error: httptools.HttpParserError, whose: str) -> HttpError:
+def complaint(error: httptools.HttpParserError, whose: str) -> HttpError:
     """Return what a callback of ours raised, or the parser's own complaint, as an HttpError.
 
     Raises what else came out of a callback, such as Ctrl-C: that is not the peer's doing.
@@ -288,7 +288,7 @@ class RequestReader:
         except httptools.HttpParserUpgrade as error:
             raise HttpError("protocol upgrades are not served here") from error
         except httptools.HttpParserError as error:
-            raise _complaint(error, "the request") from None
+            raise complaint(error, "the request") from None
 
     def take(self) -> bytes:
         """Return the body bytes that have arrived since the last time."""

@@ -1,0 +1,113 @@
+"""Who calls: every key in memory, found by the digest of the secret that a request brings.
+
+A request is known by its `Authorization` header alone; nothing is read from its query or its cookies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from fnmatch import translate
+
+from trunkline.gateway.guard import Guard, Holder
+from trunkline.store.records import Account, Key, KeySecret, Scope
+from trunkline.store.seam import Store
+
+_SCHEME = b"bearer "
+_REMEMBERED = 4096
+"""Names of models whose verdict a caller keeps."""
+
+
+class Caller:
+    """A key that may call now."""
+
+    __slots__ = ("_models", "_verdicts", "expires", "holder", "key", "providers")
+
+    def __init__(self, key: Key, holder: Holder, expires: float) -> None:
+        """Count on `holder`; `expires` is the sooner of the key's and its secret's."""
+        self.key = key
+        self.holder = holder
+        self.expires = expires
+        self.providers = frozenset(key.scope.providers)
+        self._models = _pattern(key.scope)
+        self._verdicts: dict[str, bool] = {}
+
+    def may_use(self, model: str) -> bool:
+        """Tell whether the key's scope has a model."""
+        if self._models is None:
+            return True
+        known = self._verdicts.get(model)
+        if known is None:
+            known = self._models.fullmatch(model) is not None
+            if len(self._verdicts) < _REMEMBERED:
+                self._verdicts[model] = known
+        return known
+
+    def may_reach(self, endpoint: str) -> bool:
+        """Tell whether the key's scope has an endpoint."""
+        endpoints = self.key.scope.endpoints
+        return not endpoints or endpoint in endpoints
+
+
+def _pattern(scope: Scope) -> re.Pattern[str] | None:
+    if not scope.models:
+        return None
+    return re.compile("|".join(translate(pattern) for pattern in scope.models))
+
+
+class Directory:
+    """The keys, as the store had them when it was last read."""
+
+    def __init__(self, guard: Guard) -> None:
+        """Know nobody yet."""
+        self._guard = guard
+        self._callers: dict[bytes, Caller] = {}
+        self.generation = 0
+        """Grows with each reading."""
+        self.version = -1
+        """The store's own number of that reading."""
+
+    def find(self, authorization: bytes, wall: float) -> Caller | None:
+        """Return who brings this header; None for a key that is unknown, expired or revoked."""
+        if authorization[:7].lower() != _SCHEME:
+            return None
+        digest = hashlib.sha256(authorization[7:].strip(b" ")).digest()
+        caller = self._callers.get(digest)
+        if caller is None or caller.expires <= wall:
+            return None
+        return caller
+
+    def use(self, reading: Reading, wall: float) -> None:
+        """Take what the store has from now on; calls in flight keep what they hold."""
+        accounts = {(a.kind, a.name): a for a in reading.accounts}
+        keys = {key.id: key for key in reading.keys if key.revoked is None}
+        holders = {
+            key.id: self._guard.holder(key, dict(accounts), wall)  # type: ignore[arg-type]  # kinds are strings
+            for key in keys.values()
+        }
+        callers: dict[bytes, Caller] = {}
+        for secret in reading.secrets:
+            key = keys.get(secret.key)
+            if key is not None:
+                callers[secret.digest] = Caller(key, holders[key.id], _ends(key, secret))
+        self._callers = callers
+        self.version = reading.version
+        self.generation += 1
+
+
+class Reading:
+    """Keys, secrets and accounts as the store has them at one time."""
+
+    __slots__ = ("accounts", "keys", "secrets", "version")
+
+    def __init__(self, store: Store) -> None:
+        """Read them; raises StoreError. Blocking."""
+        self.version = store.version()  # first: what changes meanwhile is read again
+        self.keys: list[Key] = store.keys()
+        self.secrets: list[KeySecret] = store.secrets()
+        self.accounts: list[Account] = store.accounts()
+
+
+def _ends(key: Key, secret: KeySecret) -> float:
+    ends = [end for end in (key.expires, secret.expires) if end is not None]
+    return min(ends, default=float("inf"))

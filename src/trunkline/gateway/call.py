@@ -1,0 +1,161 @@
+"""One dispatched call: what it holds, its entry, and how it is settled, whoever carries it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from trunkline.gateway import quote
+from trunkline.gateway.asked import Asked
+from trunkline.gateway.exchange import Exchange
+from trunkline.gateway.guard import Holder
+from trunkline.gateway.plans import Plan
+from trunkline.gateway.quote import Bound, Tariff
+from trunkline.gateway.refusals import Fault, tell
+from trunkline.gateway.tap import Tokens
+from trunkline.store.records import Entry
+
+LEDGER_DOWN = Fault(
+    503,
+    "ledger_unavailable",
+    "The gateway cannot write its ledger now, and sends nothing that it could not account for. Try again.",
+    retry_after=5.0,
+)
+
+
+class Books(Protocol):
+    """Where a call is noted when it is sent, and when it has ended."""
+
+    def ended(self, entry: Entry) -> None:
+        """Note an entry that has been settled."""
+        ...
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """What every call needs of the gateway."""
+
+    journal: Books
+    counted: Callable[[Entry], None]
+    """Counts a call that has ended."""
+    attempted: Callable[[str, str], None]
+    """Counts one exchange with an upstream and how it ended."""
+    kept: Callable[[str, bytes, bytes], None] | None
+    """Keeps a prompt and its answer; None where that was not asked for."""
+    live: set[Call]
+    """Calls in flight."""
+    hide: Callable[[], tuple[str, ...]]
+    """Secrets that no message may repeat."""
+
+
+class Call:
+    """A call from its hold to its settlement."""
+
+    __slots__ = (
+        "asked",
+        "bounds",
+        "desk",
+        "entry",
+        "exchange",
+        "holder",
+        "plan",
+        "settled",
+        "until",
+    )
+
+    def __init__(  # noqa: PLR0913  # what a call is
+        self,
+        desk: Desk,
+        exchange: Exchange,
+        asked: Asked,
+        plan: Plan,
+        holder: Holder,
+        bounds: Bound,
+        entry: Entry,
+    ) -> None:
+        """Has been held for; is neither noted nor sent."""
+        self.desk = desk
+        self.exchange = exchange
+        self.asked = asked
+        self.plan = plan
+        self.holder = holder
+        self.bounds = bounds
+        self.entry = entry
+        self.settled = False
+        self.until = float("inf")
+        """Monotonic time at which the present step is late."""
+        desk.live.add(self)
+        exchange.on_gone = self.gone
+
+    def noted(self) -> None:
+        """Go on: the entry is in the journal."""
+        if not self.settled:
+            self.send()
+
+    def not_noted(self, error: OSError) -> None:  # noqa: ARG002 - the journal keeps it
+        """Give up: what is not in the journal is not sent."""
+        if self.settled:
+            return
+        self.settled = True
+        self.desk.live.discard(self)
+        self.holder.settle(self.entry, self.bounds.likely, 0)
+        tell(self.exchange, LEDGER_DOWN)
+
+    def send(self) -> None:
+        """Begin with the first target."""
+        raise NotImplementedError
+
+    def gone(self) -> None:
+        """Stop: the client has left."""
+        raise NotImplementedError
+
+    def late(self) -> None:
+        """Stop: the present step took too long."""
+        raise NotImplementedError
+
+    def drained(self) -> None:
+        """Stop: the gateway ends, and cannot wait any longer."""
+        raise NotImplementedError
+
+    def never_sent(self) -> None:
+        """Settle a call whose client left before anything went upstream: it cost nothing."""
+        self.settle(499, "cancelled", Tokens(0, 0), quote.Tariff(0, 0))
+
+    def settle(
+        self,
+        status: int,
+        outcome: str,
+        tokens: Tokens,
+        tariff: Tariff,
+        *,
+        estimated: bool = False,
+        code: str | None = None,
+    ) -> None:
+        """Write down how the call ended, give back what it held, and count it. Once."""
+        if self.settled:
+            return
+        self.settled = True
+        entry = self.entry
+        quote.settle(entry, tokens, tariff, self.bounds)
+        entry.status, entry.outcome, entry.error = status, outcome, code
+        if tokens.told:
+            entry.token_source = "estimated" if estimated else "provider"  # noqa: S105 - no password
+        entry.charged = entry.reserved if entry.cost is None else entry.cost
+        entry.ended = time.time()
+        entry.state = "settled"
+        used = None
+        if entry.input_tokens is not None:
+            used = entry.input_tokens + (entry.output_tokens or 0)
+        desk = self.desk
+        self.holder.settle(entry, self.bounds.likely, used)
+        desk.live.discard(self)
+        desk.journal.ended(entry)
+        desk.counted(entry)
+        if desk.kept is not None and self.exchange.caller is not None:
+            desk.kept(entry.id, self.exchange.body, self.answer_seen())
+
+    def answer_seen(self) -> bytes:
+        """Return what has been kept of the answer for the operator."""
+        return b""

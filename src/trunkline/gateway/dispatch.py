@@ -1,0 +1,206 @@
+"""The pages that make calls: read, priced, held, noted in the journal, and then sent.
+
+Nothing goes upstream before all of that has been done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from trunkline.dialects.openai_server import RequestError
+from trunkline.errors import InvalidInputError
+from trunkline.gateway import quote
+from trunkline.gateway.access import Caller
+from trunkline.gateway.asked import Asked, Endpoint, read_asked
+from trunkline.gateway.call import LEDGER_DOWN, Call, Desk
+from trunkline.gateway.config import Money
+from trunkline.gateway.exchange import Exchange
+from trunkline.gateway.guard import Refusal
+from trunkline.gateway.journal import Journal
+from trunkline.gateway.ledger import Ledger
+from trunkline.gateway.plans import Plan, Plans, UnknownModelError
+from trunkline.gateway.quote import Bound
+from trunkline.gateway.refusals import of_refusal, of_request, tell
+from trunkline.gateway.relay import Relay
+from trunkline.store.records import Entry
+from trunkline.types.money import picos
+
+Carrier = Callable[..., Call]
+_REASONS = {402: "budget", 429: "rate"}
+
+
+class Counters(msgspec.Struct, frozen=True):
+    """What is counted of calls that are not sent."""
+
+    refused: Callable[[str], None]
+    rate_limited: Callable[[str], None]
+
+
+class Dispatch:
+    """Takes requests for calls."""
+
+    def __init__(  # noqa: PLR0913  # what a call needs before it is one
+        self,
+        desk: Desk,
+        plans: Plans,
+        journal: Journal,
+        ledger: Ledger,
+        money: Money,
+        counters: Counters,
+        translated: Carrier,
+    ) -> None:
+        """`translated` carries calls whose target speaks another dialect than the client's."""
+        self.plans = plans
+        """Replaced when the configuration is."""
+        self.money = money
+        self._desk = desk
+        self._journal = journal
+        self._ledger = ledger
+        self._counters = counters
+        self._translated = translated
+
+    def chat(self, exchange: Exchange) -> None:
+        """Take a request for a chat."""
+        self._take(exchange, "chat")
+
+    def completions(self, exchange: Exchange) -> None:
+        """Take a request for a text's continuation."""
+        self._take(exchange, "completions")
+
+    def embeddings(self, exchange: Exchange) -> None:
+        """Take a request for embeddings."""
+        self._take(exchange, "embeddings")
+
+    def _take(self, exchange: Exchange, endpoint: Endpoint) -> None:
+        caller = exchange.caller
+        if caller is None:  # the route table has let a stranger in: it must not
+            raise TypeError("a call needs a caller")
+        try:
+            asked = read_asked(exchange.request.body(), endpoint)
+            plan = self._plan(caller, asked, endpoint)
+        except RequestError as wrong:
+            self._counters.refused("request")
+            tell(exchange, of_request(wrong))
+            return
+        if not self._ledger.accepting:
+            self._counters.refused("ledger")
+            tell(exchange, LEDGER_DOWN)
+            return
+        self._hold(exchange, caller, asked, plan, endpoint)
+
+    def _plan(self, caller: Caller, asked: Asked, endpoint: Endpoint) -> Plan:
+        if not caller.may_use(asked.model):
+            patterns = ", ".join(caller.key.scope.models[:10])
+            raise RequestError(
+                f"This key may not use the model {asked.model[:200]!r}; it may use: {patterns}.",
+                param="model",
+                code="model_not_allowed",
+                status=403,
+            )
+        try:
+            plan = self.plans.find(asked.model, endpoint)
+        except UnknownModelError as unknown:
+            raise RequestError(
+                unknown.message, param="model", code="model_not_found", status=404
+            ) from unknown
+        except InvalidInputError as wrong:
+            raise RequestError(
+                f"{wrong.message} {wrong.hint or ''}".strip(), param="model"
+            ) from wrong
+        return _within(plan, caller) if caller.providers else plan
+
+    def _hold(
+        self, exchange: Exchange, caller: Caller, asked: Asked, plan: Plan, endpoint: Endpoint
+    ) -> None:
+        edge = exchange.connection.edge
+        reserved, bounds = self._priced(exchange, asked, plan, endpoint)
+        holder = caller.holder
+        if reserved is None:
+            refusal, reserved = self._unpriced(caller)
+            if refusal is not None:
+                self._refuse(exchange, refusal)
+                return
+        refusal = holder.hold(reserved, bounds.likely, edge.now, edge.wall)
+        if refusal is not None:
+            self._refuse(exchange, refusal)
+            return
+        key = caller.key
+        entry = Entry(
+            exchange.id,
+            self._journal.boot,
+            key.id,
+            key.owner,
+            key.team,
+            endpoint,
+            asked.model,
+            asked.stream,
+            time.time(),
+            reserved,
+        )
+        carrier: Carrier = Relay if plan.targets[0].pool is not None else self._translated
+        call = carrier(self._desk, exchange, asked, plan, holder, bounds, entry)
+        self._journal.intend(entry, call)
+
+    def _priced(
+        self, exchange: Exchange, asked: Asked, plan: Plan, endpoint: Endpoint
+    ) -> tuple[int | None, Bound]:
+        """Return the most that a call can cost at the dearest of its targets, and its bounds."""
+        size = exchange.request.size
+        bounds: Bound | None = None
+        dearest: int | None = 0
+        for target in plan.targets:
+            tariff = target.tariff
+            bounds = quote.bound(asked.body, size, tariff.context, output=endpoint != "embeddings")
+            most = quote.most(bounds, tariff)
+            if most is None or dearest is None:
+                dearest = None
+            elif most > dearest:
+                dearest = most
+        return dearest, bounds or Bound(None, None, 0)
+
+    def _unpriced(self, caller: Caller) -> tuple[Refusal | None, int]:
+        """Do what the operator chose for a call whose most is unknown."""
+        chosen = self.money.unknown_price
+        if chosen == "refuse" or (chosen == "refuse-if-budgeted" and caller.holder.purses):
+            return _NO_PRICE, 0
+        return None, fixed(self.money.fixed_reserve) if chosen == "reserve" else 0
+
+    def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
+        self._counters.refused(_REASONS.get(refusal.status, "scope"))
+        if refusal.status == 429:
+            self._counters.rate_limited(refusal.scope)
+            if exchange.caller is not None:
+                exchange.labels += exchange.caller.holder.labels(exchange.connection.edge.now)
+        tell(exchange, of_refusal(refusal))
+
+
+_NO_PRICE = Refusal(
+    402,
+    "price_unknown",
+    "What this call could cost is not known, so it cannot be held against a budget.",
+    "Set max_tokens, choose a model with a known price, or have the operator set "
+    "a price for it (upstreams.<name>.prices) or money.unknown_price.",
+)
+
+
+def fixed(amount: Decimal) -> int:
+    """Return the operator's fixed reserve in picodollars."""
+    return picos(amount)
+
+
+def _within(plan: Plan, caller: Caller) -> Plan:
+    """Keep to the targets whose provider the key may use; raises RequestError where none is left."""
+    targets = tuple(t for t in plan.targets if (t.provider or t.upstream) in caller.providers)
+    if targets:
+        return msgspec.structs.replace(plan, targets=targets)
+    allowed = ", ".join(sorted(caller.providers))
+    raise RequestError(
+        f"This key may only use these providers: {allowed}. Name one: <org>/<model>:<provider>.",
+        param="model",
+        code="provider_not_allowed",
+        status=403,
+    )

@@ -1,0 +1,231 @@
+"""One request and the one answer to it: what a page of the gateway holds in its hands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from trunkline.wire.http1 import LAST_CHUNK, check_header
+
+if TYPE_CHECKING:
+    from trunkline.gateway.access import Caller
+    from trunkline.gateway.edge import Connection
+    from trunkline.wire.http1_serve import Incoming
+
+REASONS = {
+    200: b"OK",
+    201: b"Created",
+    202: b"Accepted",
+    204: b"No Content",
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    402: b"Payment Required",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    409: b"Conflict",
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    422: b"Unprocessable Content",
+    424: b"Failed Dependency",
+    429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large",
+    499: b"Client Closed Request",
+    500: b"Internal Server Error",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+}
+HELD_BACK = 64 * 1024
+"""Bytes of an answer that may wait for a slow client before whoever writes it is told to pause."""
+
+
+class Exchange:
+    """A request whose head, and later whose body, has arrived.
+
+    It is answered once: whole by `answer`, or in pieces by `begin`, `send` and `end`.
+    """
+
+    __slots__ = (
+        "began",
+        "begun",
+        "caller",
+        "connection",
+        "done",
+        "gone",
+        "id",
+        "labels",
+        "on_flow",
+        "on_gone",
+        "page",
+        "request",
+        "status",
+        "whole",
+    )
+
+    def __init__(self, connection: Connection, request: Incoming, request_id: str) -> None:
+        """Belongs to `connection`."""
+        self.connection = connection
+        self.request = request
+        self.id = request_id
+        self.page: Any = None
+        """The row of the route table that the request was dispatched to."""
+        self.caller: Caller | None = None
+        self.began = connection.now
+        """Monotonic, as of the last turn of the edge's clock."""
+        self.whole = False
+        """Whether all of the request has arrived."""
+        self.begun = False
+        self.done = False
+        self.gone = False
+        """Whether the client has left, or the answer was broken off."""
+        self.status = 0
+        self.labels = b"x-request-id: %b\r\n" % request_id.encode()
+        """Header lines that every answer to this request carries, each ended by CR LF."""
+        self.on_gone: Callable[[], None] | None = None
+        """Called when the client leaves before the answer has ended."""
+        self.on_flow: Callable[[bool], None] | None = None
+        """Called with False when the client reads too slowly, with True when it has caught up."""
+
+    # what pages that are not in a hurry ask for
+
+    @property
+    def method(self) -> str:
+        """The method."""
+        return self.request.method.decode("ascii")
+
+    @property
+    def path(self) -> str:
+        """The path, percent-decoded."""
+        return unquote_to_bytes(self.request.path).decode("utf-8", "replace")
+
+    @property
+    def query(self) -> str:
+        """What follows the question mark, as sent."""
+        return self.request.query.decode("latin-1")
+
+    @property
+    def target(self) -> str:
+        """Path and query as sent."""
+        query = self.query
+        return self.request.path.decode("latin-1") + (f"?{query}" if query else "")
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """Header values by lower-case name."""
+        return self.request.headers
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+        return self.request.body()
+
+    @property
+    def client(self) -> tuple[str, int] | None:
+        """Address and port of the client."""
+        return self.connection.peer
+
+    @property
+    def secure(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.connection.secure
+
+    # answering
+
+    def answer(
+        self, status: int, headers: Iterable[tuple[str, str]], body: bytes, *, keep: bool = True
+    ) -> None:
+        """Answer whole; `keep=False` closes the connection afterwards."""
+        self.answer_bytes(status, header_lines(headers), body, keep=keep)
+
+    def answer_bytes(self, status: int, lines: bytes, body: bytes, *, keep: bool = True) -> None:
+        """Answer whole with header lines that are bytes already; head and body are one write."""
+        if self.gone or self.begun:
+            return
+        if not keep:
+            self.request.keep_alive = False
+        self.begun = True
+        self.status = status
+        length = b"" if status == 204 else b"content-length: %d\r\n" % len(body)
+        if self.request.method == b"HEAD" or status == 204:
+            body = b""
+        self.connection.write(b"%b%b%b\r\n%b" % (self._head(status), lines, length, body))
+        self._finish()
+
+    def begin(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+        """Begin an answer whose length is not known."""
+        self.begin_bytes(status, header_lines(headers), b"")
+
+    def begin_bytes(self, status: int, lines: bytes, first: bytes) -> None:
+        """Begin with header lines that are bytes already and a first piece, in one write."""
+        if self.gone or self.begun:
+            return
+        self.begun = True
+        self.status = status
+        head = self._head(status)
+        if self.request.version == "1.0":
+            self.request.keep_alive = False
+            self.connection.write(b"%b%b\r\n%b" % (head, lines, first))
+            return
+        lines += b"transfer-encoding: chunked\r\n"
+        if first and self.request.method != b"HEAD":
+            self.connection.write(b"%b%b\r\n%x\r\n%b\r\n" % (head, lines, len(first), first))
+        else:
+            self.connection.write(b"%b%b\r\n" % (head, lines))
+
+    def send(self, data: bytes) -> None:
+        """Send a piece of an answer that was begun."""
+        if self.gone or self.done or not data or self.request.method == b"HEAD":
+            return
+        if self.request.version == "1.0":
+            self.connection.write(data)
+        else:
+            self.connection.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def end(self, last: bytes = b"") -> None:
+        """End an answer that was begun, with a last piece."""
+        if self.gone or self.done:
+            return
+        if self.request.version == "1.0" or self.request.method == b"HEAD":
+            self.send(last)
+        elif last:
+            self.connection.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last))
+        else:
+            self.connection.write(LAST_CHUNK)
+        self._finish()
+
+    def abort(self) -> None:
+        """Break the answer off: the client sees that it is not whole."""
+        if not self.done:
+            self.connection.abort()
+
+    def _head(self, status: int) -> bytes:
+        if not self.request.keep_alive:
+            return b"HTTP/1.1 %d %b\r\n%b%bconnection: close\r\n" % (
+                status,
+                REASONS.get(status, b"Unknown"),
+                self.connection.edge.standing,
+                self.labels,
+            )
+        return b"HTTP/1.1 %d %b\r\n%b%b" % (
+            status,
+            REASONS.get(status, b"Unknown"),
+            self.connection.edge.standing,
+            self.labels,
+        )
+
+    def _finish(self) -> None:
+        self.done = True
+        self.on_gone = self.on_flow = None
+        self.connection.answered(self)
+
+
+def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Return headers as lines; raises InvalidInputError for one that would break out of its line."""
+    lines: list[str] = []
+    for name, value in headers:
+        check_header(name, value)
+        lines.append(f"{name}: {value}\r\n")
+    return "".join(lines).encode("ascii")

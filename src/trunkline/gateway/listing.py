@@ -1,0 +1,80 @@
+"""The pages that call nobody: models, health, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from trunkline.gateway.access import Caller
+from trunkline.gateway.exchange import Exchange
+from trunkline.gateway.plans import Plans
+from trunkline.gateway.refusals import JSON, Fault, tell
+from trunkline.wire import strict_json
+
+_BELOW = b"/v1/models/"
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether calls can be served, and what stands in the way."""
+
+    ready: bool
+    troubles: tuple[str, ...] = ()
+
+
+class Listing:
+    """Answers from what is known here."""
+
+    def __init__(
+        self,
+        plans: Callable[[], Plans],
+        ready: Callable[[], Readiness],
+        exposition: Callable[[], tuple[str, bytes]],
+    ) -> None:
+        """Ask `plans` for the models, `ready` for the state, `exposition` for the metrics."""
+        self._plans = plans
+        self._ready = ready
+        self._exposition = exposition
+
+    def models(self, exchange: Exchange) -> None:
+        """List the models that the caller may use, as OpenAI does."""
+        rows = [_row(*told) for told in self._plans().names() if _may(exchange.caller, told[0])]
+        body = strict_json.encode({"object": "list", "data": rows})
+        exchange.answer_bytes(200, JSON, body)
+
+    def model(self, exchange: Exchange) -> None:
+        """Tell of one model; a name may have slashes."""
+        raw = exchange.request.path[len(_BELOW) :]
+        name = unquote_to_bytes(raw).decode("utf-8", "replace")
+        for told in self._plans().names():
+            if told[0] == name and _may(exchange.caller, name):
+                exchange.answer_bytes(200, JSON, strict_json.encode(_row(*told)))
+                return
+        message = f"The model {name[:200]!r} is not among those that this key can use."
+        tell(exchange, Fault(404, "model_not_found", message, "model"))
+
+    def live(self, exchange: Exchange) -> None:
+        """Answer: the process lives."""
+        exchange.answer_bytes(200, JSON, b'{"status":"live"}')
+
+    def ready(self, exchange: Exchange) -> None:
+        """Tell whether calls can be served now."""
+        state = self._ready()
+        body = {"status": "ready" if state.ready else "not ready"}
+        if state.troubles:
+            body["troubles"] = "; ".join(state.troubles)
+        exchange.answer_bytes(200 if state.ready else 503, JSON, strict_json.encode(body))
+
+    def metrics(self, exchange: Exchange) -> None:
+        """Tell what happened in numbers, for Prometheus."""
+        kind, text = self._exposition()
+        exchange.answer(200, (("content-type", kind),), text)
+
+
+def _may(caller: Caller | None, name: str) -> bool:
+    return caller is not None and caller.may_use(name)
+
+
+def _row(name: str, owner: str, created: int) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": created, "owned_by": owner}

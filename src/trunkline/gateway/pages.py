@@ -1,0 +1,164 @@
+"""The route table: every path, who may ask for it, and what answers. What has no rule does not start.
+
+Paths match exactly as they are sent; the rule is that of the row which a request was dispatched to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import msgspec
+
+from trunkline.gateway.access import Caller, Directory
+from trunkline.gateway.asked import Endpoint
+from trunkline.gateway.exchange import Exchange
+from trunkline.gateway.refusals import Fault, tell
+from trunkline.store.records import Role
+
+Rule = Literal["public", "key", "viewer", "staff"]
+"""`public`: anybody. `key`: any live key whose scope has the endpoint. `viewer`: a viewer or an admin.
+`staff`: any role but `caller`; the admin API's own table then decides."""
+Serve = Callable[[Exchange], None]
+ANONYMOUS_BYTES = 64 * 1024
+_ROLES: dict[Rule, frozenset[Role]] = {
+    "viewer": frozenset({"viewer", "admin"}),
+    "staff": frozenset({"viewer", "team-admin", "admin"}),
+}
+_NO_KEY = (
+    "No valid key was given. Send `Authorization: Bearer <key>` with a key that is live; "
+    "the gateway's operator gives them out."
+)
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One row."""
+
+    method: str
+    path: str
+    rule: Rule
+    serve: Serve
+    endpoint: Endpoint | Literal["models"] | None = None
+    """The name by which a key's scope knows it."""
+    below: bool = False
+    """Whether every path below is meant, too."""
+    body: int = 0
+    """Bytes that a body may have."""
+
+
+class Pages:
+    """Dispatches requests. It is the edge's application."""
+
+    def __init__(
+        self,
+        pages: Iterable[Page],
+        directory: Directory,
+        refused: Callable[[str], None],
+    ) -> None:
+        """Take the table; raises ValueError for a row whose rule is none."""
+        self._directory = directory
+        self._refused = refused
+        self._exact: dict[tuple[bytes, bytes], Page] = {}
+        self._below: list[tuple[bytes, bytes, Page]] = []
+        self._methods: dict[bytes, list[str]] = {}
+        for page in pages:
+            self._add(page)
+
+    def _add(self, page: Page) -> None:
+        if page.rule not in ("public", "key", "viewer", "staff"):
+            raise ValueError(f"{page.method} {page.path} has no rule that says who may ask for it")
+        if page.rule == "key" and page.endpoint is None:
+            raise ValueError(f"{page.method} {page.path} has no endpoint for the scopes of keys")
+        method, path = page.method.encode(), page.path.encode()
+        for spelt in (method, b"HEAD") if method == b"GET" else (method,):
+            if page.below:
+                self._below.append((spelt, path + b"/", page))
+            else:
+                self._exact[spelt, path] = page
+        self._methods.setdefault(path, []).append(page.method)
+
+    def rows(self) -> list[Page]:
+        """Return the table."""
+        return list(
+            {id(p): p for p in (*self._exact.values(), *(b[2] for b in self._below))}.values()
+        )
+
+    # called by the edge
+
+    def admit(self, exchange: Exchange) -> int:
+        """Dispatch a request by its head and decide whether it may; returns its body's limit."""
+        request = exchange.request
+        page = self._exact.get((request.method, request.path))
+        if page is None:
+            page = self._found_below(request.method, request.path)
+            if page is None:
+                self._no_page(exchange)
+                return ANONYMOUS_BYTES
+        exchange.page = page
+        if page.rule == "public":
+            return page.body
+        caller = self._caller(exchange)
+        if caller is None:
+            self._unknown(exchange)
+            return ANONYMOUS_BYTES
+        exchange.caller = caller
+        if page.rule == "key":
+            if not caller.may_reach(page.endpoint or ""):
+                self._forbidden(exchange, f"This key is not for {page.endpoint}.")
+        elif caller.key.role not in _ROLES[page.rule]:
+            self._forbidden(exchange, "This key's role does not allow it.")
+        return page.body
+
+    def call(self, exchange: Exchange) -> None:
+        """Serve a request that is whole."""
+        exchange.page.serve(exchange)
+
+    def refused(self, reason: str) -> None:
+        """Count what the edge refused itself."""
+        self._refused(reason)
+
+    def _caller(self, exchange: Exchange) -> Caller | None:
+        authorization = exchange.request.headers.get(b"authorization")
+        if authorization is None:
+            return None
+        connection = exchange.connection
+        edge, directory = connection.edge, self._directory
+        known = connection.known
+        if known is not None and known[0] == authorization and known[1] == directory.generation:
+            caller = known[2]
+            return caller if caller.expires > edge.wall else None
+        found = directory.find(authorization, edge.wall)
+        if found is not None:
+            connection.known = (authorization, directory.generation, found)
+        return found
+
+    def _found_below(self, method: bytes, path: bytes) -> Page | None:
+        for of, start, page in self._below:
+            if of == method and path.startswith(start) and len(path) > len(start):
+                return page
+        return None
+
+    def _unknown(self, exchange: Exchange) -> None:
+        self._refused("auth")
+        message = _NO_KEY
+        query = exchange.request.query
+        if b"authorization" not in exchange.headers and (b"key=" in query or b"token=" in query):
+            message += " A key in the URL is not read, and may be in logs by now: replace it."
+        tell(exchange, Fault(401, "invalid_api_key", message))
+
+    def _forbidden(self, exchange: Exchange, message: str) -> None:
+        self._refused("scope")
+        tell(exchange, Fault(403, "not_allowed", message))
+
+    def _no_page(self, exchange: Exchange) -> None:
+        self._refused("path")
+        methods = self._methods.get(exchange.request.path)
+        if methods is None:
+            message = (
+                "There is nothing here. /v1/chat/completions, /v1/models and others are served."
+            )
+            tell(exchange, Fault(404, "not_found", message))
+            return
+        fault = Fault(405, "method_not_allowed", f"Use {' or '.join(methods)} here.")
+        exchange.labels += b"allow: %b\r\n" % ", ".join(methods).encode()
+        tell(exchange, fault)

@@ -1,0 +1,310 @@
+"""From the model that a client names to where its call goes: targets in their order, ready to be asked.
+
+Plans are made once for a name and kept until the configuration or the catalog changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from trunkline import model_id
+from trunkline._version import __version__
+from trunkline.catalog import Catalog, Offer
+from trunkline.catalog.questions import candidates, nearest
+from trunkline.errors import InvalidInputError
+from trunkline.gateway.config import Config, Price, Upstream as UpstreamConfig
+from trunkline.gateway.quote import UNKNOWN, Tariff
+from trunkline.gateway.upstream import Upstream
+from trunkline.model_id import ModelId
+from trunkline.providers.spec import Tune
+from trunkline.providers.table import PROVIDERS
+from trunkline.types import Secret
+from trunkline.types.money import picos
+from trunkline.wire import strict_json
+from trunkline.wire.message import Url, below, parse_url
+
+_KEPT = 10_000
+"""Names whose plan is kept."""
+_NAMED = 60
+"""Characters of a client's word that an error repeats."""
+PATHS = {"chat": "chat/completions", "completions": "completions", "embeddings": "embeddings"}
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where one attempt goes, its request's head written but for the length."""
+
+    upstream: str
+    pool: Upstream | None
+    """None where the call is carried by the SDK, in the provider's own dialect."""
+    model: str
+    model_json: bytes
+    head: bytes
+    """Request line and headers, up to `content-length: `."""
+    tariff: Tariff
+    """The dearest that it can be."""
+    provider: str | None
+    """The provider asked for; None where the router or the server decides."""
+    tariffs: dict[str, Tariff] = {}
+    """By provider, where several can serve it."""
+    tune: Tune | None = None
+    refuses: frozenset[str] = frozenset()
+    first_byte_seconds: float = 600.0
+    idle_seconds: float = 60.0
+
+    def tariff_of(self, provider: str | None) -> Tariff:
+        """Return the prices of who served it."""
+        if provider is None:
+            return self.tariff if len(self.tariffs) < 2 else UNKNOWN
+        return self.tariffs.get(provider, self.tariff if not self.tariffs else UNKNOWN)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Where calls for one name go."""
+
+    name: str
+    targets: tuple[Target, ...]
+
+
+class UnknownModelError(Exception):
+    """A name that no route, upstream or catalog has; says which are near."""
+
+    def __init__(self, name: str, near: list[str]) -> None:
+        """Keep the names that are near."""
+        super().__init__(name)
+        shown = name[:_NAMED] + ("…" if len(name) > _NAMED else "")
+        meant = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        self.message = f"The model {shown!r} is not served here.{meant}"
+
+
+class Connected(msgspec.Struct, frozen=True):
+    """A configured upstream, its address read and its credential found."""
+
+    name: str
+    config: UpstreamConfig
+    base: Url
+    secret: Secret | None
+
+
+class Plans:
+    """Finds the plan for a name."""
+
+    def __init__(
+        self,
+        config: Config,
+        upstreams: dict[str, Connected],
+        pool: Callable[[Connected], Upstream],
+        catalog: Callable[[], Catalog],
+        missed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Know the upstreams; `pool` gives the connections to one, `catalog` what the router serves.
+
+        `missed` is told of a model that the catalog does not have.
+        """
+        self._config = config
+        self._upstreams = upstreams
+        self._pool = pool
+        self._catalog = catalog
+        self._missed = missed
+        self._kept: dict[tuple[str, str], Plan] = {}
+        self._of: Catalog | None = None
+
+    def find(self, name: str, endpoint: str) -> Plan:
+        """Return the plan for a name; raises UnknownModelError, and InvalidInputError for no name."""
+        catalog = self._catalog()
+        if catalog is not self._of:
+            self._kept.clear()
+            self._of = catalog
+        plan = self._kept.get((name, endpoint))
+        if plan is None:
+            plan = self._made(name, endpoint)
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            self._kept[name, endpoint] = plan
+        return plan
+
+    def names(self) -> list[tuple[str, str, int]]:
+        """Return `(name, who has it, created)` of every model that can be listed."""
+        found = [(name, "trunkline", 0) for name in self._config.routes]
+        for upstream in self._upstreams.values():
+            found += [
+                (f"{upstream.name}/{model}", upstream.name, 0) for model in upstream.config.models
+            ]
+            if upstream.config.kind == "huggingface":
+                entries = self._catalog().entries
+                found += [
+                    (e.id, e.owned_by or e.id.partition("/")[0], e.created or 0) for e in entries
+                ]
+        return list({row[0]: row for row in reversed(found)}.values())[::-1]
+
+    def _made(self, name: str, endpoint: str) -> Plan:
+        route = self._config.routes.get(name)
+        if route is not None:
+            targets = [
+                self._target(self._upstreams[t.upstream], t.model, endpoint) for t in route.targets
+            ]
+            return Plan(name, tuple(targets))
+        first, slash, rest = name.partition("/")
+        upstream = self._upstreams.get(first) if slash else None
+        if upstream is not None and rest and upstream.config.kind != "huggingface":
+            return Plan(name, (self._target(upstream, rest, endpoint),))
+        default = self._upstreams.get(self._config.default_upstream)
+        if default is None:
+            raise self._unknown(name)
+        return Plan(name, (self._target(default, name, endpoint),))
+
+    def _target(self, upstream: Connected, model: str, endpoint: str) -> Target:
+        kind = upstream.config.kind
+        if kind == "huggingface":
+            return self._routed(upstream, model, endpoint)
+        if kind == "provider":
+            return self._direct(upstream, model, endpoint)
+        url = below(upstream.base, PATHS[endpoint])
+        return self._written(upstream, url, model, None, self._configured(upstream, model))
+
+    def _routed(self, upstream: Connected, name: str, endpoint: str) -> Target:
+        asked = model_id.parse(name)
+        if asked.scheme != "huggingface":
+            raise self._unknown(name)
+        self._check_listed(asked, name, endpoint)
+        wanted = f"{asked.name}:{asked.suffix}" if asked.suffix else asked.name
+        tariffs = self._tariffs(upstream, asked)
+        if endpoint != "chat":  # the unified route chats only: the SDK finds the provider's own
+            return Target(
+                upstream.name, None, str(asked), b"", b"", dearest(tariffs), asked.provider, tariffs
+            )
+        url = below(upstream.base, PATHS["chat"])
+        target = self._written(upstream, url, wanted, asked.provider, dearest(tariffs))
+        return msgspec.structs.replace(target, tariffs=tariffs)
+
+    def _direct(self, upstream: Connected, model: str, endpoint: str) -> Target:
+        row = PROVIDERS[upstream.config.provider or ""]
+        tariff = self._configured(upstream, model)
+        if endpoint != "chat":
+            name = f"huggingface/{row.name}/{model}"
+            return Target(upstream.name, None, name, b"", b"", tariff, row.name)
+        url = below(upstream.base, (row.chat_path or "").replace("{model}", model))
+        target = self._written(upstream, url, model, row.name, tariff)
+        return msgspec.structs.replace(target, tune=row.tune, refuses=row.chat_refuses)
+
+    def _written(
+        self, upstream: Connected, url: Url, model: str, provider: str | None, tariff: Tariff
+    ) -> Target:
+        return Target(
+            upstream=upstream.name,
+            pool=self._pool(upstream),
+            model=model,
+            model_json=strict_json.encode(model),
+            head=request_head(upstream, url),
+            tariff=tariff,
+            provider=provider,
+            first_byte_seconds=upstream.config.first_byte_seconds,
+            idle_seconds=upstream.config.idle_seconds,
+        )
+
+    def _configured(self, upstream: Connected, model: str) -> Tariff:
+        prices = upstream.config.prices
+        told = prices.get(model) or prices.get("*")
+        return UNKNOWN if told is None else configured_tariff(told)
+
+    def _tariffs(self, upstream: Connected, asked: ModelId) -> dict[str, Tariff]:
+        """Return the prices of each provider that may serve a model on the router."""
+        told = upstream.config.prices.get(asked.name) or upstream.config.prices.get("*")
+        catalog = self._catalog()
+        entry = catalog.find(asked.name)
+        offers = candidates(entry, asked.provider) if entry is not None else []
+        if told is not None:
+            tariff = configured_tariff(told)
+            return {offer.provider: tariff for offer in offers} or {asked.provider or "": tariff}
+        source = f"{catalog.source} as of {catalog.as_of:%Y-%m-%dT%H:%MZ}"
+        return {offer.provider: offer_tariff(offer, source) for offer in offers}
+
+    def _check_listed(self, asked: ModelId, name: str, endpoint: str) -> None:
+        """Refuse a model that the router itself says it does not have."""
+        catalog = self._catalog()
+        if (
+            endpoint != "chat"
+            or catalog.source != "router"
+            or self._config.unlisted_models == "pass"
+        ):
+            return
+        if catalog.find(asked.name) is None:
+            self._missed()
+            raise self._unknown(name)
+
+    def _unknown(self, name: str) -> UnknownModelError:
+        short = name.removeprefix("huggingface/").removeprefix("hf/").partition(":")[0]
+        return UnknownModelError(name, nearest(short[:200], [row[0] for row in self.names()], 2))
+
+
+def dearest(tariffs: dict[str, Tariff]) -> Tariff:
+    """Return one tariff that no other of them exceeds; unknown where one of them is."""
+    rows = list(tariffs.values())
+    if not rows or any(row.input is None or row.output is None for row in rows):
+        known = [row.context for row in rows if row.context is not None]
+        return Tariff(context=max(known, default=None))
+    contexts = [row.context for row in rows]
+    return Tariff(
+        max(row.input or 0 for row in rows),
+        max(row.output or 0 for row in rows),
+        None if None in contexts else max(c for c in contexts if c is not None),
+        rows[0].source,
+    )
+
+
+def offer_tariff(offer: Offer, source: str) -> Tariff:
+    """Return the prices of an offer of the catalog."""
+    told = f"{source}, {offer.origin}" if offer.origin else source
+    if offer.is_free:
+        return Tariff(0, 0, offer.context_length, told)
+    pricing = offer.pricing
+    return Tariff(_pico(pricing.input), _pico(pricing.output), offer.context_length, told)
+
+
+def configured_tariff(price: Price) -> Tariff:
+    """Return the prices that the operator gave."""
+    return Tariff(picos(price.input), picos(price.output), price.context, "configuration")
+
+
+def _pico(price: Decimal | None) -> int | None:
+    return None if price is None else picos(price)
+
+
+def request_head(upstream: Connected, url: Url) -> bytes:
+    """Return a request's head up to the value of `content-length`; the client adds nothing to it."""
+    row = (
+        PROVIDERS.get(upstream.config.provider or "")
+        if upstream.config.kind == "provider"
+        else None
+    )
+    headers = {
+        "user-agent": f"trunkline/{__version__}",
+        "accept": "application/json, text/event-stream",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+    }
+    if upstream.secret is not None:
+        name, scheme = (row.auth_header, row.scheme) if row else ("authorization", "Bearer")
+        headers[name] = f"{scheme} {upstream.secret.value}".lstrip()
+    headers.update(row.headers if row else ())
+    if upstream.config.bill_to:
+        headers["x-hf-bill-to"] = upstream.config.bill_to
+    lines = [f"POST {url.target} HTTP/1.1", f"host: {url.authority}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode("ascii") + b"\r\ncontent-length: "
+
+
+def read_base(upstream: UpstreamConfig, router: str) -> Url:
+    """Return the address below which an upstream's paths lie; raises InvalidInputError."""
+    if upstream.kind == "provider":
+        row = PROVIDERS.get(upstream.provider or "")
+        if row is None:
+            raise InvalidInputError(f"No provider {upstream.provider!r} is known.")
+        return parse_url(upstream.base_url or row.base_url)
+    base = upstream.base_url or router
+    url = parse_url(base)
+    if upstream.kind == "huggingface" and not url.target.rstrip("/").endswith("/v1"):
+        return below(url, "v1")
+    return url

@@ -1,0 +1,140 @@
+"""Errors as clients are told of them: OpenAI's shape, the right status, a hint and the request id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trunkline import errors
+from trunkline.dialects.openai_server import RequestError, error_body, error_event
+from trunkline.errors import APIError
+from trunkline.gateway.exchange import Exchange
+from trunkline.gateway.guard import Refusal
+
+JSON = b"content-type: application/json\r\n"
+_KINDS = {
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    429: "rate_limit_error",
+    504: "timeout_error",
+}
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What a client is told."""
+
+    status: int
+    code: str
+    message: str
+    param: str | None = None
+    retry_after: float | None = None
+    more: dict[str, Any] = {}
+
+    @property
+    def kind(self) -> str:
+        """The error's type, as OpenAI names them."""
+        other = "api_error" if self.status >= 500 else "invalid_request_error"
+        return _KINDS.get(self.status, other)
+
+
+def tell(exchange: Exchange, fault: Fault, *, keep: bool = True) -> None:
+    """Answer with an error."""
+    body = error_body(
+        fault.message,
+        kind=fault.kind,
+        param=fault.param,
+        code=fault.code,
+        request_id=exchange.id,
+        **fault.more,
+    )
+    lines = JSON
+    if fault.retry_after is not None:
+        lines += b"retry-after: %d\r\n" % max(round(fault.retry_after), 1)
+    if fault.status == 401:
+        lines += b"www-authenticate: Bearer\r\n"
+    exchange.answer_bytes(fault.status, lines, body, keep=keep)
+
+
+def in_band(fault: Fault, request_id: str) -> bytes:
+    """Return an error as the last event of a stream that has begun; no `[DONE]` follows it."""
+    return error_event(
+        fault.message,
+        kind=fault.kind,
+        code=fault.code,
+        request_id=request_id,
+        partial=True,
+        **fault.more,
+    )
+
+
+def of_request(wrong: RequestError) -> Fault:
+    """Return what is said of a request that is wrong."""
+    return Fault(wrong.status, wrong.code or "invalid_request", wrong.message, wrong.param)
+
+
+def of_refusal(refusal: Refusal) -> Fault:
+    """Return what is said of a call that a budget or a limit does not allow."""
+    said = f"{refusal.message} {refusal.hint}".strip()
+    return Fault(refusal.status, refusal.code, said, retry_after=refusal.retry_after)
+
+
+def of_error(error: APIError, *, hide: tuple[str, ...] = ()) -> Fault:
+    """Return what is said of a call that its upstream did not answer well.
+
+    The gateway's own troubles with its credentials are not the client's: they are a 502, and the
+    reason for them is in the log. `hide` are secrets that no message may repeat.
+    """
+    status = _status(error)
+    if isinstance(error, (errors.AuthenticationError, errors.PermissionDeniedError)):
+        message = "The upstream does not accept the gateway's own credential. Tell its operator."
+    else:
+        message = error.message
+        if isinstance(error, errors.PaymentRequiredError):
+            message += " (The gateway's account at the upstream; not a budget of this gateway.)"
+    for secret in hide:
+        message = message.replace(secret, "****")
+    more: dict[str, Any] = {"provider": error.provider} if error.provider else {}
+    return Fault(status, _code(error, status), message, _param(error), error.retry_after, more)
+
+
+def _status(error: APIError) -> int:
+    if isinstance(error, (errors.AuthenticationError, errors.PermissionDeniedError)):
+        return 502
+    if error.status is not None and 400 <= error.status < 600:
+        return error.status
+    if isinstance(error, errors.Timeout):
+        return 504
+    if isinstance(error, errors.InvalidInputError):
+        return 400
+    return 502
+
+
+def _code(error: APIError, status: int) -> str:
+    if isinstance(error, (errors.AuthenticationError, errors.PermissionDeniedError)):
+        return "upstream_credential_refused"
+    if isinstance(error, errors.PaymentRequiredError):
+        return "upstream_credits_exhausted"
+    if isinstance(error, errors.StreamTruncated):
+        return "upstream_truncated"
+    if isinstance(error, errors.Timeout) and error.status is None:
+        return "upstream_timeout"
+    if isinstance(error, errors.APIConnectionError):
+        return "upstream_unreachable"
+    if isinstance(error, errors.InvalidResponseError):
+        return "upstream_invalid_response"
+    if isinstance(error, errors.ContextWindowExceededError):
+        return "context_length_exceeded"
+    if isinstance(error, errors.ModelNotSupportedError):
+        return error.code or "model_not_supported"
+    return error.code or {429: "upstream_rate_limited"}.get(status, "upstream_error")
+
+
+def _param(error: APIError) -> str | None:
+    body = error.body
+    inner = body.get("error") if isinstance(body, dict) else None
+    param = inner.get("param") if isinstance(inner, dict) else None
+    return param if isinstance(param, str) else None

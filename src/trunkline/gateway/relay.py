@@ -1,0 +1,436 @@
+"""A call whose target speaks the client's own dialect: the bytes go through, and are read on the way.
+
+Written in callbacks, for the reason that `upstream` gives. The client's answer begins with the first
+whole event, so that what fails before that can still go to the next target, or be told by a status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+
+from trunkline import errors
+from trunkline.dialects import failures
+from trunkline.dialects.openai_server import DONE_EVENT
+from trunkline.errors import APIError
+from trunkline.gateway import quote
+from trunkline.gateway.call import Call
+from trunkline.gateway.plans import Target
+from trunkline.gateway.quote import Tariff
+from trunkline.gateway.refusals import JSON, Fault, in_band, of_error, tell
+from trunkline.gateway.tap import StreamTap, Tokens, read_whole
+from trunkline.gateway.upstream import UpstreamConnection
+from trunkline.wire import strict_json
+from trunkline.wire.json_splice import splice
+
+_EVENTS = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+_PLAIN = re.compile(rb"[\x20-\x7e]{1,200}")
+_MOVING = (
+    errors.APIConnectionError,
+    errors.RateLimitError,
+    errors.InternalServerError,
+    errors.ModelNotSupportedError,
+    errors.InvalidResponseError,
+    errors.AuthenticationError,
+)
+"""What sends a call to its next target; never what is the caller's own error, nor who has to pay."""
+_FREE = Tariff(0, 0)
+QUIET_SECONDS = 600.0
+"""Between two events that say something, however many comments arrive."""
+
+
+class Relay(Call):
+    """Relays one answer."""
+
+    __slots__ = (
+        "_again",
+        "_at",
+        "_connection",
+        "_first",
+        "_opening",
+        "_parts",
+        "_quiet",
+        "_seen",
+        "_status",
+        "_tap",
+        "_headers",
+    )
+
+    _at: int
+    _connection: UpstreamConnection | None
+
+    def send(self) -> None:
+        """Ask the first target."""
+        self._at = 0
+        self._again = False
+        self._first = True
+        self._seen: list[bytes] = []
+        self._connection = None
+        self._opening: asyncio.Task[None] | None = None
+        self._attempt()
+
+    @property
+    def _target(self) -> Target:
+        return self.plan.targets[self._at]
+
+    def _attempt(self) -> None:
+        self._parts: list[bytes] = []
+        self._tap: StreamTap | None = None
+        self._status = 0
+        self._headers: dict[bytes, bytes] = {}
+        pool = self._target.pool
+        if pool is None:
+            raise TypeError("a target without connections is not relayed")
+        connection = None if self._again else pool.take()
+        if connection is not None:
+            self.connected(connection)
+        else:
+            self._opening = pool.open(self)
+
+    # called by the upstream
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """Send the request."""
+        self._opening = None
+        if self.settled:
+            connection.hang_up()
+            return
+        target, entry = self._target, self.entry
+        self._connection = connection
+        entry.attempts += 1
+        entry.upstream, entry.target_model = target.upstream, target.model
+        entry.provider = target.provider
+        self.until = self.exchange.connection.edge.now + target.first_byte_seconds
+        body = self._body(target)
+        connection.send(self, b"%b%d\r\n\r\n%b" % (target.head, len(body), body))
+
+    def head(self, status: int, headers: dict[bytes, bytes]) -> None:
+        """Take the answer's head."""
+        self._status, self._headers = status, headers
+        entry = self.entry
+        if entry.first_byte is None:
+            entry.first_byte = time.time() - entry.started
+        told = headers.get(b"x-inference-provider")
+        if told is not None and _PLAIN.fullmatch(told):
+            entry.provider = told.decode("ascii")
+        upstream_id = headers.get(b"x-request-id")
+        if upstream_id is not None and _PLAIN.fullmatch(upstream_id):
+            entry.upstream_id = upstream_id.decode("ascii")
+        if self.asked.stream and status == 200:
+            kind = headers.get(b"content-type", b"text/event-stream")
+            if kind[:17].lower() == b"text/event-stream":
+                self._tap = StreamTap(hide_usage=self.asked.hide_usage)
+                self._quiet = self.exchange.connection.edge.now + QUIET_SECONDS
+                self.exchange.on_flow = self._flow
+
+    def piece(self, data: bytes) -> None:
+        """Take a piece of the answer."""
+        tap = self._tap
+        now = self.exchange.connection.edge.now
+        if tap is None:
+            self._parts.append(data)
+            self.until = now + self._target.idle_seconds
+            return
+        events = tap.events
+        out = tap.feed(data)
+        if tap.events != events:
+            self._quiet = now + QUIET_SECONDS
+        self.until = min(now + self._target.idle_seconds, self._quiet)
+        if out:
+            self._pass_on(out)
+        if tap.failure is not None:
+            self._drop()
+            self._stream_failed(tap.failure)
+        elif tap.done:
+            self._stream_whole(b"")
+
+    def ended(self) -> None:
+        """Take the end of the answer."""
+        self._connection = None
+        if self.settled:
+            return
+        tap = self._tap
+        if tap is None:
+            self._whole(b"".join(self._parts) if len(self._parts) != 1 else self._parts[0])
+            return
+        rest = tap.finish()
+        if tap.failure is not None:
+            self._stream_failed(tap.failure)
+        elif tap.whole:
+            self._stream_whole(rest)
+        else:
+            if rest:
+                self._pass_on(rest)
+            self._cut(_truncated())
+
+    def broken(self, error: APIError) -> None:
+        """Take the end of the connection."""
+        connection, self._connection = self._connection, None
+        self._opening = None
+        if self.settled:
+            return
+        if (
+            connection is not None
+            and connection.used
+            and not error_received(error)
+            and not self._again
+        ):
+            self._again = True  # it had died while idle: once more, on a new one
+            self._attempt()
+            return
+        tap = self._tap
+        if tap is not None and tap.whole:
+            self._stream_whole(tap.finish())
+        elif tap is not None and not self._first:
+            self._cut(_truncated(error))
+        else:
+            self._failed(error)
+
+    # called by the exchange and the edge
+
+    def gone(self) -> None:
+        """Hang up: the client has left."""
+        if self.settled:
+            return
+        if self._hung_up_unsent():
+            self.never_sent()
+            return
+        self._settle_partial(499, "cancelled", None)
+
+    def late(self) -> None:
+        """Give up on a silent upstream."""
+        what = "stopped sending its answer" if self._status else "did not begin to answer in time"
+        error = errors.Timeout(f"The upstream {self._target.upstream!r} {what}.")
+        error.sent = True
+        tap = self._tap
+        self._drop()
+        if tap is not None and tap.whole:
+            self._stream_whole(tap.finish())
+        elif tap is not None and not self._first:
+            self._cut(error)
+        else:
+            self._failed(error)
+
+    def drained(self) -> None:
+        """End an answer that the gateway cannot wait for."""
+        fault = Fault(
+            503, "gateway_stopping", "The gateway is being stopped. Try again.", retry_after=1
+        )
+        if self.settled:
+            return
+        if self.exchange.begun:
+            self.exchange.end(in_band(fault, self.exchange.id))
+        else:
+            tell(self.exchange, fault, keep=False)
+        if self._hung_up_unsent():
+            self.never_sent()
+        else:
+            self._settle_partial(503, "failed", fault.code)
+
+    def _flow(self, go_on: bool) -> None:  # noqa: FBT001 - the edge calls it so
+        if self._connection is not None:
+            self._connection.flow(go_on)
+        self.until = (
+            float("inf") if not go_on else self._quiet
+        )  # a slow client is the edge's to time
+
+    # answers
+
+    def _whole(self, data: bytes) -> None:
+        """Answer with what came, or say what is wrong with it."""
+        status = self._status
+        if not 200 <= status < 300:
+            self._failed(self._refusal(data))
+            return
+        if self.asked.stream:
+            self._failed(_not_streamed(data))
+            return
+        told = read_whole(data)
+        if not told.answers:
+            self._failed(_no_answer(data))
+            return
+        self.exchange.answer_bytes(200, self._lines(JSON), data)
+        self.desk.attempted(self._target.upstream, "ok")
+        if self.desk.kept is not None:
+            self._seen.append(data)
+        tokens, estimated = told.tokens, False
+        if not tokens.told:
+            estimated = True
+            tokens = Tokens(self._estimated_input(), quote.text_tokens(len(data) // 2))
+        elif tokens.output is None and self.entry.endpoint == "embeddings":
+            tokens = Tokens(tokens.input, 0)
+        self.settle(200, "ok", tokens, self._tariff(), estimated=estimated)
+
+    def _pass_on(self, data: bytes) -> None:
+        exchange = self.exchange
+        if self._first:
+            self._first = False
+            exchange.begin_bytes(200, self._lines(_EVENTS), data)
+        else:
+            exchange.send(data)
+        if self.desk.kept is not None:
+            self._seen.append(data)
+
+    def _stream_whole(self, rest: bytes) -> None:
+        """End a stream that ended well, with the mark that says so."""
+        if self._first:
+            self._pass_on(rest + DONE_EVENT)
+            self.exchange.end()
+        else:
+            self.exchange.end(rest + DONE_EVENT)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.let_end()
+        self.desk.attempted(self._target.upstream, "ok")
+        tokens, estimated = self._stream_tokens()
+        self.settle(200, "ok", tokens, self._tariff(), estimated=estimated)
+
+    def _stream_failed(self, data: bytes) -> None:
+        """End a stream with the error that its upstream sent in it."""
+        error = failures.error_for(failures.failure_in_stream(data))
+        if self._first:
+            self._failed(error)
+        else:
+            self._cut(error)
+
+    def _cut(self, error: APIError) -> None:
+        """End a stream that has begun with an error in it."""
+        fault = of_error(error, hide=self.desk.hide())
+        if self._first:
+            self._failed(error)
+            return
+        self.exchange.end(in_band(fault, self.exchange.id))
+        truncated = isinstance(error, errors.APIConnectionError)
+        self._drop()
+        self._settle_partial(200, "truncated" if truncated else "failed", fault.code)
+
+    def _failed(self, error: APIError) -> None:
+        """Go to the next target, or say what was wrong with the last."""
+        target = self._target
+        self.desk.attempted(target.upstream, type(error).__name__)
+        if self._at + 1 < len(self.plan.targets) and isinstance(error, _MOVING) and self._first:
+            self._at += 1
+            self._again = False
+            self._attempt()
+            return
+        error.provider = error.provider or self.entry.provider
+        fault = of_error(error, hide=self.desk.hide())
+        tell(self.exchange, fault)
+        if 400 <= self._status < 600 or not _may_have_run(error):
+            # an upstream that refuses bills nothing; neither does one that was not reached
+            self.settle(fault.status, "refused", Tokens(), _FREE, code=fault.code)
+        else:
+            self.settle(fault.status, "failed", Tokens(), self._tariff(), code=fault.code)
+
+    # pieces of the above
+
+    def _body(self, target: Target) -> bytes:
+        asked = self.asked
+        if target.tune is not None and "response_format" in asked.body:
+            body = {**asked.body, "model": target.model}
+            if asked.stream:
+                body["stream_options"] = {
+                    **(body.get("stream_options") or {}),
+                    "include_usage": True,
+                }
+            return strict_json.encode(target.tune(body))
+        if asked.model == target.model and not asked.changes:
+            return self.exchange.body
+        return splice(self.exchange.body, {"model": target.model_json, **asked.changes})
+
+    def _lines(self, lines: bytes) -> bytes:
+        provider = self.entry.provider
+        if provider is not None:
+            lines += b"x-inference-provider: %b\r\n" % provider.encode("ascii", "replace")
+        if self.holder.meters:
+            lines += self.holder.labels(self.exchange.connection.edge.now)
+        return lines
+
+    def _refusal(self, data: bytes) -> APIError:
+        headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in self._headers.items()}
+        if 300 <= self._status < 400:
+            return errors.InvalidResponseError("The upstream redirects, which is not followed.")
+        return failures.error_for(failures.read_failure(self._status, headers, data))
+
+    def _tariff(self) -> Tariff:
+        return self._target.tariff_of(self.entry.provider)
+
+    def _estimated_input(self) -> int:
+        return quote.text_tokens(self.exchange.request.size)
+
+    def _stream_tokens(self) -> tuple[Tokens, bool]:
+        """Return the upstream's own counts; without them an estimate from what was delivered."""
+        tap = self._tap
+        if tap is not None and tap.tokens.told:
+            return tap.tokens, False
+        return Tokens(self._estimated_input(), tap.estimated_output if tap else 0), True
+
+    def _settle_partial(self, status: int, outcome: str, code: str | None) -> None:
+        """Settle a call that did not end: a stream by what came of it, anything else as unknown."""
+        self.desk.attempted(self._target.upstream, outcome)
+        if self._tap is None:
+            self._drop()
+            self.settle(status, outcome, Tokens(), self._tariff(), code=code)
+            return
+        tokens, estimated = self._stream_tokens()
+        self._drop()
+        self.settle(status, outcome, tokens, self._tariff(), estimated=estimated, code=code)
+
+    def _hung_up_unsent(self) -> bool:
+        """Stop what has not been sent; tells whether nothing was."""
+        if self.entry.attempts == 0:
+            opening = getattr(self, "_opening", None)
+            if opening is not None:
+                opening.cancel()
+            return True
+        if self._opening is not None:
+            self._opening.cancel()
+        return False
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.hang_up()
+
+    def answer_seen(self) -> bytes:
+        """Return what has been kept of the answer."""
+        return b"".join(getattr(self, "_seen", ()))
+
+
+def error_received(error: APIError) -> bool:
+    """Tell whether any of an answer had come before it broke."""
+    return not isinstance(error, errors.APIConnectionError) or error.received
+
+
+def _may_have_run(error: APIError) -> bool:
+    """Tell whether a model may have worked on a call that failed: it may be billed, then."""
+    return not isinstance(error, errors.APIConnectionError) or error.sent
+
+
+def _truncated(cause: APIError | None = None) -> APIError:
+    why = f" {cause.message}" if cause is not None else ""
+    return errors.StreamTruncated(f"The upstream's stream ended before the answer did.{why}")
+
+
+def _not_streamed(data: bytes) -> APIError:
+    """Return the error in an answer that should have been a stream."""
+    return _error_in(data) or errors.InvalidResponseError(
+        "The upstream was asked for a stream and answered with something else."
+    )
+
+
+def _no_answer(data: bytes) -> APIError:
+    """Return the error in a 200 that is no answer."""
+    return _error_in(data) or errors.InvalidResponseError(
+        "The upstream answered 200 with something that is no answer."
+    )
+
+
+def _error_in(data: bytes) -> APIError | None:
+    try:
+        body = strict_json.decode_sent(data[: 64 * 1024])
+    except strict_json.JsonError:
+        return None
+    failure = failures.failure_in_body(body)
+    return failures.error_for(failure) if failure is not None else None

@@ -1,0 +1,414 @@
+"""The gateway put together: store, keys, journal, ledger, upstreams, pages and edge, in their order.
+
+The only place of the gateway that knows all of its rooms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import ssl
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from trunkline.catalog import Catalogs
+from trunkline.errors import ConfigurationError, TrunklineError
+from trunkline.gateway.access import Directory, Reading
+from trunkline.gateway.admin.app import AdminApp
+from trunkline.gateway.admin.parts import AdminParts, ConfigSetting, ReloadReport
+from trunkline.gateway.bridge import Bridge, serve
+from trunkline.gateway.call import Call, Desk
+from trunkline.gateway.config_environment import check_environment, store_path
+from trunkline.gateway.config_file import Loaded
+from trunkline.gateway.config_rules import is_loopback
+from trunkline.gateway.config_values import leaves
+from trunkline.gateway.content import ContentKeeper
+from trunkline.gateway.dispatch import Counters, Dispatch
+from trunkline.gateway.edge import TURN, Edge
+from trunkline.gateway.first_admin import first_admin
+from trunkline.gateway.guard import Guard
+from trunkline.gateway.journal import Journal, boot_of, is_alive, segments
+from trunkline.gateway.ledger import Ledger, Recovered, recover
+from trunkline.gateway.listing import Listing, Readiness
+from trunkline.gateway.log import Log
+from trunkline.gateway.pages import ANONYMOUS_BYTES, Page, Pages
+from trunkline.gateway.plans import Plans
+from trunkline.gateway.prices import Prices
+from trunkline.gateway.telemetry import Telemetry
+from trunkline.gateway.upstream import Upstream
+from trunkline.gateway.upstreams import Place, Upstreams
+from trunkline.settings import Settings
+from trunkline.store.records import Entry
+from trunkline.store.seam import StoreError
+from trunkline.store.sqlite import SqliteStore
+from trunkline.transport.aio import AioTransport
+
+_LOOK_SECONDS = 1.0
+"""Between two looks whether keys have changed in the store."""
+_RESTART = ("listen.", "store.", "content.")
+"""Settings that only a restart changes."""
+_log = logging.getLogger(__name__)
+
+
+class Started(msgspec.Struct, frozen=True):
+    """What a start has to tell."""
+
+    url: str
+    admin_secret: str | None
+    """Of the admin key that was made, to be shown once."""
+    recovered: Recovered
+
+
+class Gateway:
+    """One process that serves."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        environment: Mapping[str, str],
+        settings: Settings,
+        log: Log,
+        read: Callable[[], Loaded],
+    ) -> None:
+        """Open nothing yet; `read` reads the configuration again. Raises ConfigurationError."""
+        self.loaded = loaded
+        self._environment = environment
+        self._settings = settings
+        self._log = log
+        self._read = read
+        config = loaded.config
+        missing = check_environment(config, environment)
+        if missing:
+            raise ConfigurationError(" ".join(missing))
+        self._telemetry = Telemetry(config.routes)
+        self._guard = Guard()
+        self._directory = Directory(self._guard)
+        self._live: set[Call] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._changed = asyncio.Event()
+        self._draining = False
+        self._began = time.time()
+        self._pools: dict[Place, Upstream] = {}
+        self._transport = AioTransport(proxies=settings.proxies)
+        self._upstreams = Upstreams(config, environment, settings, self._transport, self._pools)
+        path = store_path(config, environment)
+        durable = config.store.durability == "power"
+        self._store = SqliteStore(path, durable=durable)
+        self._folder = path.with_name(f"{path.name}.journal")
+        spool = config.store.spool_bytes if config.store.on_down == "spool" else 0
+        self._ledger = Ledger(
+            self._store, self._folder, spool_bytes=spool, committed=self._committed
+        )
+
+    async def start(self) -> Started:
+        """Open the store, bring in what dead processes left, and listen.
+
+        Raises ConfigurationError, StoreError and OSError.
+        """
+        given = self._environment.get("TRUNKLINE_ADMIN_KEY") or None
+        secret, recovered, reading = await asyncio.to_thread(self._open_store, given)
+        config = self.loaded.config
+        self._journal = Journal(
+            self._folder,
+            secrets.token_hex(6),
+            self._ledger.take,
+            durable=config.store.durability == "power",
+        )
+        self._ledger.start()
+        self._keeper = ContentKeeper(self._store, config.content, time.time)
+        self._prices = Prices(
+            Catalogs(self._catalog_file),
+            self._router_settings(),
+            self._transport,
+            self._upstreams.router_secret,
+        )
+        self._dispatch = self._dispatching()
+        self._bridge: Bridge = serve(AdminApp(self._admin_parts()))
+        self._edge = Edge(self._application(), config.edge, most=config.listen.connections)
+        self._directory.use(reading, time.time())
+        self._gauges()
+        listen = config.listen
+        tls = _tls(listen.tls_certificate, listen.tls_key)
+        port = await self._edge.listen(listen.host, listen.port, tls=tls)
+        self._tasks = [
+            asyncio.create_task(self._lasting(work))
+            for work in (self._look_for_changes, self._sweep, self._keep_prices)
+        ]
+        scheme = "http" if tls is None else "https"
+        host = f"[{listen.host}]" if ":" in listen.host else listen.host
+        return Started(f"{scheme}://{host}:{port}", secret, recovered)
+
+    async def stop(self, patience: float) -> bool:
+        """Stop: not ready at once, then answers end within `patience` seconds, or are told so.
+
+        Tells whether all that happened is in the store; what is not is in the journal.
+        """
+        self._draining = True
+        await self._edge.drain(patience)
+        for call in list(self._live):
+            call.drained()
+        await asyncio.sleep(0)
+        await self._edge.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._bridge.close()
+        for pool in self._pools.values():
+            pool.close()
+        self._transport.close()
+        self._journal.close()
+        done = await asyncio.to_thread(self._ledger.close)
+        await asyncio.to_thread(self._keeper.close)
+        if done:
+            for path in segments(self._folder):
+                if boot_of(path) == self._journal.boot:
+                    path.unlink(missing_ok=True)
+                    self._store.forget_journal(path.stem)
+        self._store.close()
+        return done
+
+    async def reload(self) -> ReloadReport:
+        """Read the configuration again; one that is wrong leaves the old one running."""
+        try:
+            loaded = await asyncio.to_thread(self._read)
+            missing = check_environment(loaded.config, self._environment)
+            if missing:
+                raise ConfigurationError(" ".join(missing))
+            upstreams = Upstreams(
+                loaded.config, self._environment, self._settings, self._transport, self._pools
+            )
+        except (TrunklineError, OSError) as error:
+            _log.error("the configuration was not reloaded", extra={"reason": str(error)})
+            return ReloadReport(applied=False, error=str(error))
+        before = {_name(where): value for where, value in leaves(self.loaded.config)}
+        after = {_name(where): value for where, value in leaves(loaded.config)}
+        changed = sorted(n for n in before.keys() | after.keys() if before.get(n) != after.get(n))
+        restart = tuple(n for n in changed if n.startswith(_RESTART))
+        self.loaded = loaded
+        self._upstreams = upstreams
+        self._dispatch.plans = self._plans()
+        self._dispatch.money = loaded.config.money
+        self._edge.limits = loaded.config.edge
+        _log.info("the configuration was reloaded", extra={"changed": changed, "restart": restart})
+        return ReloadReport(applied=True, changed=tuple(changed), restart=restart)
+
+    # putting together
+
+    def _open_store(self, given: str | None) -> tuple[str | None, Recovered, Reading]:
+        self._store.migrate()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        boots = {boot_of(path) for path in segments(self._folder)}
+        if any(is_alive(self._folder, boot) for boot in boots):
+            raise ConfigurationError(
+                f"Another gateway uses the store beside {self._folder}. "
+                "One process serves a store; give this one another (store.path or --store)."
+            )
+        recovered = recover(self._store, self._folder, time.time())
+        self._telemetry.recovered(recovered.replayed + recovered.unknown)
+        month = datetime.now(UTC).strftime("%Y-%m-01")
+        self._guard.load(self._store.charged(month))
+        secret = first_admin(self._store, time.time(), given)
+        return secret, recovered, Reading(self._store)
+
+    @property
+    def _catalog_file(self) -> Path | None:
+        value = self._settings.catalog_file.value
+        return None if value is None else Path(value)
+
+    def _router_settings(self) -> Settings:
+        """Return settings whose router is the configured one."""
+        rows = self.loaded.config.upstreams.values()
+        told = next((r.base_url for r in rows if r.kind == "huggingface" and r.base_url), None)
+        if told is None:
+            return self._settings
+        router = msgspec.structs.replace(self._settings.router, value=told)
+        return msgspec.structs.replace(self._settings, router=router)
+
+    def _plans(self) -> Plans:
+        upstreams = self._upstreams
+        prices = self._prices
+        return Plans(
+            self.loaded.config, upstreams.connected, upstreams.pool, prices.current, prices.missed
+        )
+
+    def _dispatching(self) -> Dispatch:
+        kept = self._keeper.add if self.loaded.config.content.store else None
+        desk = Desk(
+            journal=self._journal,
+            counted=self._counted,
+            attempted=self._telemetry.attempted,
+            kept=kept,
+            live=self._live,
+            hide=lambda: self._upstreams.secrets(),
+        )
+        counters = Counters(self._telemetry.refused, self._telemetry.rate_limited)
+        return Dispatch(
+            desk,
+            self._plans(),
+            self._journal,
+            self._ledger,
+            self.loaded.config.money,
+            counters,
+            self._translated,
+        )
+
+    def _translated(self, *call: Any) -> Call:
+        from trunkline.gateway.translated import Translated  # loads the SDK; chats do without it
+
+        return Translated(*call, client=lambda name: self._upstreams.client(name))
+
+    def _application(self) -> Pages:
+        dispatch = self._dispatch
+        listing = Listing(lambda: dispatch.plans, self._readiness, self._telemetry.exposition)
+        body = self.loaded.config.edge.body_bytes
+        metrics = "public" if is_loopback(self.loaded.config.listen.host) else "viewer"
+        admin = [
+            Page(method, "/admin", "staff", self._bridge, below=True, body=ANONYMOUS_BYTES)
+            for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        ]
+        rows = [
+            Page("POST", "/v1/chat/completions", "key", dispatch.chat, "chat", body=body),
+            Page("POST", "/v1/completions", "key", dispatch.completions, "completions", body=body),
+            Page("POST", "/v1/embeddings", "key", dispatch.embeddings, "embeddings", body=body),
+            Page("GET", "/v1/models", "key", listing.models, "models"),
+            Page("GET", "/v1/models", "key", listing.model, "models", below=True),
+            Page("GET", "/health/live", "public", listing.live),
+            Page("GET", "/health/ready", "public", listing.ready),
+            Page("GET", "/metrics", metrics, listing.metrics),
+            *admin,
+        ]
+        return Pages(rows, self._directory, self._telemetry.refused)
+
+    def _admin_parts(self) -> AdminParts:
+        return AdminParts(
+            store=self._store,
+            reload=self.reload,
+            status=self._status,
+            config=self._settings_told,
+            changed=self._changed.set,
+            clock=time.time,
+        )
+
+    def _gauges(self) -> None:
+        gauge = self._telemetry.gauge
+        gauge("inflight_requests", lambda: len(self._live))
+        gauge("open_connections", lambda: len(self._edge.connections))
+        gauge("ledger_pending_entries", lambda: self._ledger.waiting)
+        gauge("journal_bytes", lambda: self._journal.size)
+        gauge("spool_bytes", lambda: self._ledger.behind)
+        gauge("store_up", lambda: float(self._ledger.trouble is None))
+        gauge("price_age_seconds", self._prices.age)
+        gauge("eventloop_lag_seconds", lambda: self._edge.lag)
+        gauge("contents_dropped_total", lambda: self._keeper.dropped)
+
+    def hurry(self) -> None:
+        """Stop waiting for answers to end."""
+        self._edge.patience = 0.0
+
+    # telling
+
+    def _readiness(self) -> Readiness:
+        troubles: list[str] = []
+        if self._draining:
+            troubles.append("the gateway is being stopped")
+        if not self._ledger.accepting:
+            troubles.append(f"the ledger cannot be written: {self._ledger.trouble}")
+        if self._journal.trouble is not None:
+            troubles.append(f"the journal cannot be written: {self._journal.trouble.strerror}")
+        return Readiness(not troubles, tuple(troubles))
+
+    def _status(self) -> dict[str, Any]:
+        catalog = self._prices.catalog
+        return {
+            "since": self._began,
+            "ready": self._readiness().ready,
+            "troubles": list(self._readiness().troubles),
+            "in_flight": len(self._live),
+            "connections": len(self._edge.connections),
+            "ledger_waiting": self._ledger.waiting,
+            "prices": {"source": catalog.source, "as_of": catalog.as_of.isoformat()},
+            "counts": self._telemetry.snapshot(),
+        }
+
+    def _settings_told(self) -> list[ConfigSetting]:
+        origins = self.loaded.origins
+        return [
+            ConfigSetting(_name(where), value, origins.get(_name(where), "default"))
+            for where, value in leaves(self.loaded.config)
+        ]
+
+    def _counted(self, entry: Entry) -> None:
+        self._telemetry.ended(entry)
+        if self._log.log_requests:
+            self._log.ended(entry)
+
+    def _committed(self, seconds: float, entries: int) -> None:  # noqa: ARG002 - counted elsewhere
+        self._telemetry.committed(seconds)
+
+    # in the background
+
+    async def _lasting(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do work for ever; a failure is told and does not end it."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                _log.exception("work in the background failed, and begins again")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _look_for_changes(self) -> None:
+        """Take over keys that have changed: at once where they did here, else within a second."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), _LOOK_SECONDS)
+        self._changed.clear()
+        try:
+            version = await asyncio.to_thread(self._store.version)
+            if version != self._directory.version:
+                reading = await asyncio.to_thread(Reading, self._store)
+                self._directory.use(reading, time.time())
+        except StoreError as error:
+            _log.warning("the keys cannot be read again", extra={"reason": str(error)})
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(TURN)
+            now = self._edge.now
+            for call in [c for c in self._live if c.until < now]:
+                call.late()
+            for pool in self._pools.values():
+                pool.sweep()
+
+    async def _keep_prices(self) -> None:
+        if (
+            self._upstreams.router_secret() is None
+            and self.loaded.config.default_upstream != "huggingface"
+        ):
+            await asyncio.sleep(60.0)
+            return
+        await self._prices.keep_fresh()
+
+
+def _name(where: tuple[str, ...]) -> str:
+    return ".".join(where)
+
+
+def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"listen.tls_certificate and listen.tls_key cannot be used: {error}."
+        ) from error
+    return context

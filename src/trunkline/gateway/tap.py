@@ -1,0 +1,337 @@
+"""What a relayed answer says of itself, read while its bytes go through: usage, the end, errors. Pure.
+
+Only what matters is decoded (msgspec, typed); nothing is written anew. Events go on whole, so that an
+error can follow a stream that was cut in the middle of one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trunkline.wire import strict_json
+from trunkline.wire.sse import EventReader, EventTooLargeError, write_event
+
+MOST_EVENT = 1 << 20
+"""Bytes that one event may have."""
+DONE = b"[DONE]"
+_BYTES_PER_TOKEN = 4
+"""As receipts estimate where nobody counted."""
+_MOST_TOKENS = 1 << 40
+"""A count above this is no count."""
+
+
+class Tokens(msgspec.Struct, gc=False):
+    """Token counts as the upstream told them; what is no count is None."""
+
+    input: int | None = None
+    output: int | None = None
+    cached: int | None = None
+
+    @property
+    def told(self) -> bool:
+        """Whether anything was counted."""
+        return self.input is not None or self.output is not None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
+    prompt_tokens_details: Any = None
+
+    def tokens(self) -> Tokens:
+        """Return the counts that are counts."""
+        details = self.prompt_tokens_details
+        cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+        return Tokens(_count(self.prompt_tokens), _count(self.completion_tokens), cached)
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: msgspec.Raw | None = None
+    refusal: str | None = None
+
+
+_NOTHING = _Delta()
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: _Delta | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: Any = None
+    x_groq: dict[str, Any] | None = None
+
+
+class _Whole(msgspec.Struct, gc=False):
+    usage: _Usage | None = None
+    error: Any = None
+    choices: msgspec.Raw | None = None
+    data: msgspec.Raw | None = None
+
+
+_chunk_decoder = msgspec.json.Decoder(_Chunk)
+_whole_decoder = msgspec.json.Decoder(_Whole)
+
+
+class WholeTap(msgspec.Struct, frozen=True):
+    """What a whole answer says of itself."""
+
+    tokens: Tokens
+    answers: bool
+    """Whether it is an answer at all: JSON, with choices or data, and no error."""
+
+
+def read_whole(data: bytes) -> WholeTap:
+    """Read an answer that was not streamed."""
+    try:
+        whole = _whole_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _read_loosely(data)
+    answers = whole.error is None and (whole.choices is not None or whole.data is not None)
+    return WholeTap(Tokens() if whole.usage is None else whole.usage.tokens(), answers)
+
+
+def _read_loosely(data: bytes) -> WholeTap:
+    """Read an answer of which some field is not what it should be, or whose text is damaged."""
+    try:
+        body = strict_json.decode_sent(data)
+    except strict_json.JsonError:
+        return WholeTap(Tokens(), answers=False)
+    if not isinstance(body, dict):
+        return WholeTap(Tokens(), answers=False)
+    answers = not body.get("error") and any(
+        body.get(name) is not None for name in ("choices", "data")
+    )
+    return WholeTap(read_usage(body.get("usage")), answers)
+
+
+def read_usage(usage: Any) -> Tokens:
+    """Read token counts, of chats and of embeddings."""
+    if not isinstance(usage, dict):
+        return Tokens()
+    names = ("prompt_tokens", "completion_tokens", "prompt_tokens_details")
+    return _Usage(*[usage.get(name) for name in names]).tokens()
+
+
+def _count(value: Any) -> int | None:
+    if type(value) is int and 0 <= value < _MOST_TOKENS:
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return _count(int(value))
+    return None
+
+
+class StreamTap:
+    """Follows a streamed answer. Feed it the bytes; it gives back those that may go on."""
+
+    __slots__ = (
+        "_hide_usage",
+        "_plain",
+        "_reader",
+        "_rest",
+        "done",
+        "events",
+        "failure",
+        "finished",
+        "said_bytes",
+        "tokens",
+    )
+
+    def __init__(self, *, hide_usage: bool = False) -> None:
+        """Start a stream; `hide_usage` keeps back the frame with usage that only we asked for."""
+        self._hide_usage = hide_usage
+        self._rest = b""
+        self._plain = True
+        self._reader: EventReader | None = None
+        self.tokens = Tokens()
+        self.done = False
+        """Whether the end was marked."""
+        self.finished = False
+        """Whether a choice gave its reason for ending."""
+        self.failure: bytes | None = None
+        """The data of an event that is an error, or that cannot be read; nothing follows it."""
+        self.events = 0
+        """Events that said something."""
+        self.said_bytes = 0
+        """Size of the text in them."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the answer ended as answers end."""
+        return self.failure is None and (self.done or self.finished)
+
+    @property
+    def estimated_output(self) -> int:
+        """About how many tokens were delivered, by their text."""
+        return -(-self.said_bytes // _BYTES_PER_TOKEN)
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the whole events of what has come; the mark of the end is kept back."""
+        if self.failure is not None or self.done:
+            return b""
+        if not self._plain:
+            return self._feed_odd(data)
+        if self._rest:
+            data = self._rest + data
+        if b"\r" in data or data[:1] == b"\xef":
+            self._plain = False
+            self._rest = b""
+            return self._feed_odd(data)
+        end = data.rfind(b"\n\n")
+        if end < 0:
+            self._keep(data)
+            return b""
+        rest = data[end + 2 :]
+        if rest:
+            self._keep(rest)
+        else:
+            self._rest = b""
+        if data.find(b"\n\n") == end and not rest:
+            return data if self._block(data[:end]) else b""
+        return b"".join([b + b"\n\n" for b in data[:end].split(b"\n\n") if self._block(b)])
+
+    def finish(self) -> bytes:
+        """Take the end of the input; returns a last event whose blank line never came."""
+        rest, self._rest = self._rest, b""
+        if self.failure is not None or self.done:
+            return b""
+        if self._reader is not None:
+            return b"".join(
+                write_event(e.data, e.name)
+                for e in self._reader.finish()
+                if self._event(e.data, e.name)
+            )
+        rest = rest.rstrip(b"\n")
+        if rest and self._block(rest):
+            return rest + b"\n\n"
+        return b""
+
+    def _keep(self, rest: bytes) -> None:
+        self._rest = rest
+        if len(rest) > MOST_EVENT:
+            self._fail(b"an event is larger than %d bytes" % MOST_EVENT)
+
+    def _block(self, block: bytes) -> bool:
+        """Look at one event's lines; tells whether it goes on to the client."""
+        if self.failure is not None or self.done:
+            return False
+        if block[:6] == b"data: " and b"\n" not in block:
+            return self._event(block[6:], "")
+        events = EventReader(MOST_EVENT).feed(block + b"\n\n")
+        if not events:
+            return True  # comments, which keep connections alive
+        return all([self._event(event.data, event.name) for event in events])
+
+    def _feed_odd(self, data: bytes) -> bytes:
+        """Read a stream whose lines end in another way; its events are written anew."""
+        if self._reader is None:
+            self._reader = EventReader(MOST_EVENT)
+        try:
+            events = self._reader.feed(data)
+        except EventTooLargeError as error:
+            events = error.before
+            self._reader = None
+            sent = self._written(events)
+            self._fail(b"an event is larger than %d bytes" % MOST_EVENT)
+            return sent
+        return self._written(events)
+
+    def _written(self, events: list[Any]) -> bytes:
+        return b"".join(write_event(e.data, e.name) for e in events if self._event(e.data, e.name))
+
+    def _event(self, data: bytes, name: str) -> bool:
+        if self.failure is not None or self.done:
+            return False
+        if data[:1] != b"{" or name == "error":
+            return self._rare(data, name)
+        try:
+            chunk = _chunk_decoder.decode(data)
+        except msgspec.ValidationError:
+            return self._loose(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._damaged(data)
+        if chunk.error is not None:
+            self._fail(data)
+            return False
+        return self._look(chunk)
+
+    def _look(self, chunk: _Chunk) -> bool:
+        usage = chunk.usage
+        if usage is not None or chunk.x_groq is not None:
+            tokens = (
+                read_usage((chunk.x_groq or {}).get("usage")) if usage is None else usage.tokens()
+            )
+            if tokens.told:
+                self.tokens = tokens
+        choices = chunk.choices
+        if not choices:
+            return usage is None or not self._hide_usage
+        for choice in choices:
+            if choice.finish_reason:
+                self.finished = True
+            delta = choice.delta or _NOTHING
+            text = choice.text or delta.content
+            thought = delta.reasoning or delta.reasoning_content
+            calls = delta.tool_calls
+            if text or thought or calls is not None:
+                self.events += 1
+                self.said_bytes += _size(text) + _size(thought) + (len(calls) // 2 if calls else 0)
+        return True
+
+    def _rare(self, data: bytes, name: str) -> bool:
+        text = data.strip()
+        if text == DONE:
+            self.done = True
+            return False
+        if not text:
+            return True
+        if name == "error" or text[:1] != b"{":
+            self._fail(data)
+            return False
+        return self._event(text, "")
+
+    def _loose(self, data: bytes) -> bool:
+        """Look at a chunk of which some field is of an unusual kind."""
+        body = strict_json.decode_sent(data)
+        if body.get("error"):
+            self._fail(data)
+            return False
+        usage, choices = body.get("usage"), body.get("choices")
+        tokens = read_usage(usage)
+        if tokens.told:
+            self.tokens = tokens
+        if not isinstance(choices, list):
+            return True
+        for choice in choices:
+            if isinstance(choice, dict):
+                self.finished = self.finished or bool(choice.get("finish_reason"))
+                self.events += 1
+                self.said_bytes += len(str(choice.get("delta") or choice.get("text") or "")) // 2
+        return bool(choices) or not self._hide_usage
+
+    def _damaged(self, data: bytes) -> bool:
+        try:
+            body = strict_json.decode_repaired(data)
+        except strict_json.JsonError:
+            self._fail(data)
+            return False
+        return self._loose(strict_json.encode(body)) if isinstance(body, dict) else True
+
+    def _fail(self, data: bytes) -> None:
+        self.failure = data
+        self._rest = b""
+
+
+def _size(text: str | None) -> int:
+    if not text:
+        return 0
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))

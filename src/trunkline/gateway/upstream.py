@@ -1,0 +1,340 @@
+"""Connections to one upstream: pooled, parsed as bytes come, each serving one relay at a time.
+
+The relay is called back at each step instead of awaiting it: a coroutine, its task and its timer would
+cost as much again as all else that relaying a small answer takes (`bench/gateway`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any, Protocol, cast
+
+import httptools
+
+from trunkline.errors import APIConnectionError, APIError, ServiceUnavailableError
+from trunkline.transport.aio import AioTransport
+from trunkline.transport.trouble import closed_early, trouble
+from trunkline.types import Timeouts
+from trunkline.wire.http1_read import HttpError, HttpLimits, complaint
+from trunkline.wire.message import Url
+
+_NAMES = {
+    name: name.lower()
+    for lower in (
+        b"connection",
+        b"content-length",
+        b"content-type",
+        b"date",
+        b"server",
+        b"transfer-encoding",
+        b"x-inference-provider",
+        b"x-request-id",
+    )
+    for name in (lower, lower.title())
+}
+
+
+_PARTING = 1.0
+"""Seconds that an upstream has to end a body whose end it has marked."""
+
+
+class Receiver(Protocol):
+    """What an upstream's answer is handed to, as it arrives."""
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """Take a connection that is ready for a request."""
+        ...
+
+    def head(self, status: int, headers: dict[bytes, bytes]) -> None:
+        """Take the answer's head; header names are lower-case."""
+        ...
+
+    def piece(self, data: bytes) -> None:
+        """Take a piece of its body."""
+        ...
+
+    def ended(self) -> None:
+        """Take note that the answer is whole."""
+        ...
+
+    def broken(self, error: APIError) -> None:
+        """Take note that there will be no whole answer, and why."""
+        ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """A connection to an upstream, idle or bringing one answer."""
+
+    __slots__ = (
+        "_framed",
+        "_head_size",
+        "_headers",
+        "_keep",
+        "_parser",
+        "_parting",
+        "_pool",
+        "_receiver",
+        "_size",
+        "_status",
+        "_transport",
+        "closed",
+        "idle_since",
+        "received",
+        "used",
+    )
+
+    def __init__(self, pool: Upstream) -> None:
+        """Belongs to `pool`."""
+        self._pool = pool
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._receiver: Any = None
+        self._parting: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None
+        self._headers: dict[bytes, bytes] = {}
+        self._head_size = 0
+        self._size = 0
+        self._status = 0
+        self._framed = True
+        self._keep = False
+        self.closed = False
+        self.received = False
+        """Whether anything of the present answer has come."""
+        self.used = False
+        """Whether it has brought an answer before."""
+        self.idle_since = 0.0
+
+    def send(self, receiver: Receiver, data: bytes) -> None:
+        """Send a request whose answer `receiver` takes."""
+        self._receiver = receiver
+        self.received = False
+        self._headers = {}
+        self._head_size = self._size = self._status = 0
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def flow(self, go_on: bool) -> None:  # noqa: FBT001 - the two ways of one callback
+        """Stop or go on reading: the client is slow, or has caught up."""
+        if self._transport is not None and not self.closed:
+            if go_on:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    def let_end(self) -> None:
+        """Wait a moment for the end of an answer of which enough has come, to keep the connection."""
+        if self._receiver is not None:
+            self._receiver = None
+            self._parting = asyncio.get_running_loop().call_later(_PARTING, self.hang_up)
+
+    def hang_up(self) -> None:
+        """Close at once, whatever is still to come."""
+        self._receiver = None
+        self._stop_parting()
+        if not self.closed and self._transport is not None:
+            self._transport.abort()
+        self._forget()
+
+    # called by the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._receiver is None and self._parting is None:
+            self.hang_up()  # nobody asked for anything
+            return
+        self.received = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._broken(HttpError("the server wants to change the protocol"))
+        except httptools.HttpParserError as error:
+            self._broken(complaint(error, "the server's answer"))
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        receiver, self._receiver = self._receiver, None
+        status, framed = self._status, self._framed
+        self._forget()
+        if receiver is None:
+            return
+        if status and not framed and exc is None:
+            receiver.ended()
+            return
+        url = self._pool.url
+        step = "body" if status else "head"
+        if exc is not None:
+            error = trouble(exc, url, step, received=self.received)
+        else:
+            error = closed_early(url, step, received=self.received)
+        receiver.broken(error)
+
+    def _broken(self, error: HttpError) -> None:
+        receiver, received = self._receiver, self._status > 0
+        self.hang_up()
+        if receiver is not None:
+            step = "body" if received else "head"
+            receiver.broken(trouble(error, self._pool.url, step, received=True))
+
+    def _stop_parting(self) -> None:
+        if self._parting is not None:
+            self._parting.cancel()
+            self._parting = None
+
+    def _forget(self) -> None:
+        self._stop_parting()
+        if not self.closed:
+            self.closed = True
+            self._parser = None
+            self._pool.gone(self)
+
+    # called by the parser
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        headers = self._headers
+        self._head_size += len(name) + len(value)
+        if self._head_size > self._pool.limits.head or len(headers) > self._pool.limits.headers:
+            raise HttpError("the head of the answer is too large")
+        key = _NAMES.get(name) or name.lower()
+        headers[key] = headers[key] + b", " + value if key in headers else value
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._headers = {}  # an interim answer; the real one follows
+            return
+        headers = self._headers
+        self._status = status
+        self._framed = (
+            b"content-length" in headers or b"transfer-encoding" in headers or status in (204, 304)
+        )
+        if self._receiver is not None:
+            self._receiver.head(status, headers)
+
+    def on_body(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._pool.limits.body:
+            raise HttpError("the body of the answer is too large")
+        if self._receiver is not None:
+            self._receiver.piece(data)
+
+    def on_message_complete(self) -> None:
+        if self._status == 0:
+            return  # the end of an interim answer
+        receiver, self._receiver = self._receiver, None
+        if receiver is None and self._parting is None:
+            return
+        self._stop_parting()
+        if self._framed and self._parser.should_keep_alive():
+            self.used = True
+            self._pool.rest(self)
+        else:
+            self.hang_up()
+        if receiver is not None:
+            receiver.ended()
+
+
+class Upstream:
+    """One server and the connections to it."""
+
+    def __init__(  # noqa: PLR0913  # keywords, each a setting of its own
+        self,
+        url: Url,
+        *,
+        transport: AioTransport,
+        connect_seconds: float = 5.0,
+        most: int = 10_000,
+        idle_seconds: float = 50.0,
+        limits: HttpLimits | None = None,
+    ) -> None:
+        """Open nothing yet; at most `most` connections are open at the same time."""
+        self.url = url
+        self.limits = limits or HttpLimits()
+        self.opened = 0
+        """Connections that are open or being opened."""
+        self._transport = transport
+        self._timeouts = Timeouts(connect=connect_seconds)
+        self._most = most
+        self._idle_seconds = idle_seconds
+        self._idle: list[UpstreamConnection] = []
+        self._opening: set[asyncio.Task[None]] = set()
+
+    def take(self) -> UpstreamConnection | None:
+        """Return an idle connection, the one that was used last."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if not connection.closed:
+                return connection
+        return None
+
+    def open(self, receiver: Receiver) -> asyncio.Task[None] | None:
+        """Open a connection; `receiver` is told. None where there are too many already."""
+        if self.opened >= self._most:
+            receiver.broken(_crowded(self.url, self._most))
+            return None
+        self.opened += 1
+        task = asyncio.get_running_loop().create_task(self._open(receiver))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return task
+
+    def rest(self, connection: UpstreamConnection) -> None:
+        """Keep a connection for the next request."""
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
+    def gone(self, connection: UpstreamConnection) -> None:
+        """Forget a connection that has closed."""
+        self.opened -= 1
+        if connection in self._idle[-1:]:
+            self._idle.pop()
+
+    def sweep(self) -> None:
+        """Close connections that have been idle for long; the oldest are in front."""
+        oldest = asyncio.get_running_loop().time() - self._idle_seconds
+        kept = [c for c in self._idle if not c.closed]
+        late = [c for c in kept if c.idle_since < oldest]
+        self._idle = [c for c in kept if c.idle_since >= oldest]
+        for connection in late:
+            connection.hang_up()
+
+    def close(self) -> None:
+        """Close the idle connections and give up those that are being opened."""
+        for task in list(self._opening):
+            task.cancel()
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.hang_up()
+
+    async def _open(self, receiver: Receiver) -> None:
+        try:
+            connection = await self._connected()
+        except APIConnectionError as error:
+            self.opened -= 1
+            receiver.broken(error)
+            return
+        except BaseException:
+            self.opened -= 1
+            raise
+        receiver.connected(connection)
+
+    async def _connected(self) -> UpstreamConnection:
+        connection = UpstreamConnection(self)
+        try:
+            await self._transport.dial(connection, self.url, self._timeouts, math.inf)
+        except OSError as error:
+            raise trouble(error, self.url, "connect") from error
+        return connection
+
+
+def _crowded(url: Url, most: int) -> ServiceUnavailableError:
+    return ServiceUnavailableError(
+        f"{most} connections to {url.authority} are open, as many as are allowed.",
+        status=503,
+        code="upstream_busy",
+        hint="Raise the upstream's `connections`, or try again.",
+    )
