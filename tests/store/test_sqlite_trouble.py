@@ -8,8 +8,10 @@ import resource
 import sqlite3
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -103,6 +105,37 @@ def test_a_locked_store_is_an_error_after_the_busy_time_and_can_be_read(tmp_path
         assert store.position("one") == 2
 
 
+@pytest.mark.parametrize("held", ["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE", "BEGIN"])
+def test_a_new_file_that_another_process_holds_is_an_error_until_it_lets_go(
+    tmp_path: Path, held: str
+):
+    path = tmp_path / "gateway.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA user_version = 1")
+        other.execute(held)
+        other.execute("SELECT * FROM sqlite_master").fetchall()
+        with closing(SqliteStore(path, busy_seconds=0.05)) as store:
+            with pytest.raises(StoreError, match="another process holds it"):
+                store.migrate()
+            other.execute("ROLLBACK")
+            assert store.migrate() != []
+
+
+def test_a_new_file_is_waited_for(tmp_path: Path):
+    path = tmp_path / "gateway.db"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        closing(SqliteStore(path, busy_seconds=60.0)) as store,
+        ThreadPoolExecutor() as pool,
+    ):
+        other.execute("PRAGMA user_version = 1")
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM sqlite_master").fetchall()
+        migrated = pool.submit(store.migrate)
+        other.execute("ROLLBACK")
+        assert migrated.result(timeout=60) != []
+
+
 def test_a_reader_that_stays_does_not_hold_up_commits(tmp_path: Path):
     path = tmp_path / "gateway.db"
     with opened(path, busy_seconds=0.05) as store, closing(sqlite3.connect(path)) as other:
@@ -114,24 +147,55 @@ def test_a_reader_that_stays_does_not_hold_up_commits(tmp_path: Path):
         assert len(store.entries()) == 2
 
 
-def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path):
+def test_opening_more_connections_gives_up_no_lock(tmp_path: Path):
+    # POSIX drops all locks of a process on a file when it closes any descriptor of that file; then
+    # the next process to leave would take itself for the last one, and remove the log.
+    path = tmp_path / "gateway.db"
+    file = SqliteFile(path, busy_seconds=1.0, durable=True)
+    with opened(path) as store, file.reading(), file.reading():
+        store.commit(a_batch(1, ended(1)))
+        visit = (
+            f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('PRAGMA user_version')"
+        )
+        subprocess.run([sys.executable, "-c", f"{visit}.fetchall(); c.close()"], check=True)
+        assert (tmp_path / "gateway.db-wal").exists()
+        store.commit(a_batch(2, ended(2)))
+    file.close()
+    with opened(path) as store:
+        assert store.entries() == [ended(2), ended(1)]
+
+
+@pytest.mark.parametrize("wrong", [0o400, 0o200, 0])
+def test_a_file_that_cannot_be_read_and_written_is_an_error(tmp_path: Path, wrong: int):
     with unprivileged() as folder:
         path = folder / "gateway.db"
         with opened(path) as store:
             store.add_key(a_key(), a_secret())
-        path.chmod(0o400)
+        path.chmod(wrong)
         with closing(SqliteStore(path)) as store:
-            with pytest.raises(StoreError, match=r"gateway\.db cannot be opened .* this user"):
+            with pytest.raises(StoreError, match=r"Permission denied.*that this user can read and"):
                 store.add_key(a_key("key_b"), a_secret("key_b"))
             path.chmod(0o600)
-            assert store.keys() == [a_key()]
+            store.add_key(a_key("key_b"), a_secret("key_b"))
+            assert store.keys() == [a_key(), a_key("key_b")]
+
+
+def test_a_log_that_cannot_be_written_is_an_error(tmp_path: Path):
+    with unprivileged() as folder, opened(folder / "gateway.db") as store:
+        store.add_key(a_key(), a_secret())
+        with closing(SqliteStore(folder / "gateway.db")) as other:
+            for name in ("gateway.db-wal", "gateway.db-shm"):
+                (folder / name).chmod(0o400)
+            with pytest.raises(StoreError, match="write the file, those beside it"):
+                other.add_key(a_key("key_b"), a_secret("key_b"))
+        assert store.keys() == [a_key()]
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path):
     with unprivileged() as folder:
         folder.joinpath("closed").mkdir(mode=0o500)
         store = SqliteStore(folder / "closed" / "gateway.db")
-        with pytest.raises(StoreError, match="check that this user can write its folder"):
+        with pytest.raises(StoreError, match="in a folder that this user can write"):
             store.migrate()
 
 

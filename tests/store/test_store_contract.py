@@ -294,6 +294,20 @@ def test_a_batch_with_a_value_that_cannot_be_kept_is_refused_whole(store: Store)
     assert store.entries() == [ended(2), ended(1)]
 
 
+def test_access_with_a_value_that_cannot_be_kept_is_refused(store: Store):
+    store.add_key(a_key(), a_secret())
+    before = store.version()
+    for key in (a_key(name="half \ud83d"), a_key(scope=Scope(models=("half \ud83d",)))):
+        with pytest.raises(StoreValueError):
+            store.change_key(key)
+    with pytest.raises(StoreValueError):
+        store.put_account(Account("team", "half \ud83d"))
+    with pytest.raises(StoreValueError):
+        store.keep([a_content(answer="half \ud83d")])
+    assert store.keys() == [a_key()]
+    assert store.version() == before
+
+
 def test_spend_of_the_same_day_and_names_is_added_up(store: Store):
     row = a_spend(
         calls=2, unpriced=1, failed=1, input_tokens=10, output_tokens=20, cost=5, charged=6
