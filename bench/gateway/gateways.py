@@ -51,6 +51,12 @@ class Request:
         """Return the same request with another bearer key."""
         return replace(self, headers={**self.headers, "Authorization": f"Bearer {key}"})
 
+    def on_the_wire(self, body: bytes) -> bytes:
+        """Return the request as it is sent on a connection that is kept."""
+        headers = {"Host": "127.0.0.1", **self.headers, "Content-Length": str(len(body))}
+        lines = [f"POST {self.path} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
+        return "\r\n".join(lines).encode() + body
+
 
 class Rows(NamedTuple):
     """What a ledger has."""

@@ -113,6 +113,14 @@ class Processes:
                 process.stdout.close()
             self._running.remove(process)
 
+    def line(self, process: subprocess.Popen[str]) -> str:
+        """Wait for the next line of a program's standard output."""
+        assert process.stdout
+        line = process.stdout.readline()
+        if not line:
+            raise CannotRunError(f"ended with {process.wait()}: {self.said(process)}")
+        return line
+
     def said(self, process: subprocess.Popen[str], lines: int = 6) -> str:
         """Return the end of a process's log."""
         text = self._logs[process.pid].read_text(errors="replace")

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import machine
+import measure_latency
 import measure_many
 import measure_prompts
 import measure_start
@@ -36,6 +37,7 @@ ALL = (TRUNKLINE, *PEERS)
 MEASURES: dict[str, Callable[[Bench], None]] = {
     "unary": measure_unary.run,
     "stream": measure_stream.run,
+    "latency": measure_latency.run,
     "many": measure_many.run,
     "prompts": measure_prompts.run,
     "start": measure_start.run,
