@@ -47,7 +47,7 @@ def test_what_is_secret_is_replaced_by_what_it_was(secret, kind):
         "Write a poem about the sea.",
         "task-management and html-converter",
         "order 1234567890123456 of 2026-11-29",
-        "@scope/package and user@host",
+        "@scope/package and user@host, package@1.2.3",
         "model org/name:fastest, 3.14159265358979",
     ],
 )
@@ -104,6 +104,10 @@ def test_a_card_number_that_runs_into_another_goes_with_it():
     )
     card = next(f"{n:012}" for n in range(10**9) if "[" in redact(f"{both[16:20]}{n:012}"))
     assert redact(f"{both}{card[:4]} {card[4:8]} {card[8:]}") == "[redacted:card]"
+
+
+def test_an_address_that_runs_into_another_goes_with_it_and_a_full_stop_stays():
+    assert redact("0@a.bc+d@example.com.") == "[redacted:email]."
 
 
 def test_digits_that_are_no_card_stay():

@@ -12,7 +12,8 @@ from trunkline.gateway.operator_patterns import OperatorPattern
 from trunkline.gateway.secret_shapes import SHAPES, without_cut_word
 
 # Begins at the start of a run of such characters only, and never gives any back.
-_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)+")
+_AROUND_AT = re.compile(r"(?<![\w.+%-])[\w.+%-]++(?:@[\w.+%-]++)+")
+_MAIL_DOMAIN = re.compile(r"@[\w.+%-]*\.[^\W\d_]{2}")
 _DIGITS = re.compile(r"[0-9](?:[ -]?[0-9]){12,}+")
 _CARD_LENGTHS = range(19, 12, -1)
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
@@ -45,11 +46,18 @@ class Redactor:
     def _replaced(self, text: str) -> str:
         for kind, shape in SHAPES:
             text = shape.sub(f"[redacted:{kind}]", text)
-        text = _EMAIL.sub("[redacted:email]", text)
+        text = _AROUND_AT.sub(lambda found: _without_address(found[0]), text)
         text = _DIGITS.sub(lambda found: _without_cards(found[0]), text)
         for pattern in self._patterns:
             text = pattern.replace(text, "[redacted:pattern]")
         return text
+
+
+def _without_address(run: str) -> str:
+    """Return what stands around an `@`, replaced if it has a domain: `host` and `1.2.3` are none."""
+    if not _MAIL_DOMAIN.search(run):
+        return run
+    return f"[redacted:email]{run[len(run.rstrip('.+%-')) :]}"
 
 
 def _without_cards(run: str) -> str:
