@@ -37,6 +37,8 @@ COMMANDS = {
     "doctor": Row("trunkline.cli.doctor", "Check that calls can work, and say what to do if not."),
     "serve": Row("trunkline.cli.serve", "Serve models to a team: keys, budgets, a ledger."),
     "config": Row("trunkline.cli.config", "Check or show the gateway's configuration."),
+    "keys": Row("trunkline.cli.keys", "Make, show, rotate and revoke the gateway's keys."),
+    "spend": Row("trunkline.cli.spend", "Add up what the gateway's calls cost."),
     "sandbox": Row("trunkline.cli.sandbox", "Serve an emulator of Hugging Face on this machine."),
 }
 

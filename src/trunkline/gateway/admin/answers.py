@@ -11,7 +11,7 @@ import msgspec
 from trunkline.dialects.openai_server import error_body
 from trunkline.gateway.admin.table import Csv, Row
 from trunkline.gateway.wishes import RefusedError
-from trunkline.store.seam import StoreError
+from trunkline.store.seam import StoreError, StoreValueError
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -47,6 +47,8 @@ def refusal_of(error: Exception, request_id: str) -> RefusedError:
     """Return any error as one that may be told; what it may not tell is for the log."""
     if isinstance(error, RefusedError):
         return error
+    if isinstance(error, StoreValueError):
+        return RefusedError("A value cannot be kept: it is too large or no text.", code="bad_value")
     if isinstance(error, StoreError):
         _log.error("Request %s: the store failed: %s", request_id, error)
         message = f"The store does not answer; the gateway's log tells why, under {request_id}."
