@@ -8,7 +8,7 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
-from store_samples import DAY, a_batch, a_spend, an_entry, ended
+from store_samples import DAY, a_batch, a_spend, an_entry, ended, unmeasured
 
 from trunkline.store.records import Account
 from trunkline.store.sqlite import SqliteStore
@@ -73,7 +73,7 @@ def test_killed_before_any_statement_of_a_commit_all_or_nothing_is_there(tmp_pat
         store.migrate()
         store.commit(a_batch(1, an_entry(1)))
         arguments = [sys.executable, "-c", DIES_AT, str(path), str(statement), HERE]
-        ended_well = subprocess.run(arguments).returncode == 0
+        ended_well = subprocess.run(arguments, env=unmeasured()).returncode == 0
         fates.add(store.position("one"))
         if store.position("one") == 1:
             assert store.entries(limit=1000) == store.open_entries() == [an_entry(1)]
@@ -99,7 +99,10 @@ def test_killed_at_any_moment_again_and_again_every_record_counts_once(tmp_path:
     acknowledged = 0
     for turn in range(8):
         child = subprocess.Popen(
-            [sys.executable, "-c", COMMITS_ON, str(path), HERE], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", COMMITS_ON, str(path), HERE],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=unmeasured(),
         )
         for _ in range(5 + 13 * turn):
             acknowledged = int(child.stdout.readline())
@@ -124,7 +127,10 @@ def test_the_command_line_may_change_keys_while_another_process_commits(tmp_path
     store = SqliteStore(path)
     store.migrate()
     child = subprocess.Popen(
-        [sys.executable, "-c", COMMITS_ON, str(path), HERE], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", COMMITS_ON, str(path), HERE],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=unmeasured(),
     )
     child.stdout.readline()
     for number in range(20):
@@ -145,7 +151,10 @@ def test_the_shared_index_of_a_dead_process_is_made_anew(tmp_path: Path):
     with closing(SqliteStore(path)) as store:
         store.migrate()
     child = subprocess.Popen(
-        [sys.executable, "-c", COMMITS_ON, str(path), HERE], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", COMMITS_ON, str(path), HERE],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=unmeasured(),
     )
     told = int(child.stdout.readline())
     child.kill()

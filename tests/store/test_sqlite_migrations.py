@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from store_samples import a_batch, a_key, a_secret, an_entry, ended
+from store_samples import a_batch, a_key, a_secret, an_entry, ended, unmeasured
 
 from trunkline.store.migrations import MIGRATIONS, Migration, migrate
 from trunkline.store.records import Entry
@@ -88,7 +88,9 @@ def test_a_later_step_keeps_what_is_there(tmp_path: Path):
 @pytest.mark.parametrize("place", range(len(MIGRATIONS[0].statements) + 1))
 def test_killed_in_the_middle_of_the_first_step_nothing_is_there(tmp_path: Path, place: int):
     path = tmp_path / "gateway.db"
-    child = subprocess.run([sys.executable, "-c", MORTAL, str(path), "0", str(place)])
+    child = subprocess.run(
+        [sys.executable, "-c", MORTAL, str(path), "0", str(place)], env=unmeasured()
+    )
     assert child.returncode == -9
     assert schema(path) == []
     store = SqliteStore(path)
@@ -103,7 +105,9 @@ def test_killed_in_the_middle_of_a_later_step_the_earlier_ones_are_there(
 ):
     path = tmp_path / "gateway.db"
     step = str(len(MIGRATIONS))
-    child = subprocess.run([sys.executable, "-c", MORTAL, str(path), step, str(place)])
+    child = subprocess.run(
+        [sys.executable, "-c", MORTAL, str(path), step, str(place)], env=unmeasured()
+    )
     assert child.returncode == -9
     assert "more" not in dict(schema(path))
     file = a_file(path)

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from store_samples import a_batch, a_content, a_key, a_secret, a_spend, an_entry
 from trunkline.store import sqlite_statements as sql
 from trunkline.store.seam import StoreConflictError, StoreError, StoreValueError
 from trunkline.store.sqlite import SqliteStore
-from trunkline.store.sqlite_file import SqliteFile
+from trunkline.store.sqlite_file import SqliteFile, _write_ahead
 
 
 @contextmanager
@@ -121,19 +120,50 @@ def test_a_new_file_that_another_process_holds_is_an_error_until_it_lets_go(
             assert store.migrate() != []
 
 
-def test_a_new_file_is_waited_for(tmp_path: Path):
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_a_new_file_is_used_when_others_let_it_go_and_given_up_when_they_never_do(
+    tmp_path: Path, comes_back: bool
+):
     path = tmp_path / "gateway.db"
-    with (
-        closing(sqlite3.connect(path, isolation_level=None)) as other,
-        closing(SqliteStore(path, busy_seconds=60.0)) as store,
-        ThreadPoolExecutor() as pool,
-    ):
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA user_version = 1")
-        other.execute("BEGIN")
-        other.execute("SELECT * FROM sqlite_master").fetchall()
-        migrated = pool.submit(store.migrate)
-        other.execute("ROLLBACK")
-        assert migrated.result(timeout=60) != []
+
+        def read() -> None:
+            other.execute("BEGIN")
+            other.execute("SELECT * FROM sqlite_master").fetchall()
+
+        class Waiting(sqlite3.Connection):
+            def execute(self, statement: str) -> sqlite3.Cursor:
+                if statement == "BEGIN EXCLUSIVE":
+                    other.execute("ROLLBACK")
+                done = super().execute(statement)
+                if statement == "ROLLBACK" and comes_back:
+                    read()
+                return done
+
+        read()
+        with closing(sqlite3.connect(path, isolation_level=None, factory=Waiting)) as connection:
+            if comes_back:
+                with pytest.raises(sqlite3.OperationalError, match="locked"):
+                    _write_ahead(connection)
+            else:
+                assert _write_ahead(connection)
+
+
+def test_a_place_without_a_write_ahead_log_is_refused(tmp_path: Path):
+    file = SqliteFile(tmp_path / "gateway.db", busy_seconds=1.0, durable=True)
+    with closing(sqlite3.connect(":memory:")) as memory, pytest.raises(StoreError, match="local"):
+        file._prepare(memory)
+
+
+def test_a_connection_that_breaks_within_a_transaction_is_an_error_once(tmp_path: Path):
+    file = SqliteFile(tmp_path / "gateway.db", busy_seconds=1.0, durable=True)
+    with pytest.raises(StoreError, match="closed"), file.writing() as connection:
+        connection.execute("CREATE TABLE half (x)")
+        connection.close()
+    with file.writing() as connection:
+        assert connection.execute("SELECT * FROM sqlite_master").fetchall() == []
+    file.close()
 
 
 def test_a_reader_that_stays_does_not_hold_up_commits(tmp_path: Path):
@@ -236,6 +266,14 @@ def test_files_that_may_not_grow_are_an_error_and_nothing_is_half_written(tmp_pa
         store.commit(large_batch(2))
         assert len(store.entries(limit=10_000)) == 1001
         assert store.charged("") == [a_spend(calls=1000)]
+
+
+def test_a_store_that_finds_no_room_is_made_when_there_is_some(tmp_path: Path):
+    with closing(SqliteStore(tmp_path / "gateway.db")) as store:
+        with small_files(0), pytest.raises(StoreError, match="its disk"):
+            store.migrate()
+        assert store.migrate() != []
+        assert store.version() == 1
 
 
 @pytest.fixture
