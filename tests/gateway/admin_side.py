@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Admin:
         self.store.migrate()
         self.now = NOW
         self.changes = 0
+        self.status: Callable[[], dict[str, Any]] = lambda: {"ready": True}
         self.report = ReloadReport(applied=True, changed=("routes.fast",))
         self.bridge = serve(AdminApp(self.parts()))
         self.runner = asyncio.Runner()
@@ -50,7 +52,7 @@ class Admin:
         return AdminParts(
             store=self.store,
             reload=reload,
-            status=lambda: {"ready": True},
+            status=lambda: self.status(),
             config=lambda: [ConfigSetting("listen.port", 4000, "default")],
             changed=changed,
             clock=lambda: self.now,

@@ -157,3 +157,25 @@ def test_configuration_and_status_are_shown(admin: Admin) -> None:
     config: dict[str, Any] = admin.ask("GET", "/admin/config", key="viewer").json
     assert config == {"data": [{"name": "listen.port", "value": 4000, "origin": "default"}]}
     assert admin.ask("GET", "/admin/status", key="viewer").json == {"ready": True}
+
+
+def test_what_fails_is_logged_under_the_request_id_and_not_told(
+    admin: Admin, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> dict[str, Any]:
+        raise ZeroDivisionError("canary")
+
+    admin.status = fail
+    exchange = admin.ask("GET", "/admin/status")
+    assert (exchange.status, exchange.error["code"]) == (500, "internal_error")
+    assert exchange.id in exchange.error["message"]
+    assert b"canary" not in exchange.answered
+    assert "Request req_1: the application failed." in caplog.text
+    admin.status = dict
+    assert admin.ask("GET", "/admin/status").json == {}
+
+
+def test_a_name_that_no_store_can_keep_is_a_400(admin: Admin) -> None:
+    exchange = admin.ask("GET", "/admin/entries?limit=1&key=%ed%a0%80")
+    assert (exchange.status, exchange.error["param"]) == (400, "query")
+    assert admin.ask("GET", "/admin/entries?cursor=%00").status in (200, 400)

@@ -224,7 +224,7 @@ def test_what_an_application_raises_is_logged_and_not_told(
         exchange = await once(app)
         assert (exchange.events, exchange.status) == (["answer"], 500)
         assert (exchange.error["type"], exchange.error["code"]) == (
-            "server_error",
+            "api_error",
             "internal_error",
         )
         assert "req_1" in exchange.error["message"]

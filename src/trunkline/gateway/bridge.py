@@ -316,7 +316,7 @@ class _Answering:
         headers = [("content-type", "application/json")]
         if b"x-request-id:" not in self._exchange.labels:
             headers.append(("x-request-id", self._exchange.id))
-        self._exchange.answer(status, headers, error_body(message, kind="server_error", code=code))
+        self._exchange.answer(status, headers, error_body(message, kind="api_error", code=code))
 
 
 def read_headers(pairs: Any) -> tuple[list[tuple[str, str]], int | None]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _log = logging.getLogger(__name__)
-_TYPES = {401: "authentication_error", 403: "permission_error"}
+_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
@@ -37,7 +37,7 @@ def error_response(error: RefusedError, headers: Mapping[str, str] | None = None
 
     kind = _TYPES.get(error.status, "invalid_request_error")
     if error.status >= 500:
-        kind = "server_error"
+        kind = "api_error"
     body = error_body(error.message, kind=kind, param=error.param, code=error.code)
     more = {"www-authenticate": "Bearer"} if error.status == 401 else {}
     return Response(body, error.status, {**_HEADERS, **more, **(headers or {})}, "application/json")
