@@ -19,7 +19,7 @@ from trunkline.cli.key_store import common, joined, key_of, opened, print_json, 
 from trunkline.cli.report import note
 from trunkline.cli.rows import print_rows
 from trunkline.gateway import keyring
-from trunkline.gateway.admin.views import KeyMade, KeyView, key_view
+from trunkline.gateway.admin.views import KeyMade, KeyView, key_view, key_views
 from trunkline.gateway.keyring import OPERATOR
 from trunkline.gateway.wishes import KeyChange, KeyWish
 from trunkline.store.records import Key, Limits, Scope
@@ -98,8 +98,7 @@ def list_keys(
     """List keys, the newest first. Of a secret there are only the last four characters."""
     now = time.time()
     with opened(store_file) as store:
-        secrets = store.secrets()
-        keys = [key_view(key, secrets, now) for key in store.keys()]  # noqa: SIM118 - no dict
+        keys = key_views(store.keys(), store.secrets(), now)
     found = [
         key
         for key in sorted(keys, key=lambda key: (key.created, key.id), reverse=True)

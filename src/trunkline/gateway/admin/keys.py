@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from trunkline.gateway import keyring
 from trunkline.gateway.admin.table import Visit
-from trunkline.gateway.admin.views import KeyMade, KeyPage, KeyView, key_view
+from trunkline.gateway.admin.views import KeyMade, KeyPage, KeyView, key_view, key_views
 from trunkline.gateway.grants import sees
 from trunkline.gateway.wishes import RefusedError
 from trunkline.store.records import Key
@@ -41,7 +41,7 @@ def list_keys(visit: Visit) -> KeyPage:
     page = seen[start : start + query.limit]
     secrets = visit.parts.store.secrets()
     more = len(seen) > start + query.limit
-    return KeyPage([key_view(k, secrets, visit.now) for k in page], page[-1].id if more else None)
+    return KeyPage(key_views(page, secrets, visit.now), page[-1].id if more else None)
 
 
 def create_key(visit: Visit) -> KeyMade:

@@ -153,9 +153,21 @@ class EntryPage(msgspec.Struct, frozen=True):
     """The `cursor` of the next page."""
 
 
+def key_views(keys: Iterable[Key], secrets: Iterable[KeySecret], now: float) -> list[KeyView]:
+    """Show keys; `secrets` are those of all keys there are."""
+    by_key: dict[str, list[KeySecret]] = {}
+    for secret in secrets:
+        by_key.setdefault(secret.key, []).append(secret)
+    return [_key_view(key, by_key.get(key.id, []), now) for key in keys]
+
+
 def key_view(key: Key, secrets: Iterable[KeySecret], now: float) -> KeyView:
-    """Show a key; `secrets` are those of all keys."""
-    own = sorted((s for s in secrets if s.key == key.id), key=lambda s: s.created)
+    """Show one key; `secrets` are those of all keys there are."""
+    return key_views([key], secrets, now)[0]
+
+
+def _key_view(key: Key, own: list[KeySecret], now: float) -> KeyView:
+    own = sorted(own, key=lambda secret: secret.created)
     return KeyView(
         id=key.id,
         name=key.name,
