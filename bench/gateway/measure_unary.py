@@ -40,7 +40,7 @@ def _one(bench: Bench, processes: Processes, gateway: Gateway) -> None:
         gateways.check(running)
     bench.results.row(_RATE).add(gateway.name, found.rate)
     if gateway.ledger:
-        _reconcile(bench, gateway, running, nginx.served(upstream) - before)
+        _reconcile(bench, gateway, running, nginx.served_since(upstream, before))
 
 
 def _reconcile(bench: Bench, gateway: Gateway, running: gateways.Running, served: int) -> None:

@@ -87,7 +87,7 @@ def start_upstream(processes: Processes) -> int:
 
 
 def served(port: int) -> int:
-    """Return how many requests the upstream has served until now, this question not counted."""
+    """Return how many requests the upstream has served until now, this question included."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/status")
@@ -95,4 +95,9 @@ def served(port: int) -> int:
     finally:
         connection.close()
     # Active connections: 1 / server accepts handled requests / 9 9 21 / ...
-    return int(words[9]) - 1
+    return int(words[9])
+
+
+def served_since(port: int, before: int) -> int:
+    """Return how many it has served since `served` said `before`."""
+    return served(port) - before - 1

@@ -26,6 +26,7 @@ import measure_prompts
 import measure_start
 import measure_stream
 import measure_unary
+import soak
 from gateways import Gateway
 from peers import PEERS
 from processes import CannotRunError, need
@@ -62,8 +63,11 @@ def main() -> None:
         results=results,
     )
     facts = machine.facts()
-    for name in options.only:
-        MEASURES[name](bench)
+    if options.soak:
+        soak.run(bench, options.soak)
+    else:
+        for name in options.only:
+            MEASURES[name](bench)
     print("; ".join(f"{name} {value}" for name, value in facts.items()), end="\n\n")
     print(results.table([gateway.name for gateway in ALL]))
     if options.json:
@@ -93,6 +97,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--streams", type=int, default=10_000, help="of the measure `many`")
+    parser.add_argument(
+        "--soak", type=float, metavar="MINUTES", help="the long run of Trunkline, and nothing else"
+    )
     parser.add_argument("--json", type=Path, help="write every round's values to this file")
     return parser.parse_args()
 

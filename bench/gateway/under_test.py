@@ -10,6 +10,7 @@ import json
 import secrets
 import sqlite3
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,6 +52,10 @@ _WISH = {
 """A key for which everything is checked and counted, and that nothing here exhausts."""
 
 
+KNOWN_SECONDS = 5.0
+"""Within which the gateway knows of a key that was made, and of one that was revoked."""
+
+
 class IssuedKey(NamedTuple):
     """A new key."""
 
@@ -75,15 +80,29 @@ def admin(port: int, method: str, path: str, body: object = None) -> Any:
 
 
 def new_key(port: int, name: str = "bench") -> IssuedKey:
-    """Create a key with budgets and limits."""
+    """Create a key with budgets and limits, and wait until the gateway knows it."""
     made = admin(port, "POST", "keys", {**_WISH, "name": name})
-    key = made.get("key", made)
-    return IssuedKey(key["id"], made["secret"])
+    key = IssuedKey(made["key"]["id"], made["secret"])
+    until = time.monotonic() + KNOWN_SECONDS
+    while _status(port, "/v1/models", key.secret) == 401:
+        if time.monotonic() > until:
+            raise CannotRunError(f"a new key is not accepted within {KNOWN_SECONDS:.0f} s")
+        time.sleep(0.01)
+    return key
 
 
 def revoke_key(port: int, key: IssuedKey) -> None:
     """End a key."""
-    admin(port, "DELETE", f"keys/{key.id}")
+    admin(port, "POST", f"keys/{key.id}/revoke")
+
+
+def _status(port: int, path: str, key: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def ledger_rows(place: Place) -> Rows:

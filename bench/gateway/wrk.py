@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from subprocess import Popen
 from typing import NamedTuple
 
 from gateways import Request
@@ -16,13 +17,16 @@ wrk.path = {path}
 wrk.body = file:read("*a")
 file:close()
 for name, value in pairs({{ {headers} }}) do wrk.headers[name] = value end
+"""
+REPORT = """
 function done(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
-    '\\nBENCH {{"requests": %d, "seconds": %f, "errors": %d, "not_2xx": %d}}\\n',
+    '\\nBENCH {"requests": %d, "seconds": %f, "errors": %d, "not_2xx": %d}\\n',
     summary.requests, summary.duration / 1e6, e.connect + e.read + e.write + e.timeout, e.status))
 end
 """
+"""The end of every script: how it tells what was found."""
 
 
 class Ran(NamedTuple):
@@ -57,29 +61,30 @@ def run(
     (folder / "body.json").write_bytes(body)
     headers = ", ".join(f"[{_lua(k)}] = {_lua(v)}" for k, v in request.headers.items())
     script = folder / "wrk.lua"
-    script.write_text(
-        _SCRIPT.format(
-            body=_lua(str(folder / "body.json")), path=_lua(request.path), headers=headers
-        )
-    )
-    ran = run_script(processes, port, script, connections=connections, seconds=seconds)
+    path = _lua(request.path)
+    lua = _SCRIPT.format(body=_lua(str(folder / "body.json")), path=path, headers=headers)
+    script.write_text(lua + REPORT)
+    process = start(processes, port, script, connections=connections, seconds=seconds)
+    ran = collect(processes, process)
     if ran.not_2xx or ran.errors:
         raise CannotRunError(f"of {ran.requests} answers {ran.not_2xx} not 2xx, {ran.errors} lost")
     return ran
 
 
-def run_script(
+def start(
     processes: Processes, port: int, script: Path, *, connections: int, seconds: float
-) -> Ran:
-    """Run wrk with a script that reports as the one here does, and return what it found."""
+) -> Popen[str]:
+    """Start wrk with a script that ends as REPORT does."""
     whole = max(1, round(seconds))
     argv = ["wrk", "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "30s", "-s", str(script)]
-    process = processes.start(
-        "wrk", [*argv, f"http://127.0.0.1:{port}"], core=LOAD_CORE, piped=True
-    )
-    output, _ = process.communicate(timeout=whole + 60)
+    return processes.start("wrk", [*argv, f"http://127.0.0.1:{port}"], core=LOAD_CORE, piped=True)
+
+
+def collect(processes: Processes, process: Popen[str]) -> Ran:
+    """Wait for wrk to end and return what it found."""
+    output, _ = process.communicate()
     processes.stop(process)
     found = [line for line in output.splitlines() if line.startswith("BENCH ")]
     if not found:
-        raise CannotRunError(f"wrk said nothing: {output.strip()} {process.returncode}")
+        raise CannotRunError(f"wrk ended with {process.returncode}: {output.strip()}")
     return Ran(**json.loads(found[0].removeprefix("BENCH ")))
