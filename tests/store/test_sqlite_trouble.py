@@ -142,7 +142,9 @@ def test_a_new_file_is_used_when_others_let_it_go_and_given_up_when_they_never_d
                 return done
 
         read()
-        with closing(sqlite3.connect(path, isolation_level=None, factory=Waiting)) as connection:
+        with closing(
+            sqlite3.connect(path, timeout=0.01, isolation_level=None, factory=Waiting)
+        ) as connection:
             if comes_back:
                 with pytest.raises(sqlite3.OperationalError, match="locked"):
                     _write_ahead(connection)

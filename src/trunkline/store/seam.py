@@ -59,15 +59,18 @@ class Store(Protocol):
         ...
 
     def add_key(self, key: Key, secret: KeySecret) -> None:
-        """Keep a new key with its first secret."""
+        """Keep a new key with its first secret; StoreConflictError where either is there."""
         ...
 
     def change_key(self, key: Key) -> None:
-        """Replace the key of the same id."""
+        """Replace the key of the same id; StoreMissingError where there is none."""
         ...
 
     def rotate(self, secret: KeySecret, old_until: float) -> None:
-        """Add a secret to its key and let all its older ones expire at `old_until` at the latest."""
+        """Add a secret to its key and let all its older ones expire at `old_until` at the latest.
+
+        StoreMissingError where there is no such key, StoreConflictError where the secret is there.
+        """
         ...
 
     def accounts(self) -> list[Account]:
@@ -83,7 +86,11 @@ class Store(Protocol):
         ...
 
     def commit(self, batch: Batch) -> None:
-        """Do all of a batch in one transaction. An entry that has ended is never changed again."""
+        """Do all of a batch in one transaction. An entry that has ended is never changed again.
+
+        A batch up to a position that its journal has reached was done before and is not done again.
+        So one that is replayed counts once, if batches begin at `position()`.
+        """
         ...
 
     def position(self, journal: str) -> int:

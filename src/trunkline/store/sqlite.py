@@ -109,8 +109,8 @@ class SqliteStore:
     def commit(self, batch: Batch) -> None:
         """Do all of a batch in one transaction. An entry that has ended is never changed again.
 
-        A batch up to a position that its journal has reached already was done before: nothing is
-        done, so that what is replayed after a crash counts once.
+        A batch up to a position that its journal has reached was done before and is not done again.
+        So one that is replayed counts once, if batches begin at `position()`.
         """
         entries, spend = batch.entries, batch.spend
         with self._file.writing() as connection:

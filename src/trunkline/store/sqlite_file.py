@@ -19,7 +19,7 @@ from trunkline.store.sqlite_errors import TROUBLE, explained
 
 WAL_BYTES = 64 * 1024 * 1024
 """What the write-ahead log may keep on disk between two bursts."""
-_TURNS = 20
+_TURNS = 5
 """How often a file that others are opening too is asked for its write-ahead log."""
 
 
@@ -144,7 +144,7 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 def _write_ahead(connection: sqlite3.Connection) -> bool:
-    """Have the file use a write-ahead log. SQLite does not wait for others that ask the same."""
+    """Have the file use a write-ahead log. SQLite does not always wait for others that ask it."""
     for _ in range(_TURNS):
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
