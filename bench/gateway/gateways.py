@@ -74,6 +74,8 @@ class Gateway:
     """Writes its configuration and returns its command line."""
     install: Callable[[Path], None] = lambda _home: None
     """Puts it into a folder of its own, or raises CannotRunError."""
+    version: Callable[[Path], str] = lambda _home: ""
+    """What was installed there."""
     ready: str = "/health"
     """GET of this is 200 when it can work; empty for one that is ready when its port is known."""
     env: Callable[[Place], Mapping[str, str]] = lambda _place: {}
@@ -138,6 +140,8 @@ def ask(port: int, request: Request, body: bytes) -> tuple[int, bytes]:
         connection.request("POST", request.path, body, dict(request.headers))
         response = connection.getresponse()
         return response.status, response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise CannotRunError(f"did not answer: {error!r}") from error
     finally:
         connection.close()
 

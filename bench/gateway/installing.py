@@ -32,6 +32,19 @@ def from_pypi(home: Path, *packages: str) -> None:
     mark.write_text(" ".join(packages))
 
 
+def pypi_version(home: Path, package: str) -> str:
+    """Return the version of a package in the virtual environment at `home`."""
+    pattern = f"lib/python*/site-packages/{package.replace('-', '_')}-*.dist-info"
+    return next((path.name.split("-")[1] for path in home.glob(pattern)), "?").removesuffix(".dist")
+
+
+def npm_version(home: Path, package: str) -> str:
+    """Return the version of a package in `home`'s node_modules."""
+    return str(
+        json.loads((home / "node_modules" / package / "package.json").read_text())["version"]
+    )
+
+
 def from_npm(home: Path, dependencies: dict[str, str], overrides: dict[str, str]) -> None:
     """Install packages into `home`'s node_modules, unless they are there."""
     need("node", "npm")

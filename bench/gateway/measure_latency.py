@@ -16,12 +16,12 @@ FOR = ("trunkline", "nginx", "envoy", "vllm-router", "tensorzero")
 _POINTS = ("p50", "p99")
 
 
-def run(bench: Bench, only: tuple[str, ...] = FOR) -> None:
+def run(bench: Bench) -> None:
     """Measure gateways in turn; each round asks the upstream directly, too."""
     for point in _POINTS:
         bench.results.row(_added(point), 3)
     bench.take_turns(
-        "latency", bench.among(*only), lambda processes, each: _one(bench, processes, each)
+        "latency", bench.among(FOR), lambda processes, each: _one(bench, processes, each)
     )
     bench.results.remark(
         f"added latency: {RATE:,} requests/s at random moments, each timed from the moment at which "

@@ -15,11 +15,11 @@ FOR = ("trunkline", "nginx", "envoy", "vllm-router", "tensorzero")
 _RATE = "prompts of 1 MB, MB/s (8 connections)"
 
 
-def run(bench: Bench, only: tuple[str, ...] = FOR) -> None:
+def run(bench: Bench) -> None:
     """Measure gateways in turn."""
     bench.results.row(_RATE)
     bench.take_turns(
-        "prompts", bench.among(*only), lambda processes, each: _one(bench, processes, each)
+        "prompts", bench.among(FOR), lambda processes, each: _one(bench, processes, each)
     )
     bench.results.against(_RATE, LIMIT, f"prompts of 1 MB, share of {LIMIT}'s MB/s")
 

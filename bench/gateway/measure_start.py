@@ -19,7 +19,7 @@ def run(bench: Bench) -> None:
     """Measure all gateways in turn."""
     bench.results.row(_READY)
     bench.results.row(_MEMORY, 1)
-    bench.take_turns("start", bench.among(), lambda processes, each: _one(bench, processes, each))
+    bench.take_turns("start", bench.gateways, lambda processes, each: _one(bench, processes, each))
 
 
 def _one(bench: Bench, processes: Processes, gateway: Gateway) -> None:

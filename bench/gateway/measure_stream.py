@@ -16,11 +16,11 @@ FOR = ("trunkline", "nginx", "envoy", "vllm-router")
 _CPU = f"CPU of a streamed event, us ({STREAMS} streams)"
 
 
-def run(bench: Bench, only: tuple[str, ...] = FOR) -> None:
+def run(bench: Bench) -> None:
     """Measure gateways in turn."""
     bench.results.row(_CPU, 1)
     bench.take_turns(
-        "stream", bench.among(*only), lambda processes, each: _one(bench, processes, each)
+        "stream", bench.among(FOR), lambda processes, each: _one(bench, processes, each)
     )
     bench.results.against(_CPU, LIMIT, f"CPU of a streamed event, against {LIMIT}'s")
     bench.results.remark(

@@ -18,7 +18,7 @@ _ROWS = "unary, ledger rows for a request that the upstream served"
 def run(bench: Bench) -> None:
     """Measure all gateways in turn."""
     bench.results.row(_RATE)
-    bench.take_turns("unary", bench.among(), lambda processes, each: _one(bench, processes, each))
+    bench.take_turns("unary", bench.gateways, lambda processes, each: _one(bench, processes, each))
     bench.results.against(_RATE, LIMIT, f"unary, share of {LIMIT}'s requests/s")
 
 

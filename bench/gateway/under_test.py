@@ -6,9 +6,11 @@ It is asked over HTTP and its ledger is read from its file; nothing of the packa
 from __future__ import annotations
 
 import http.client
+import importlib.metadata
 import json
 import secrets
 import sqlite3
+import subprocess
 import sys
 import time
 from contextlib import closing
@@ -72,6 +74,8 @@ def admin(port: int, method: str, path: str, body: object = None) -> Any:
         connection.request(method, f"/admin/{path}", data, headers)
         response = connection.getresponse()
         text = response.read().decode()
+    except (OSError, http.client.HTTPException) as error:
+        raise CannotRunError(f"{method} /admin/{path} was not answered: {error!r}") from error
     finally:
         connection.close()
     if response.status >= 300:
@@ -125,9 +129,16 @@ def _command(place: Place) -> list[str]:
     return [str(program), "serve", "--config", str(config)]
 
 
+def _version(_home: Path) -> str:
+    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(git, capture_output=True, text=True, check=False)
+    return f"{importlib.metadata.version('trunkline')} {done.stdout.strip()}".strip()
+
+
 TRUNKLINE = Gateway(
     "trunkline",
     _command,
+    version=_version,
     ready="/health/ready",
     env=lambda _place: {"TRUNKLINE_ADMIN_KEY": _ADMIN_KEY},
     request=lambda place: Request().with_key(new_key(place.port).secret),
