@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from json_texts import json_texts
 
 from trunkline.wire.strict_json import (
     MAX_DEPTH,
@@ -179,42 +180,6 @@ def test_the_depth_that_is_taken_can_be_chosen() -> None:
         decode_strict(b"[[1]]", max_depth=1)
 
 
-STRINGS = st.text(st.sampled_from(':a"\\/\n{[,é€😀'), max_size=4)
-
-
-@st.composite
-def spelled(draw: st.DrawFn, text: str) -> str:
-    """Write a string with any of its characters as an escape."""
-    spellings = [
-        [json.dumps(letter)[1:-1]]
-        + [f"\\u{ord(letter):04x}", f"\\u{ord(letter):04X}"] * (ord(letter) < 0x10000)
-        + [letter] * (letter not in '"\\\n')
-        for letter in text
-    ]
-    return '"' + "".join(draw(st.sampled_from(ways)) for ways in spellings) + '"'
-
-
-SPACES = st.sampled_from(["", "", " ", "\n\t"])
-
-
-def listed(opening: str, items: st.SearchStrategy[str], closing: str) -> st.SearchStrategy[str]:
-    spaced = st.builds("".join, st.tuples(SPACES, items, SPACES))
-    joined = st.lists(spaced, max_size=4).map(",".join)
-    return st.builds("".join, st.tuples(st.just(opening), joined, st.just(closing)))
-
-
-QUOTED = STRINGS.flatmap(spelled)
-SCALARS = QUOTED | st.sampled_from(["null", "true", "1", "-0.5e3", '"\\u003a"', '":"'])
-TEXTS = st.recursive(
-    SCALARS,
-    lambda inner: (
-        listed("[", inner, "]") | listed("{", st.builds(":".join, st.tuples(QUOTED, inner)), "}")
-    ),
-    max_leaves=12,
-)
-"""JSON texts in which keys are often there twice, spelled the same way or another."""
-
-
 def has_twins(text: str) -> bool:
     """Tell whether an object in `text` has a key twice, one pair after the other."""
     found: list[bool] = []
@@ -227,8 +192,8 @@ def has_twins(text: str) -> bool:
     return any(found)
 
 
-@given(TEXTS)
-@settings(max_examples=1000, deadline=None)
+@given(json_texts(st.text(st.sampled_from(':a"\\/\n{[,é€😀'), max_size=4)))
+@settings(max_examples=500, deadline=None)
 def test_a_key_that_is_there_twice_is_found_and_no_other(text: str) -> None:
     if has_twins(text):
         with pytest.raises(JsonError, match="is there twice"):

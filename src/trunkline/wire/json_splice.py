@@ -6,7 +6,7 @@ So numbers keep their digits and objects their order. Knows neither what keys me
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -16,17 +16,18 @@ _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 _TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _FLAT = rb'[^"{}\[\]]*+(?:' + _TEXT + rb'[^"{}\[\]]*+)*+'
-"""Anything without brackets but those in texts."""
+"""Anything without brackets, but for those in texts."""
 _VALUE = rb"\s*:\s*(" + _TEXT + rb'|[^"{}\[\],\s]++)'
-_PAIR = re.compile(_VALUE, re.DOTALL)
-_LAST_PAIRS = re.compile(
-    _VALUE + _FLAT + rb"(?:[{\[]" + _FLAT + rb"[}\]]" + _FLAT + rb")*+\}\s*", re.DOTALL
-)
-"""A pair's colon and value, and all behind it up to the end of the object that it belongs to."""
-_NEAR_END = 4096
+_TO_THE_END = _FLAT + rb"(?:[{\[]" + _FLAT + rb"[}\]]" + _FLAT + rb")*+\}\s*"
 
-_KEY = re.compile(rb"[{,]\s*" + _TEXT + rb"\s*:\s*", re.DOTALL)
-_SPACE = re.compile(rb"\s*")
+_PLAIN = re.compile(_VALUE, re.DOTALL)
+"""What follows a key: a colon, and a text, a number or a word."""
+_LAST = re.compile(_VALUE + _TO_THE_END, re.DOTALL)
+"""The same, and all that follows up to the end of the object which the key belongs to."""
+_NEAR = 4096
+"""Bytes that are copied, or looked through, in no time."""
+
+_KEY = re.compile(rb"\s*([{,])\s*" + _TEXT + rb"\s*:\s*", re.DOTALL)
 
 
 def splice(body: bytes, changes: Mapping[str, bytes | None]) -> bytes:
@@ -37,9 +38,10 @@ def splice(body: bytes, changes: Mapping[str, bytes | None]) -> bytes:
     """
     if len(changes) == 1:
         ((key, value),) = changes.items()
-        span = _glance(body, key)
-        if span is not None and value is not None:
-            return _edited(body, [(*span, value)])
+        span = None if value is None else span_of(body, key)
+        if span and value is not None:
+            view = _sliced(body)
+            return b"".join((view[: span[0]], value, view[span[1] :]))
     return _edited(body, _edits(body, changes))
 
 
@@ -50,67 +52,58 @@ def span_of(body: bytes, key: str) -> tuple[int, int] | None:
     is no object.
     """
     span = _glance(body, key)
-    if span is not None:
-        return span
-    found = (member for member in _members(body)[0] if member.key == key)
-    return next(((member.start, member.end) for member in found), None)
+    if span is None:
+        for member in _members(body):
+            if member.key == key:
+                return member.start, member.end
+    return span
 
 
 def _glance(body: bytes, key: str) -> tuple[int, int] | None:
     """Return the span of a plain value that stands first in `body`, or near its end; else None.
 
-    Within a text a quote has a backslash before it, and a quote that ends a text is followed by no
-    letter. So what looks like a key is one; it belongs to the outermost object if that is where the
-    brackets behind it end.
+    A quote within a text has a backslash before it, and behind one that ends a text comes no
+    letter: any other quote before a name begins a text. It is a key if a colon follows, and one of
+    the outermost object if that ends where the brackets behind it say.
     """
     if not key.isidentifier():
         return None
-    quoted = b'"%b"' % key.encode()
+    quoted = f'"{key}"'.encode()
     if body.startswith(quoted, 1):
-        found = _PAIR.match(body, len(quoted) + 1) if body[0] == ord("{") else None
+        found = _PLAIN.match(body, len(quoted) + 1) if body[0] == ord("{") else None
     else:
-        at = body.rfind(quoted, -_NEAR_END)
+        at = body.rfind(quoted, -_NEAR)
         if at < 1 or body[at - 1] == ord("\\"):
             return None
-        found = _LAST_PAIRS.fullmatch(body, at + len(quoted))
+        found = _LAST.fullmatch(body, at + len(quoted))
     return found.span(1) if found else None
 
 
 class _Member(msgspec.Struct, frozen=True, gc=False):
-    """A pair of the outermost object."""
+    """A key of the outermost object and its value."""
 
     key: str
     opening: int
-    """Where the brace or comma before it is."""
+    """Where the brace or the comma before it is."""
     start: int
     """Where its value begins and ends."""
     end: int
 
 
-def _members(body: bytes) -> tuple[list[_Member], int]:
-    """Return all pairs of `body` in order, and where its closing brace is."""
+def _members(body: bytes) -> Iterator[_Member]:
+    """Find the keys of `body` in order; raises JsonError where it is no object."""
     try:
         values = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise JsonError(str(error)) from error
-    members: list[_Member] = []
-    at = body.index(b"{")
+    end = 0
     for key, value in values.items():
-        found = _KEY.match(body, at)
+        found = _KEY.match(body, end)
         if found is None:
-            break
+            raise JsonError("a key is there twice")
         start = found.end()
         end = start + len(value)
-        members.append(_Member(key, at, start, end))
-        at = _after_space(body, end)
-    closing = at if members else _after_space(body, at + 1)
-    if not body.startswith(b"}", closing) or _after_space(body, closing + 1) != len(body):
-        raise JsonError("a key is there twice")
-    return members, closing
-
-
-def _after_space(body: bytes, at: int) -> int:
-    return at + len(_SPACE.match(body, at)[0])
+        yield _Member(key, found.start(1), start, end)
 
 
 _Edit = tuple[int, int, bytes]
@@ -119,38 +112,35 @@ _Edit = tuple[int, int, bytes]
 
 def _edits(body: bytes, changes: Mapping[str, bytes | None]) -> list[_Edit]:
     """Return what to do to `body`, from its beginning to its end."""
-    members, closing = _members(body)
-    behind = [member.opening for member in members[1:]] + [closing]
+    members = list(_members(body))
+    closing = body.rindex(b"}")
+    borders = [*(member.opening for member in members), closing][1:]
     edits: list[_Edit] = []
-    kept = 0
-    for member, next_one in zip(members, behind, strict=True):
-        value = changes.get(member.key, b"")
-        if value is None:
-            edits.append(_removal(member, next_one, first=not kept, last=next_one == closing))
-            continue
-        kept += 1
-        if value:
+    kept = False
+    for member, border in zip(members, borders, strict=True):
+        value = changes.get(member.key)
+        if member.key not in changes:
+            kept = True
+        elif value is not None:
+            kept = True
             edits.append((member.start, member.end, value))
-    known = {member.key for member in members}
+        elif kept:  # a pair goes with the comma before it, or the one behind if it is the first
+            edits.append((member.opening, border, b""))
+        else:
+            edits.append((member.opening + 1, border + (border != closing), b""))
+    there = {member.key for member in members}
     added = [
         encode(key) + b":" + value
         for key, value in changes.items()
-        if value is not None and key not in known
+        if value is not None and key not in there
     ]
     if added:
-        edits.append((closing, closing, b"," * bool(kept) + b",".join(added)))
+        edits.append((closing, closing, b"," * kept + b",".join(added)))
     return edits
 
 
-def _removal(member: _Member, next_one: int, *, first: bool, last: bool) -> _Edit:
-    """Take a pair out with the comma before it, or for lack of one with that behind it."""
-    if not first:
-        return member.opening, next_one, b""
-    return member.opening + 1, next_one + (not last), b""
-
-
 def _edited(body: bytes, edits: list[_Edit]) -> bytes:
-    view = memoryview(body)
+    view = _sliced(body)
     pieces: list[bytes | memoryview] = []
     at = 0
     for start, end, text in edits:
@@ -158,3 +148,8 @@ def _edited(body: bytes, edits: list[_Edit]) -> bytes:
         at = end
     pieces.append(view[at:])
     return b"".join(pieces)
+
+
+def _sliced(body: bytes) -> bytes | memoryview:
+    """Return what is cheapest to take slices of: those of a view copy nothing, but take longer."""
+    return body if len(body) < _NEAR else memoryview(body)
