@@ -129,6 +129,10 @@ def running(
     try:
         port = wait(processes, gateway, place, process)
         yield Running(gateway, place, port, process, gateway.request(place))
+    except CannotRunError as error:
+        if (said := processes.said(process)) and said not in str(error):
+            raise CannotRunError(f"{error}; its log ends: {said}") from error
+        raise
     finally:
         processes.stop(process)
 

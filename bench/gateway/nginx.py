@@ -15,9 +15,9 @@ _FRAME = """
 worker_processes 1;
 worker_rlimit_nofile {files};
 pid {folder}/nginx.pid;
-error_log {folder}/error.log error;
+error_log stderr error;
 daemon off;
-events {{ worker_connections {files}; }}
+events {{ worker_connections {connections}; }}
 http {{
   access_log off;
   client_body_temp_path {folder}/body;
@@ -64,7 +64,9 @@ def _command(folder: Path, inside: str) -> list[str]:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     user = "user root;" if os.geteuid() == 0 else ""  # its workers write to a folder of this user's
     path = folder / "nginx.conf"
-    path.write_text(_FRAME.format(folder=folder, files=files, inside=inside, user=user))
+    # with fewer than a sixteenth of them free, it closes connections that have yet to ask
+    counts = {"files": files, "connections": 2 * files}
+    path.write_text(_FRAME.format(folder=folder, inside=inside, user=user, **counts))
     return ["nginx", "-p", str(folder), "-c", str(path)]
 
 
