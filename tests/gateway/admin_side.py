@@ -46,7 +46,7 @@ class Admin:
         async def reload() -> ReloadReport:
             return self.report
 
-        def changed() -> None:
+        async def changed() -> None:
             self.changes += 1
 
         return AdminParts(

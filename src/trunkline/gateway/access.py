@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from fnmatch import translate
+
 
 from trunkline.gateway.guard import Guard, Holder
 from trunkline.store.records import Account, Key, KeySecret, Scope
@@ -52,7 +52,8 @@ class Caller:
 def _pattern(scope: Scope) -> re.Pattern[str] | None:
     if not scope.models:
         return None
-    return re.compile("|".join(translate(pattern) for pattern in scope.models))
+    spelt = (".*".join(map(re.escape, pattern.split("*"))) for pattern in scope.models)
+    return re.compile("|".join(spelt), re.DOTALL)
 
 
 class Directory:

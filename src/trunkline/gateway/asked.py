@@ -35,10 +35,9 @@ FORBIDDEN = frozenset(
     }
 )
 """Names under which other gateways let a client choose address or credential."""
-_COUNTS = ("best_of", "max_completion_tokens", "max_tokens", "n")
+_COUNTS = frozenset({"best_of", "max_completion_tokens", "max_tokens", "n"})
 _MOST_ANSWERS = 128
 _MOST_TOKENS = 1 << 31
-_INPUTS = {"chat": "messages", "completions": "prompt", "embeddings": "input"}
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -52,6 +51,11 @@ class Asked(msgspec.Struct, frozen=True):
     """What has to be changed in the bytes before they go on, besides the model's name."""
     hide_usage: bool
     """Whether the frame with usage was not asked for by the client."""
+    more_than_text: bool = False
+    """Whether it has parts whose tokens its size does not bound: images, sound, files."""
+
+
+_UNCHANGED: dict[str, bytes | None] = {}
 
 
 def read_asked(data: bytes, endpoint: Endpoint) -> Asked:
@@ -67,38 +71,57 @@ def read_asked(data: bytes, endpoint: Endpoint) -> Asked:
     model = body.get("model")
     if type(model) is not str or not model:
         raise RequestError("You must provide a model parameter.", param="model")
-    stream = body.get("stream")
-    if stream is not None and type(stream) is not bool:
-        raise RequestError("'stream' must be true or false.", param="stream")
-    _check_input(body, endpoint)
-    for name in _COUNTS:
-        if name in body:
+    if not _COUNTS.isdisjoint(body):
+        for name in _COUNTS & body.keys():
             _check_count(name, body[name])
-    if not stream or endpoint == "embeddings":
-        return Asked(model, False, body, {}, hide_usage=False)
-    return _streamed(model, body)
+    more = False
+    if endpoint == "chat":
+        messages = body.get("messages")
+        if type(messages) is not list or not messages:
+            raise RequestError(
+                "'messages' must be a list with at least one message.", param="messages"
+            )
+        more = b'"type"' in data and _more_than_text(messages)
+    else:
+        _check_input(body, endpoint)
+    if not body.get("stream"):
+        if body.get("stream") not in (None, False):
+            raise _no_flag()
+        return Asked(model, False, body, _UNCHANGED, False, more)  # noqa: FBT003
+    return _streamed(model, body, endpoint, more=more)
 
 
-def _streamed(model: str, body: dict[str, Any]) -> Asked:
+def _streamed(model: str, body: dict[str, Any], endpoint: Endpoint, *, more: bool) -> Asked:
     """Ask for usage in every stream, whatever the client asked: the ledger needs it."""
+    if body["stream"] is not True or endpoint == "embeddings":
+        raise _no_flag()
     options = body.get("stream_options")
     if options is not None and type(options) is not dict:
         raise RequestError("'stream_options' must be an object.", param="stream_options")
     if options and options.get("include_usage") is True:
-        return Asked(model, True, body, {}, hide_usage=False)
+        return Asked(model, True, body, _UNCHANGED, False, more)  # noqa: FBT003
     wanted = strict_json.encode({**(options or {}), "include_usage": True})
-    return Asked(model, True, body, {"stream_options": wanted}, hide_usage=True)
+    return Asked(model, True, body, {"stream_options": wanted}, True, more)  # noqa: FBT003
+
+
+def _no_flag() -> RequestError:
+    return RequestError("'stream' must be true or false, and embeddings have none.", param="stream")
+
+
+def _more_than_text(messages: list[Any]) -> bool:
+    for message in messages:
+        content = message.get("content") if type(message) is dict else None
+        if type(content) is list and any(
+            type(part) is not dict or part.get("type") != "text" for part in content
+        ):
+            return True
+    return False
 
 
 def _check_input(body: dict[str, Any], endpoint: Endpoint) -> None:
-    name = _INPUTS[endpoint]
+    name = "prompt" if endpoint == "completions" else "input"
     value = body.get(name)
-    if endpoint == "chat":
-        if type(value) is not list or not value:
-            raise RequestError(
-                "'messages' must be a list with at least one message.", param="messages"
-            )
-    elif not isinstance(value, (str, list)) or (endpoint == "embeddings" and not value):
+    if not isinstance(value, (str, list)) or (endpoint == "embeddings" and not value):
         raise RequestError(f"'{name}' must be text or a list of texts.", param=name)
 
 

@@ -53,17 +53,9 @@ class Desk(msgspec.Struct, frozen=True):
 class Call:
     """A call from its hold to its settlement."""
 
-    __slots__ = (
-        "asked",
-        "bounds",
-        "desk",
-        "entry",
-        "exchange",
-        "holder",
-        "plan",
-        "settled",
-        "until",
-    )
+    settled = False
+    until = float("inf")
+    """Monotonic time at which the present step is late."""
 
     def __init__(  # noqa: PLR0913  # what a call is
         self,
@@ -83,9 +75,6 @@ class Call:
         self.holder = holder
         self.bounds = bounds
         self.entry = entry
-        self.settled = False
-        self.until = float("inf")
-        """Monotonic time at which the present step is late."""
         desk.live.add(self)
         exchange.on_gone = self.gone
 
@@ -137,23 +126,22 @@ class Call:
         if self.settled:
             return
         self.settled = True
-        entry = self.entry
+        entry, desk = self.entry, self.desk
         quote.settle(entry, tokens, tariff, self.bounds)
         entry.status, entry.outcome, entry.error = status, outcome, code
-        if tokens.told:
+        told = entry.input_tokens
+        used = None
+        if told is not None:
+            used = told + (entry.output_tokens or 0)
             entry.token_source = "estimated" if estimated else "provider"  # noqa: S105 - no password
         entry.charged = entry.reserved if entry.cost is None else entry.cost
         entry.ended = time.time()
         entry.state = "settled"
-        used = None
-        if entry.input_tokens is not None:
-            used = entry.input_tokens + (entry.output_tokens or 0)
-        desk = self.desk
         self.holder.settle(entry, self.bounds.likely, used)
         desk.live.discard(self)
         desk.journal.ended(entry)
         desk.counted(entry)
-        if desk.kept is not None and self.exchange.caller is not None:
+        if desk.kept is not None:
             desk.kept(entry.id, self.exchange.body, self.answer_seen())
 
     def answer_seen(self) -> bytes:

@@ -80,7 +80,7 @@ class Dispatch:
         if caller is None:  # the route table has let a stranger in: it must not
             raise TypeError("a call needs a caller")
         try:
-            asked = read_asked(exchange.request.body(), endpoint)
+            asked = read_asked(exchange.body, endpoint)
             plan = self._plan(caller, asked, endpoint)
         except RequestError as wrong:
             self._counters.refused("request")
@@ -117,7 +117,7 @@ class Dispatch:
         self, exchange: Exchange, caller: Caller, asked: Asked, plan: Plan, endpoint: Endpoint
     ) -> None:
         edge = exchange.connection.edge
-        reserved, bounds = self._priced(exchange, asked, plan, endpoint)
+        reserved, bounds = self._priced(exchange.size, asked, plan, endpoint)
         holder = caller.holder
         if reserved is None:
             refusal, reserved = self._unpriced(caller)
@@ -146,21 +146,24 @@ class Dispatch:
         self._journal.intend(entry, call)
 
     def _priced(
-        self, exchange: Exchange, asked: Asked, plan: Plan, endpoint: Endpoint
+        self, size: int, asked: Asked, plan: Plan, endpoint: Endpoint
     ) -> tuple[int | None, Bound]:
         """Return the most that a call can cost at the dearest of its targets, and its bounds."""
-        size = exchange.request.size
-        bounds: Bound | None = None
-        dearest: int | None = 0
-        for target in plan.targets:
+        output, more = endpoint != "embeddings", asked.more_than_text
+        first = plan.targets[0].tariff
+        bounds = quote.bound(asked.body, size, first.context, output=output, more_than_text=more)
+        dearest = quote.most(bounds, first)
+        for target in plan.targets[1:]:
             tariff = target.tariff
-            bounds = quote.bound(asked.body, size, tariff.context, output=endpoint != "embeddings")
-            most = quote.most(bounds, tariff)
+            other = quote.bound(
+                asked.body, size, tariff.context, output=output, more_than_text=more
+            )
+            most = quote.most(other, tariff)
             if most is None or dearest is None:
                 dearest = None
             elif most > dearest:
-                dearest = most
-        return dearest, bounds or Bound(None, None, 0)
+                dearest, bounds = most, other
+        return dearest, bounds
 
     def _unpriced(self, caller: Caller) -> tuple[Refusal | None, int]:
         """Do what the operator chose for a call whose most is unknown."""

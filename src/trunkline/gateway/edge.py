@@ -11,13 +11,13 @@ import ssl
 import time
 from collections import deque
 from email.utils import formatdate
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from trunkline.dialects.openai_server import error_body
 from trunkline.gateway.config import Edge as Limits
 from trunkline.gateway.exchange import HELD_BACK, Exchange
 from trunkline.wire.http1_read import HttpError, HttpLimits, too_large
-from trunkline.wire.http1_serve import Incoming, RequestStream
+from trunkline.wire.http1_serve import AHEAD, Head, Repeat, RequestStream, repeat_of
 
 TURN = 0.25
 """Seconds between two looks at the clock: how exact time limits are."""
@@ -59,6 +59,8 @@ class Edge:
         self.draining = False
         self.now = time.monotonic()
         self.wall = time.time()
+        self.idle_until = self.total_until = self.head_until = 0.0
+        """When what begins in this turn is late."""
         self.standing = b""
         """Header lines of every answer."""
         self.patience = 0.0
@@ -118,6 +120,10 @@ class Edge:
         self.now = now
         self.wall = time.time()
         self._prefix = f"req_{int(self.wall * 1000):011x}{self._boot}"
+        limits = self.limits
+        self.idle_until = now + limits.idle_seconds + TURN
+        self.total_until = now + limits.total_seconds + TURN
+        self.head_until = now + limits.head_seconds + TURN
         self.standing = b"date: %b\r\n" % formatdate(self.wall, usegmt=True).encode()
         for connection in [c for c in self.connections if c.until < now]:
             connection.late()
@@ -132,13 +138,14 @@ class Connection(asyncio.Protocol):
         "_current",
         "_discarding",
         "_failure",
+        "_limit",
         "_paused_reading",
+        "_repeat",
         "_stream",
         "_transport",
         "_waiting",
+        "closing",
         "edge",
-        "known",
-        "now",
         "peer",
         "secure",
         "until",
@@ -151,16 +158,17 @@ class Connection(asyncio.Protocol):
         self.secure = secure
         self.until = 0.0
         """Monotonic time at which the present stage is late."""
-        self.now = edge.now
         self.peer: tuple[str, int] | None = None
         self.writable = True
-        self.known: Any = None
-        """Who this connection's last request was from; the application's own affair."""
+        self.closing = False
+        """Whether the present answer is the connection's last."""
         self._stream = RequestStream(edge.http, self)
+        self._repeat: Repeat | None = None
         self._current: Exchange | None = None
         """The request whose body is arriving, or that is being answered."""
         self._waiting: deque[Exchange] | None = None
-        """Whole requests behind the one that is being answered."""
+        """Requests behind the one that is being answered."""
+        self._limit = AHEAD
         self._failure: HttpError | None = None
         self._discarding = False
         self._continued = False
@@ -177,19 +185,48 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.peer = peer[:2] if isinstance(peer, tuple) else None
         edge.connections.add(self)
-        self.until = edge.now + edge.limits.head_seconds + TURN
+        self.until = edge.head_until
         if edge.draining or len(edge.connections) > edge.most:
             edge.application.refused("overload")
             self._refuse(HttpError("the gateway has as many connections as it takes", 503))
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
+        stream = self._stream
+        if self._current is None and not stream.reading:
+            repeat = self._repeat
+            if repeat is not None and (body := repeat.body_of(data)) is not None:
+                self._take_repeated(repeat.head, body)
+                return
+            self.until = self.edge.head_until
+            self._feed(data)
+            current = self._current
+            if current is not None and current.whole and not (self._waiting or stream.reading):
+                self._repeat = repeat_of(data, current.head)
+            return
+        if not self._discarding:
+            self._feed(data)
+
+    def _take_repeated(self, head: Head, body: bytes) -> None:
+        """Take a whole request whose head is the last one's."""
         if self._discarding:
             return
-        edge, stream = self.edge, self._stream
-        self.now = edge.now
-        if not stream.reading and self._current is None:
-            self.until = edge.now + edge.limits.head_seconds + TURN
+        edge = self.edge
+        exchange = self._current = Exchange(self, head, edge.now)
+        limit = edge.application.admit(exchange)
+        exchange.whole = True
+        if exchange.done:
+            self.next()
+        elif len(body) > limit:
+            self._refuse_exchange(exchange, too_large(limit))
+        else:
+            exchange.body = body
+            exchange.size = len(body)
+            self.until = edge.total_until
+            edge.application.call(exchange)
+
+    def _feed(self, data: bytes) -> None:
+        stream = self._stream
         try:
             stream.feed(data)
         except HttpError as error:
@@ -208,7 +245,7 @@ class Connection(asyncio.Protocol):
         elif not self._continued:
             self._continued = True
             self.until = self.edge.now + self.edge.limits.body_seconds + TURN
-            if current.request.headers.get(b"expect", b"").lower() == b"100-continue":
+            if current.head.headers.get(b"expect", b"").lower() == b"100-continue":
                 self.write(_CONTINUE)
 
     def eof_received(self) -> bool:
@@ -220,7 +257,7 @@ class Connection(asyncio.Protocol):
         self.edge.connections.discard(self)
         self._stream.close()
         self._discarding = True
-        self._transport = None
+        self._transport = self._repeat = None
         current, waiting = self._current, self._waiting
         self._current = self._waiting = None
         for exchange in (current, *(waiting or ())):
@@ -243,15 +280,18 @@ class Connection(asyncio.Protocol):
         self.writable = True
         current = self._current
         if current is not None:
-            self._allow_total(current)
+            self.until = current.began + self.edge.limits.total_seconds + TURN
             if current.on_flow is not None:
                 current.on_flow(True)
+        else:
+            self.until = self.edge.idle_until
 
     # called by the stream of requests
 
-    def head_arrived(self, request: Incoming) -> None:
+    def head_arrived(self, head: Head) -> None:
         """Have the application look at a request before its body is read."""
-        exchange = Exchange(self, request, self.edge.request_id())
+        exchange = Exchange(self, head, self.edge.now)
+        exchange.parts = []
         if self._current is None:
             self._current = exchange
             self._continued = False
@@ -260,39 +300,45 @@ class Connection(asyncio.Protocol):
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append(exchange)
+        self._limit = AHEAD
         if len(self._waiting) > _AHEAD:
             raise HttpError("too many requests were sent ahead of their answers", 429)
 
-    def body_arrived(self, request: Incoming, data: bytes) -> None:
+    def body_arrived(self, data: bytes) -> None:
         """Keep a piece of a body, within its limit."""
-        request.add(data)
-        if request.size > request.limit:
-            raise too_large(request.limit)
-
-    def request_arrived(self, request: Incoming) -> None:
-        """Hand a whole request over, if it is its turn."""
-        current = self._current
-        if current is not None and current.request is request:
-            self._whole(current)
+        exchange = self._waiting[-1] if self._waiting else self._current
+        if exchange is None:
             return
-        if self._waiting:
-            self._waiting[-1].whole = True
-        if not self._paused_reading and self._transport is not None:
+        exchange.size += len(data)
+        if exchange.size > self._limit:
+            raise too_large(self._limit)
+        exchange.parts.append(data)
+
+    def request_arrived(self) -> None:
+        """Hand a whole request over, if it is its turn."""
+        waiting = self._waiting
+        exchange = waiting[-1] if waiting else self._current
+        if exchange is None:
+            return
+        parts, exchange.parts = exchange.parts, []
+        exchange.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        exchange.whole = True
+        if not waiting:
+            self._call(exchange)
+        elif not self._paused_reading and self._transport is not None:
             self._paused_reading = True
             self._transport.pause_reading()
 
     def _admit(self, exchange: Exchange) -> None:
-        request = exchange.request
-        limit = request.limit = self.edge.application.admit(exchange)
-        if not exchange.done and (request.size > limit or (request.length or 0) > limit):
+        limit = self._limit = self.edge.application.admit(exchange)
+        if not exchange.done and max(exchange.size, exchange.head.length or 0) > limit:
             raise too_large(limit)
 
-    def _whole(self, exchange: Exchange) -> None:
-        exchange.whole = True
+    def _call(self, exchange: Exchange) -> None:
         if exchange.done:
-            self._next()
+            self.next()
         else:
-            self._allow_total(exchange)
+            self.until = exchange.began + self.edge.limits.total_seconds + TURN
             self.edge.application.call(exchange)
 
     # answering
@@ -302,26 +348,28 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
-    def answered(self, exchange: Exchange) -> None:
+    def next(self) -> None:
         """Go on to the next request, or part, after an answer has ended."""
-        if exchange is self._current and exchange.whole:
-            self._next()
-
-    def _next(self) -> None:
         current, self._current = self._current, None
         edge = self.edge
-        if current is not None and not current.request.keep_alive:
+        if self._waiting or self._failure is not None or self._stream.reading or edge.draining:
+            self._next_waiting(current)
+        elif self.closing or (current is not None and not current.head.keep_alive):
+            self._part()
+        else:
+            self.until = edge.idle_until
+
+    def _next_waiting(self, current: Exchange | None) -> None:
+        if self.closing or (current is not None and not current.head.keep_alive):
             self._part()
         elif self._waiting:
             asyncio.get_running_loop().call_soon(self._take_waiting)
         elif self._failure is not None:
             self._refuse(self._failure)
-        elif edge.draining:
-            self._part()
+        elif self._stream.reading:
+            self.until = self.edge.head_until
         else:
-            limits = edge.limits
-            allowed = limits.head_seconds if self._stream.reading else limits.idle_seconds
-            self.until = edge.now + allowed + TURN
+            self._part()  # the edge is draining
 
     def _take_waiting(self) -> None:
         """Begin with the next of the requests that were sent ahead."""
@@ -331,13 +379,14 @@ class Connection(asyncio.Protocol):
         if self._paused_reading and not self._waiting and self._transport is not None:
             self._paused_reading = False
             self._transport.resume_reading()
+        self._continued = False
         try:
             self._admit(exchange)
         except HttpError as error:
             self._failed(error)
             return
         if exchange.whole:
-            self._whole(exchange)
+            self._call(exchange)
 
     def leave_when_idle(self) -> None:
         """Close if nothing is being read or answered."""
@@ -363,16 +412,15 @@ class Connection(asyncio.Protocol):
             self.edge.application.refused("late")
             self.abort()
 
-    def _allow_total(self, exchange: Exchange) -> None:
-        self.until = exchange.began + self.edge.limits.total_seconds + TURN
-
     def _failed(self, error: HttpError) -> None:
         """Answer what is no request, once what came before it is answered."""
         self.edge.application.refused("body" if error.status == 413 else "http")
         current = self._current
         if current is None or current.done:
             self._refuse(error)
-        elif not current.whole:
+        elif not current.whole or not current.begun and current.page is None:
+            self._refuse_exchange(current, error)
+        elif error.status == 413 and not self._waiting and current.body == b"":
             self._refuse_exchange(current, error)
         else:
             self._failure = error
@@ -380,7 +428,7 @@ class Connection(asyncio.Protocol):
                 self._waiting = deque(e for e in self._waiting if e.whole)
 
     def _refuse(self, error: HttpError) -> None:
-        exchange = self._current = Exchange(self, Incoming(), self.edge.request_id())
+        exchange = self._current = Exchange(self, Head(), self.edge.now)
         self._refuse_exchange(exchange, error)
 
     def _refuse_exchange(self, exchange: Exchange, error: HttpError) -> None:

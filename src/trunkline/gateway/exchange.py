@@ -11,7 +11,7 @@ from trunkline.wire.http1 import LAST_CHUNK, check_header
 if TYPE_CHECKING:
     from trunkline.gateway.access import Caller
     from trunkline.gateway.edge import Connection
-    from trunkline.wire.http1_serve import Incoming
+    from trunkline.wire.http1_serve import Head
 
 REASONS = {
     200: b"OK",
@@ -51,30 +51,35 @@ class Exchange:
     __slots__ = (
         "began",
         "begun",
+        "body",
         "caller",
         "connection",
         "done",
         "gone",
+        "head",
         "id",
         "labels",
         "on_flow",
         "on_gone",
         "page",
-        "request",
+        "parts",
+        "size",
         "status",
         "whole",
     )
 
-    def __init__(self, connection: Connection, request: Incoming, request_id: str) -> None:
-        """Belongs to `connection`."""
+    def __init__(self, connection: Connection, head: Head, began: float) -> None:
+        """Belongs to `connection`; `began` is monotonic, as of the last turn of the edge's clock."""
         self.connection = connection
-        self.request = request
-        self.id = request_id
+        self.head = head
+        self.began = began
+        self.id = connection.edge.request_id()
+        self.body = b""
+        """All of it, once the request is whole."""
+        self.size = 0
         self.page: Any = None
         """The row of the route table that the request was dispatched to."""
         self.caller: Caller | None = None
-        self.began = connection.now
-        """Monotonic, as of the last turn of the edge's clock."""
         self.whole = False
         """Whether all of the request has arrived."""
         self.begun = False
@@ -82,7 +87,7 @@ class Exchange:
         self.gone = False
         """Whether the client has left, or the answer was broken off."""
         self.status = 0
-        self.labels = b"x-request-id: %b\r\n" % request_id.encode()
+        self.labels = b""
         """Header lines that every answer to this request carries, each ended by CR LF."""
         self.on_gone: Callable[[], None] | None = None
         """Called when the client leaves before the answer has ended."""
@@ -94,33 +99,28 @@ class Exchange:
     @property
     def method(self) -> str:
         """The method."""
-        return self.request.method.decode("ascii")
+        return self.head.method.decode("ascii")
 
     @property
     def path(self) -> str:
         """The path, percent-decoded."""
-        return unquote_to_bytes(self.request.path).decode("utf-8", "replace")
+        return unquote_to_bytes(self.head.path).decode("utf-8", "replace")
 
     @property
     def query(self) -> str:
         """What follows the question mark, as sent."""
-        return self.request.query.decode("latin-1")
+        return self.head.query.decode("latin-1")
 
     @property
     def target(self) -> str:
         """Path and query as sent."""
         query = self.query
-        return self.request.path.decode("latin-1") + (f"?{query}" if query else "")
+        return self.head.path.decode("latin-1") + (f"?{query}" if query else "")
 
     @property
     def headers(self) -> dict[bytes, bytes]:
         """Header values by lower-case name."""
-        return self.request.headers
-
-    @property
-    def body(self) -> bytes:
-        """The whole body."""
-        return self.request.body()
+        return self.head.headers
 
     @property
     def client(self) -> tuple[str, int] | None:
@@ -140,18 +140,33 @@ class Exchange:
         """Answer whole; `keep=False` closes the connection afterwards."""
         self.answer_bytes(status, header_lines(headers), body, keep=keep)
 
+    def answer_ok(self, lines: bytes, body: bytes) -> None:
+        """Answer 200 with header lines that are bytes already: the way of nearly every call."""
+        connection = self.connection
+        if not self.head.plain or self.begun or self.gone:
+            self.answer_bytes(200, lines, body)
+            return
+        self.begun = self.done = True
+        self.status = 200
+        self.on_gone = None
+        connection.write(
+            b"HTTP/1.1 200 OK\r\n%bx-request-id: %b\r\n%b%bcontent-length: %d\r\n\r\n%b"
+            % (connection.edge.standing, self.id.encode(), self.labels, lines, len(body), body)
+        )
+        if self.whole:
+            connection.next()
+
     def answer_bytes(self, status: int, lines: bytes, body: bytes, *, keep: bool = True) -> None:
         """Answer whole with header lines that are bytes already; head and body are one write."""
         if self.gone or self.begun:
             return
-        if not keep:
-            self.request.keep_alive = False
         self.begun = True
         self.status = status
         length = b"" if status == 204 else b"content-length: %d\r\n" % len(body)
-        if self.request.method == b"HEAD" or status == 204:
+        if self.head.method == b"HEAD" or status == 204:
             body = b""
-        self.connection.write(b"%b%b%b\r\n%b" % (self._head(status), lines, length, body))
+        head = self._head(status, keep=keep)
+        self.connection.write(b"%b%b%b\r\n%b" % (head, lines, length, body))
         self._finish()
 
     def begin(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
@@ -164,31 +179,30 @@ class Exchange:
             return
         self.begun = True
         self.status = status
-        head = self._head(status)
-        if self.request.version == "1.0":
-            self.request.keep_alive = False
-            self.connection.write(b"%b%b\r\n%b" % (head, lines, first))
+        if self.head.version == "1.0":
+            self.connection.write(b"%b%b\r\n%b" % (self._head(status, keep=False), lines, first))
             return
+        head = self._head(status)
         lines += b"transfer-encoding: chunked\r\n"
-        if first and self.request.method != b"HEAD":
+        if first and self.head.method != b"HEAD":
             self.connection.write(b"%b%b\r\n%x\r\n%b\r\n" % (head, lines, len(first), first))
         else:
             self.connection.write(b"%b%b\r\n" % (head, lines))
 
     def send(self, data: bytes) -> None:
         """Send a piece of an answer that was begun."""
-        if self.gone or self.done or not data or self.request.method == b"HEAD":
+        if self.gone or self.done or not data:
             return
-        if self.request.version == "1.0":
-            self.connection.write(data)
-        else:
+        if self.head.version == "1.1" and self.head.method != b"HEAD":
             self.connection.write(b"%x\r\n%b\r\n" % (len(data), data))
+        elif self.head.method != b"HEAD":
+            self.connection.write(data)
 
     def end(self, last: bytes = b"") -> None:
         """End an answer that was begun, with a last piece."""
         if self.gone or self.done:
             return
-        if self.request.version == "1.0" or self.request.method == b"HEAD":
+        if self.head.version == "1.0" or self.head.method == b"HEAD":
             self.send(last)
         elif last:
             self.connection.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last))
@@ -201,25 +215,26 @@ class Exchange:
         if not self.done:
             self.connection.abort()
 
-    def _head(self, status: int) -> bytes:
-        if not self.request.keep_alive:
-            return b"HTTP/1.1 %d %b\r\n%b%bconnection: close\r\n" % (
-                status,
-                REASONS.get(status, b"Unknown"),
-                self.connection.edge.standing,
-                self.labels,
-            )
-        return b"HTTP/1.1 %d %b\r\n%b%b" % (
+    def _head(self, status: int, *, keep: bool = True) -> bytes:
+        if keep and self.head.keep_alive:
+            closing = b""
+        else:
+            closing = b"connection: close\r\n"
+            self.connection.closing = True
+        return b"HTTP/1.1 %d %b\r\n%bx-request-id: %b\r\n%b%b" % (
             status,
             REASONS.get(status, b"Unknown"),
             self.connection.edge.standing,
+            self.id.encode(),
             self.labels,
+            closing,
         )
 
     def _finish(self) -> None:
         self.done = True
         self.on_gone = self.on_flow = None
-        self.connection.answered(self)
+        if self.whole:
+            self.connection.next()
 
 
 def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:

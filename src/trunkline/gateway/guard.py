@@ -184,35 +184,39 @@ class Holder:
             if used is not None:
                 meter.tokens = max(meter.tokens + used - tokens, 0)
 
-    def exhausted(self, wall: float) -> Refusal | None:
-        """Return why not even a free call may be made: a budget is spent."""
-        for purse in self.purses:
-            purse.turn(wall)
-            if purse.spent >= purse.limit:
-                return purse.refusal(0, wall)
-        return None
-
     def labels(self, now: float) -> bytes:
         """Return `x-ratelimit-*` header lines of the tightest meter, as OpenAI names them."""
-        lines = []
-        requests = [m for m in self.meters if m.limits.requests_per_minute is not None]
-        if requests:
-            m = min(requests, key=lambda m: (m.limits.requests_per_minute or 0) - m.calls)
-            most = m.limits.requests_per_minute or 0
-            lines.append(_label("requests", most, most - m.calls, m.until - now))
-        tokens = [m for m in self.meters if m.limits.tokens_per_minute is not None]
-        if tokens:
-            m = min(tokens, key=lambda m: (m.limits.tokens_per_minute or 0) - m.tokens)
-            most = m.limits.tokens_per_minute or 0
-            lines.append(_label("tokens", most, most - m.tokens, m.until - now))
-        return b"".join(lines)
+        meters = self.meters
+        meter = meters[0] if len(meters) == 1 else min(meters, key=_room)
+        limits, reset = meter.limits, max(meter.until - now, 0.0)
+        most, tokens = limits.requests_per_minute, limits.tokens_per_minute
+        lines = b""
+        if most is not None:
+            lines = _REQUESTS % (most, max(most - meter.calls, 0), reset)
+        if tokens is not None:
+            lines += _TOKENS % (tokens, max(tokens - meter.tokens, 0), reset)
+        return lines
 
 
-def _label(what: str, most: int, left: int, seconds: float) -> bytes:
-    return (
-        f"x-ratelimit-limit-{what}: {most}\r\nx-ratelimit-remaining-{what}: {max(left, 0)}\r\n"
-        f"x-ratelimit-reset-{what}: {max(seconds, 0.0):.0f}s\r\n"
-    ).encode()
+def _room(meter: Meter) -> float:
+    """Return the share of a meter's minute that is left, of requests or of tokens."""
+    limits = meter.limits
+    shares = [
+        1 - used / most
+        for used, most in (
+            (meter.calls, limits.requests_per_minute),
+            (meter.tokens, limits.tokens_per_minute),
+        )
+        if most
+    ]
+    return min(shares, default=1.0)
+
+
+_LINES = (
+    b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%ds\r\n"
+)
+_REQUESTS = _LINES % ((b"requests",) * 3)
+_TOKENS = _LINES % ((b"tokens",) * 3)
 
 
 class Guard:

@@ -15,6 +15,7 @@ from trunkline.gateway.asked import Endpoint
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.refusals import Fault, tell
 from trunkline.store.records import Role
+from trunkline.wire.http1_serve import Head
 
 Rule = Literal["public", "key", "viewer", "staff"]
 """`public`: anybody. `key`: any live key whose scope has the endpoint. `viewer`: a viewer or an admin.
@@ -44,6 +45,14 @@ class Page(msgspec.Struct, frozen=True):
     """Whether every path below is meant, too."""
     body: int = 0
     """Bytes that a body may have."""
+
+
+class _Known(msgspec.Struct, frozen=True, gc=False):
+    """How a request with this head was dispatched, and who it was from, in one reading of the keys."""
+
+    page: Page
+    caller: Caller
+    generation: int
 
 
 class Pages:
@@ -87,10 +96,19 @@ class Pages:
 
     def admit(self, exchange: Exchange) -> int:
         """Dispatch a request by its head and decide whether it may; returns its body's limit."""
-        request = exchange.request
-        page = self._exact.get((request.method, request.path))
+        head = exchange.head
+        known: _Known | None = head.known
+        if known is not None and known.generation == self._directory.generation:
+            caller = known.caller
+            if caller.expires > exchange.connection.edge.wall:
+                exchange.page, exchange.caller = known.page, caller
+                return known.page.body
+        return self._admit(exchange, head)
+
+    def _admit(self, exchange: Exchange, head: Head) -> int:
+        page = self._exact.get((head.method, head.path))
         if page is None:
-            page = self._found_below(request.method, request.path)
+            page = self._found_below(head.method, head.path)
             if page is None:
                 self._no_page(exchange)
                 return ANONYMOUS_BYTES
@@ -105,6 +123,8 @@ class Pages:
         if page.rule == "key":
             if not caller.may_reach(page.endpoint or ""):
                 self._forbidden(exchange, f"This key is not for {page.endpoint}.")
+            else:
+                head.known = _Known(page, caller, self._directory.generation)
         elif caller.key.role not in _ROLES[page.rule]:
             self._forbidden(exchange, "This key's role does not allow it.")
         return page.body
@@ -118,19 +138,10 @@ class Pages:
         self._refused(reason)
 
     def _caller(self, exchange: Exchange) -> Caller | None:
-        authorization = exchange.request.headers.get(b"authorization")
+        authorization = exchange.head.headers.get(b"authorization")
         if authorization is None:
             return None
-        connection = exchange.connection
-        edge, directory = connection.edge, self._directory
-        known = connection.known
-        if known is not None and known[0] == authorization and known[1] == directory.generation:
-            caller = known[2]
-            return caller if caller.expires > edge.wall else None
-        found = directory.find(authorization, edge.wall)
-        if found is not None:
-            connection.known = (authorization, directory.generation, found)
-        return found
+        return self._directory.find(authorization, exchange.connection.edge.wall)
 
     def _found_below(self, method: bytes, path: bytes) -> Page | None:
         for of, start, page in self._below:
@@ -141,7 +152,7 @@ class Pages:
     def _unknown(self, exchange: Exchange) -> None:
         self._refused("auth")
         message = _NO_KEY
-        query = exchange.request.query
+        query = exchange.head.query
         if b"authorization" not in exchange.headers and (b"key=" in query or b"token=" in query):
             message += " A key in the URL is not read, and may be in logs by now: replace it."
         tell(exchange, Fault(401, "invalid_api_key", message))
@@ -152,7 +163,7 @@ class Pages:
 
     def _no_page(self, exchange: Exchange) -> None:
         self._refused("path")
-        methods = self._methods.get(exchange.request.path)
+        methods = self._methods.get(exchange.head.path)
         if methods is None:
             message = (
                 "There is nothing here. /v1/chat/completions, /v1/models and others are served."

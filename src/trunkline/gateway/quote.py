@@ -45,44 +45,39 @@ class Bound(msgspec.Struct, frozen=True):
     """About how many it will use: what rates count before it has ended."""
 
 
-def bound(body: dict[str, Any], size: int, context: int | None, *, output: bool = True) -> Bound:
+def bound(
+    body: dict[str, Any],
+    size: int,
+    context: int | None,
+    *,
+    output: bool = True,
+    more_than_text: bool = False,
+) -> Bound:
     """Return what a request of `size` bytes can use. `output` is False where nothing is generated."""
-    n = body.get("n")
-    answers = n if type(n) is int and n > 0 else 1
-    best_of = body.get("best_of")
-    if type(best_of) is int and best_of > answers:
-        answers = best_of
-    most_input: int | None = size
-    if has_more_than_text(body):
-        most_input = context
+    most_input = context if more_than_text else size
+    likely = -(-size // _BYTES_PER_TOKEN)
+    if not output:
+        return Bound(most_input, 0, likely)
+    answers = _answers(body) if "n" in body or "best_of" in body else 1
     asked = _asked(body)
-    most_output: int | None = 0
-    if output:
-        longest = asked if asked is not None else context
-        most_output = None if longest is None else longest * answers
-    likely = -(-size // _BYTES_PER_TOKEN) + ((asked or 0) * answers if output else 0)
-    return Bound(most_input, most_output, likely)
+    if asked is not None:
+        return Bound(most_input, asked * answers, likely + asked * answers)
+    return Bound(most_input, None if context is None else context * answers, likely)
+
+
+def _answers(body: dict[str, Any]) -> int:
+    """Return how many answers are generated."""
+    told = [body.get("n"), body.get("best_of")]
+    return max([count for count in told if type(count) is int], default=1)
 
 
 def _asked(body: dict[str, Any]) -> int | None:
     """Return the longest answer that the client asked for."""
-    told = [body.get("max_completion_tokens"), body.get("max_tokens")]
-    counts = [count for count in told if type(count) is int]
-    return max(counts, default=None)
-
-
-def has_more_than_text(body: dict[str, Any]) -> bool:
-    """Tell whether a chat has parts whose tokens its size does not bound: images, sound, files."""
-    messages = body.get("messages")
-    if not isinstance(messages, list):
-        return False
-    for message in messages:
-        content = message.get("content") if type(message) is dict else None
-        if type(content) is list and any(
-            type(part) is not dict or part.get("type") != "text" for part in content
-        ):
-            return True
-    return False
+    asked = body.get("max_tokens")
+    other = body.get("max_completion_tokens")
+    if type(other) is int:
+        return other if type(asked) is not int else max(asked, other)
+    return asked if type(asked) is int else None
 
 
 def most(bounds: Bound, tariff: Tariff) -> int | None:
@@ -98,17 +93,19 @@ def most(bounds: Bound, tariff: Tariff) -> int | None:
 
 def settle(entry: Entry, tokens: Tokens, tariff: Tariff, bounds: Bound) -> None:
     """Write on an entry what its tokens cost; implausible counts are clamped, and it is said so."""
+    told_input, told_output = tokens.input, tokens.output
     context = tariff.context or _MOST_CONTEXT
-    most_output = max(context, bounds.output or 0)
-    entry.input_tokens, over_input = _plausible(tokens.input, max(context, bounds.input or 0))
-    entry.output_tokens, over_output = _plausible(tokens.output, most_output)
+    if (told_input or 0) > context or (told_output or 0) > context:
+        told_input, over_input = _plausible(told_input, max(context, bounds.input or 0))
+        told_output, over_output = _plausible(told_output, max(context, bounds.output or 0))
+        if over_input or over_output:
+            entry.note = "usage clamped: more than the model's context"
+    entry.input_tokens, entry.output_tokens = told_input, told_output
     entry.cached_tokens = tokens.cached
-    if over_input or over_output:
-        entry.note = "usage clamped: more than the model's context"
     entry.input_price, entry.output_price = tariff.input, tariff.output
     entry.price_source = tariff.source
-    entry.cost = price(entry.input_tokens, entry.output_tokens, tariff)
-    if entry.cost is not None and entry.cost > entry.reserved > 0 and entry.note is None:
+    cost = entry.cost = price(told_input, told_output, tariff)
+    if cost is not None and cost > entry.reserved > 0 and entry.note is None:
         entry.note = "cost above the reserve"
 
 

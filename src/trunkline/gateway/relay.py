@@ -43,42 +43,22 @@ QUIET_SECONDS = 600.0
 class Relay(Call):
     """Relays one answer."""
 
-    __slots__ = (
-        "_again",
-        "_at",
-        "_connection",
-        "_first",
-        "_opening",
-        "_parts",
-        "_quiet",
-        "_seen",
-        "_status",
-        "_tap",
-        "_headers",
-    )
-
-    _at: int
-    _connection: UpstreamConnection | None
+    _at = 0
+    _again = False
+    """Whether this is the second try of a request whose connection had died while idle."""
+    _first = True
+    """Whether nothing of a stream has gone to the client."""
+    _status = 0
+    _headers: dict[bytes, bytes] = {}  # noqa: RUF012 - replaced, never changed
+    _tap: StreamTap | None = None
+    _parts: list[bytes] | None = None
+    _seen: list[bytes] | None = None
+    _quiet = float("inf")
+    _connection: UpstreamConnection | None = None
+    _opening: asyncio.Task[None] | None = None
 
     def send(self) -> None:
-        """Ask the first target."""
-        self._at = 0
-        self._again = False
-        self._first = True
-        self._seen: list[bytes] = []
-        self._connection = None
-        self._opening: asyncio.Task[None] | None = None
-        self._attempt()
-
-    @property
-    def _target(self) -> Target:
-        return self.plan.targets[self._at]
-
-    def _attempt(self) -> None:
-        self._parts: list[bytes] = []
-        self._tap: StreamTap | None = None
-        self._status = 0
-        self._headers: dict[bytes, bytes] = {}
+        """Ask the present target."""
         pool = self._target.pool
         if pool is None:
             raise TypeError("a target without connections is not relayed")
@@ -88,6 +68,10 @@ class Relay(Call):
         else:
             self._opening = pool.open(self)
 
+    @property
+    def _target(self) -> Target:
+        return self.plan.targets[self._at]
+
     # called by the upstream
 
     def connected(self, connection: UpstreamConnection) -> None:
@@ -96,39 +80,48 @@ class Relay(Call):
         if self.settled:
             connection.hang_up()
             return
-        target, entry = self._target, self.entry
+        target, entry, exchange = self._target, self.entry, self.exchange
         self._connection = connection
         entry.attempts += 1
         entry.upstream, entry.target_model = target.upstream, target.model
         entry.provider = target.provider
-        self.until = self.exchange.connection.edge.now + target.first_byte_seconds
-        body = self._body(target)
+        self.until = exchange.connection.edge.now + target.first_byte_seconds
+        asked = self.asked
+        if asked.model == target.model and not asked.changes and target.tune is None:
+            body = exchange.body
+        else:
+            body = self._body(target)
         connection.send(self, b"%b%d\r\n\r\n%b" % (target.head, len(body), body))
 
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
-        """Take the answer's head."""
+        """Take the head of an answer whose body is still coming."""
         self._status, self._headers = status, headers
-        entry = self.entry
-        if entry.first_byte is None:
-            entry.first_byte = time.time() - entry.started
-        told = headers.get(b"x-inference-provider")
-        if told is not None and _PLAIN.fullmatch(told):
-            entry.provider = told.decode("ascii")
-        upstream_id = headers.get(b"x-request-id")
-        if upstream_id is not None and _PLAIN.fullmatch(upstream_id):
-            entry.upstream_id = upstream_id.decode("ascii")
+        self._note(headers)
         if self.asked.stream and status == 200:
-            kind = headers.get(b"content-type", b"text/event-stream")
+            kind = _header(headers, b"content-type") or b"text/event-stream"
             if kind[:17].lower() == b"text/event-stream":
                 self._tap = StreamTap(hide_usage=self.asked.hide_usage)
                 self._quiet = self.exchange.connection.edge.now + QUIET_SECONDS
                 self.exchange.on_flow = self._flow
+
+    def _note(self, headers: dict[bytes, bytes]) -> None:
+        """Note what an answer's head says of who answers."""
+        entry = self.entry
+        entry.first_byte = time.time() - entry.started
+        told = _header(headers, b"x-inference-provider")
+        if told is not None and _PLAIN.fullmatch(told):
+            entry.provider = told.decode("ascii")
+        told = _header(headers, b"x-request-id")
+        if told is not None and _PLAIN.fullmatch(told):
+            entry.upstream_id = told.decode("ascii")
 
     def piece(self, data: bytes) -> None:
         """Take a piece of the answer."""
         tap = self._tap
         now = self.exchange.connection.edge.now
         if tap is None:
+            if self._parts is None:
+                self._parts = []
             self._parts.append(data)
             self.until = now + self._target.idle_seconds
             return
@@ -145,14 +138,26 @@ class Relay(Call):
         elif tap.done:
             self._stream_whole(b"")
 
-    def ended(self) -> None:
-        """Take the end of the answer."""
-        self._connection = None
-        if self.settled:
+    def ended(self, status: int, headers: dict[bytes, bytes], rest: bytes) -> None:
+        """Take the rest of an answer that is whole."""
+        if self._status == 0 and not (self.asked.stream and status == 200):
+            self._connection = None
+            self._status, self._headers = status, headers
+            self._note(headers)
+            self._whole(rest)
             return
+        if self._status == 0:
+            self.head(status, headers)
+        if rest:
+            self.piece(rest)
+        self._connection = None
+        if not self.settled:
+            self._end()
+
+    def _end(self) -> None:
         tap = self._tap
         if tap is None:
-            self._whole(b"".join(self._parts) if len(self._parts) != 1 else self._parts[0])
+            self._whole(b"".join(self._parts or ()))
             return
         rest = tap.finish()
         if tap.failure is not None:
@@ -250,10 +255,9 @@ class Relay(Call):
         if not told.answers:
             self._failed(_no_answer(data))
             return
-        self.exchange.answer_bytes(200, self._lines(JSON), data)
+        self.exchange.answer_ok(self._lines(JSON), data)
         self.desk.attempted(self._target.upstream, "ok")
-        if self.desk.kept is not None:
-            self._seen.append(data)
+        self._keep(data)
         tokens, estimated = told.tokens, False
         if not tokens.told:
             estimated = True
@@ -269,7 +273,13 @@ class Relay(Call):
             exchange.begin_bytes(200, self._lines(_EVENTS), data)
         else:
             exchange.send(data)
+        self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Keep what goes to the client, where the operator wants answers kept."""
         if self.desk.kept is not None:
+            if self._seen is None:
+                self._seen = []
             self._seen.append(data)
 
     def _stream_whole(self, rest: bytes) -> None:
@@ -312,7 +322,8 @@ class Relay(Call):
         if self._at + 1 < len(self.plan.targets) and isinstance(error, _MOVING) and self._first:
             self._at += 1
             self._again = False
-            self._attempt()
+            self._status, self._headers, self._tap, self._parts = 0, {}, None, None
+            self.send()
             return
         error.provider = error.provider or self.entry.provider
         fault = of_error(error, hide=self.desk.hide())
@@ -348,7 +359,9 @@ class Relay(Call):
         return lines
 
     def _refusal(self, data: bytes) -> APIError:
-        headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in self._headers.items()}
+        headers = {
+            n.lower().decode("latin-1"): v.decode("latin-1") for n, v in self._headers.items()
+        }
         if 300 <= self._status < 400:
             return errors.InvalidResponseError("The upstream redirects, which is not followed.")
         return failures.error_for(failures.read_failure(self._status, headers, data))
@@ -357,7 +370,7 @@ class Relay(Call):
         return self._target.tariff_of(self.entry.provider)
 
     def _estimated_input(self) -> int:
-        return quote.text_tokens(self.exchange.request.size)
+        return quote.text_tokens(self.exchange.size)
 
     def _stream_tokens(self) -> tuple[Tokens, bool]:
         """Return the upstream's own counts; without them an estimate from what was delivered."""
@@ -380,9 +393,8 @@ class Relay(Call):
     def _hung_up_unsent(self) -> bool:
         """Stop what has not been sent; tells whether nothing was."""
         if self.entry.attempts == 0:
-            opening = getattr(self, "_opening", None)
-            if opening is not None:
-                opening.cancel()
+            if self._opening is not None:
+                self._opening.cancel()
             return True
         if self._opening is not None:
             self._opening.cancel()
@@ -395,7 +407,15 @@ class Relay(Call):
 
     def answer_seen(self) -> bytes:
         """Return what has been kept of the answer."""
-        return b"".join(getattr(self, "_seen", ()))
+        return b"".join(self._seen or ())
+
+
+def _header(headers: dict[bytes, bytes], name: bytes) -> bytes | None:
+    """Find a header under any spelling of its name."""
+    found = headers.get(name) or headers.get(name.title())
+    if found is not None:
+        return found
+    return next((value for spelt, value in headers.items() if spelt.lower() == name), None)
 
 
 def error_received(error: APIError) -> bool:

@@ -6,7 +6,6 @@ The only place of the gateway that knows all of its rooms.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import ssl
@@ -92,7 +91,6 @@ class Gateway:
         self._directory = Directory(self._guard)
         self._live: set[Call] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        self._changed = asyncio.Event()
         self._draining = False
         self._began = time.time()
         self._pools: dict[Place, Upstream] = {}
@@ -159,7 +157,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._bridge.close()
+        await self._bridge.close()
         for pool in self._pools.values():
             pool.close()
         self._transport.close()
@@ -292,7 +290,7 @@ class Gateway:
             reload=self.reload,
             status=self._status,
             config=self._settings_told,
-            changed=self._changed.set,
+            changed=self._take_changes,
             clock=time.time,
         )
 
@@ -364,17 +362,18 @@ class Gateway:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _look_for_changes(self) -> None:
-        """Take over keys that have changed: at once where they did here, else within a second."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), _LOOK_SECONDS)
-        self._changed.clear()
+        """Take over keys that another process has changed, within a second."""
+        await asyncio.sleep(_LOOK_SECONDS)
         try:
-            version = await asyncio.to_thread(self._store.version)
-            if version != self._directory.version:
-                reading = await asyncio.to_thread(Reading, self._store)
-                self._directory.use(reading, time.time())
+            if await asyncio.to_thread(self._store.version) != self._directory.version:
+                await self._take_changes()
         except StoreError as error:
             _log.warning("the keys cannot be read again", extra={"reason": str(error)})
+
+    async def _take_changes(self) -> None:
+        reading = await asyncio.to_thread(Reading, self._store)
+        if reading.version >= self._directory.version:  # of two readings at once the later counts
+            self._directory.use(reading, time.time())
 
     async def _sweep(self) -> None:
         while True:

@@ -22,6 +22,9 @@ _MOST_TOKENS = 1 << 40
 """A count above this is no count."""
 
 
+_NO_RAW = msgspec.Raw()
+
+
 class Tokens(msgspec.Struct, gc=False):
     """Token counts as the upstream told them; what is no count is None."""
 
@@ -51,7 +54,7 @@ class _Delta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
-    tool_calls: msgspec.Raw | None = None
+    tool_calls: msgspec.Raw = _NO_RAW
     refusal: str | None = None
 
 
@@ -74,8 +77,8 @@ class _Chunk(msgspec.Struct, gc=False):
 class _Whole(msgspec.Struct, gc=False):
     usage: _Usage | None = None
     error: Any = None
-    choices: msgspec.Raw | None = None
-    data: msgspec.Raw | None = None
+    choices: msgspec.Raw = _NO_RAW
+    data: msgspec.Raw = _NO_RAW
 
 
 _chunk_decoder = msgspec.json.Decoder(_Chunk)
@@ -96,7 +99,7 @@ def read_whole(data: bytes) -> WholeTap:
         whole = _whole_decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _read_loosely(data)
-    answers = whole.error is None and (whole.choices is not None or whole.data is not None)
+    answers = whole.error is None and (len(whole.choices) > 4 or len(whole.data) > 1)
     return WholeTap(Tokens() if whole.usage is None else whole.usage.tokens(), answers)
 
 
@@ -282,9 +285,9 @@ class StreamTap:
             text = choice.text or delta.content
             thought = delta.reasoning or delta.reasoning_content
             calls = delta.tool_calls
-            if text or thought or calls is not None:
+            if text or thought or len(calls) > 4:  # more than `null`
                 self.events += 1
-                self.said_bytes += _size(text) + _size(thought) + (len(calls) // 2 if calls else 0)
+                self.said_bytes += _size(text) + _size(thought) + len(calls) // 2
         return True
 
     def _rare(self, data: bytes, name: str) -> bool:

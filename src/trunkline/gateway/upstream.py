@@ -14,26 +14,10 @@ import httptools
 
 from trunkline.errors import APIConnectionError, APIError, ServiceUnavailableError
 from trunkline.transport.aio import AioTransport
-from trunkline.transport.trouble import closed_early, trouble
+from trunkline.transport.trouble import Step, closed_early, trouble
 from trunkline.types import Timeouts
 from trunkline.wire.http1_read import HttpError, HttpLimits, complaint
 from trunkline.wire.message import Url
-
-_NAMES = {
-    name: name.lower()
-    for lower in (
-        b"connection",
-        b"content-length",
-        b"content-type",
-        b"date",
-        b"server",
-        b"transfer-encoding",
-        b"x-inference-provider",
-        b"x-request-id",
-    )
-    for name in (lower, lower.title())
-}
-
 
 _PARTING = 1.0
 """Seconds that an upstream has to end a body whose end it has marked."""
@@ -47,15 +31,15 @@ class Receiver(Protocol):
         ...
 
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
-        """Take the answer's head; header names are lower-case."""
+        """Take the head of an answer whose body is still coming; names are spelt as they came."""
         ...
 
     def piece(self, data: bytes) -> None:
         """Take a piece of its body."""
         ...
 
-    def ended(self) -> None:
-        """Take note that the answer is whole."""
+    def ended(self, status: int, headers: dict[bytes, bytes], rest: bytes) -> None:
+        """Take the rest of an answer that is whole now; `head` may not have been called."""
         ...
 
     def broken(self, error: APIError) -> None:
@@ -64,22 +48,29 @@ class Receiver(Protocol):
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """A connection to an upstream, idle or bringing one answer."""
+    """A connection to an upstream, idle or bringing one answer.
+
+    The parser only gathers: headers and pieces go into a dictionary and a list without a call of ours,
+    and are handed over once for each read.
+    """
 
     __slots__ = (
-        "_framed",
-        "_head_size",
         "_headers",
         "_keep",
         "_parser",
         "_parting",
+        "_pieces",
         "_pool",
         "_receiver",
         "_size",
         "_status",
+        "_told",
         "_transport",
+        "_whole",
         "closed",
         "idle_since",
+        "on_body",
+        "on_header",
         "received",
         "used",
     )
@@ -87,15 +78,18 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, pool: Upstream) -> None:
         """Belongs to `pool`."""
         self._pool = pool
+        self._headers: dict[bytes, bytes] = {}
+        self._pieces: list[bytes] = []
+        self.on_header = self._headers.__setitem__
+        self.on_body = self._pieces.append
         self._parser: Any = httptools.HttpResponseParser(self)
-        self._receiver: Any = None
+        self._receiver: Receiver | None = None
         self._parting: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
-        self._headers: dict[bytes, bytes] = {}
-        self._head_size = 0
         self._size = 0
         self._status = 0
-        self._framed = True
+        self._told = False
+        self._whole = False
         self._keep = False
         self.closed = False
         self.received = False
@@ -107,9 +101,6 @@ class UpstreamConnection(asyncio.Protocol):
     def send(self, receiver: Receiver, data: bytes) -> None:
         """Send a request whose answer `receiver` takes."""
         self._receiver = receiver
-        self.received = False
-        self._headers = {}
-        self._head_size = self._size = self._status = 0
         if self._transport is not None:
             self._transport.write(data)
 
@@ -130,7 +121,6 @@ class UpstreamConnection(asyncio.Protocol):
     def hang_up(self) -> None:
         """Close at once, whatever is still to come."""
         self._receiver = None
-        self._stop_parting()
         if not self.closed and self._transport is not None:
             self._transport.abort()
         self._forget()
@@ -141,7 +131,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._receiver is None and self._parting is None:
+        receiver = self._receiver
+        if receiver is None and self._parting is None:
             self.hang_up()  # nobody asked for anything
             return
         self.received = True
@@ -149,92 +140,110 @@ class UpstreamConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._broken(HttpError("the server wants to change the protocol"))
+            return
         except httptools.HttpParserError as error:
-            self._broken(complaint(error, "the server's answer"))
+            if self._whole:  # what follows a whole answer is none of it
+                self._end(receiver, keep=False)
+            else:
+                self._broken(complaint(error, "the server's answer"))
+            return
+        self._size += len(data)
+        if self._whole:
+            self._end(receiver)
+        elif self._size > self._pool.limits.body or (
+            self._status == 0 and self._size > self._pool.limits.head
+        ):
+            self._broken(HttpError("the answer is too large"))
+        elif receiver is not None and self._status:
+            self._hand_over(receiver)
+
+    def _hand_over(self, receiver: Receiver) -> None:
+        """Hand over what a read has brought of an answer that goes on."""
+        if not self._told:
+            self._told = True
+            receiver.head(self._status, self._headers)
+        pieces = self._pieces
+        if pieces:
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.clear()
+            receiver.piece(data)
+
+    def _end(self, receiver: Receiver | None, *, keep: bool = True) -> None:
+        """Hand over the last of an answer, and become idle: first, so that it can be used again."""
+        pieces, status = self._pieces, self._status
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        headers = self._headers.copy()
+        if self._parting is not None:
+            self._parting.cancel()
+            self._parting = None
+        self._receiver = None
+        if keep and self._keep:
+            pieces.clear()
+            self._headers.clear()
+            self._size = self._status = 0
+            self._told = self._whole = self.received = False
+            self.used = True
+            self._pool.rest(self)
+        else:
+            self.hang_up()
+        if receiver is not None:
+            receiver.ended(status, headers, data)
 
     def eof_received(self) -> bool:
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         receiver, self._receiver = self._receiver, None
-        status, framed = self._status, self._framed
+        status, received = self._status, self.received
         self._forget()
         if receiver is None:
             return
-        if status and not framed and exc is None:
-            receiver.ended()
+        if status and exc is None and not _framed(self._headers):
+            receiver.ended(status, self._headers, b"".join(self._pieces))
             return
         url = self._pool.url
-        step = "body" if status else "head"
+        step: Step = "body" if status else "head"
         if exc is not None:
-            error = trouble(exc, url, step, received=self.received)
+            receiver.broken(trouble(exc, url, step, received=received))
         else:
-            error = closed_early(url, step, received=self.received)
-        receiver.broken(error)
+            receiver.broken(closed_early(url, step, received=received))
 
     def _broken(self, error: HttpError) -> None:
-        receiver, received = self._receiver, self._status > 0
+        receiver, step = self._receiver, cast("Step", "body" if self._status else "head")
         self.hang_up()
         if receiver is not None:
-            step = "body" if received else "head"
             receiver.broken(trouble(error, self._pool.url, step, received=True))
 
-    def _stop_parting(self) -> None:
+    def _forget(self) -> None:
         if self._parting is not None:
             self._parting.cancel()
             self._parting = None
-
-    def _forget(self) -> None:
-        self._stop_parting()
         if not self.closed:
             self.closed = True
-            self._parser = None
+            self._parser = None  # they hold each other
             self._pool.gone(self)
 
     # called by the parser
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        headers = self._headers
-        self._head_size += len(name) + len(value)
-        if self._head_size > self._pool.limits.head or len(headers) > self._pool.limits.headers:
-            raise HttpError("the head of the answer is too large")
-        key = _NAMES.get(name) or name.lower()
-        headers[key] = headers[key] + b", " + value if key in headers else value
-
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status < 200:
-            self._headers = {}  # an interim answer; the real one follows
-            return
-        headers = self._headers
-        self._status = status
-        self._framed = (
-            b"content-length" in headers or b"transfer-encoding" in headers or status in (204, 304)
-        )
-        if self._receiver is not None:
-            self._receiver.head(status, headers)
-
-    def on_body(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._pool.limits.body:
-            raise HttpError("the body of the answer is too large")
-        if self._receiver is not None:
-            self._receiver.piece(data)
+        if status >= 200:
+            self._status = status
+        else:
+            self._headers.clear()  # an interim answer; the real one follows
 
     def on_message_complete(self) -> None:
-        if self._status == 0:
-            return  # the end of an interim answer
-        receiver, self._receiver = self._receiver, None
-        if receiver is None and self._parting is None:
-            return
-        self._stop_parting()
-        if self._framed and self._parser.should_keep_alive():
-            self.used = True
-            self._pool.rest(self)
-        else:
-            self.hang_up()
-        if receiver is not None:
-            receiver.ended()
+        if self._whole:
+            raise HttpError("bytes arrived after the answer was complete")
+        if self._status:
+            self._whole = True
+            self._keep = self._parser.should_keep_alive()
+
+
+def _framed(headers: dict[bytes, bytes]) -> bool:
+    """Tell whether an answer says how long it is; else its end is the connection's."""
+    names = {name.lower() for name in headers}
+    return b"content-length" in names or b"transfer-encoding" in names
 
 
 class Upstream:
@@ -253,6 +262,8 @@ class Upstream:
         """Open nothing yet; at most `most` connections are open at the same time."""
         self.url = url
         self.limits = limits or HttpLimits()
+        self.turn = 0.0
+        """The loop's time at the last sweep."""
         self.opened = 0
         """Connections that are open or being opened."""
         self._transport = transport
@@ -284,7 +295,7 @@ class Upstream:
 
     def rest(self, connection: UpstreamConnection) -> None:
         """Keep a connection for the next request."""
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self.turn
         self._idle.append(connection)
 
     def gone(self, connection: UpstreamConnection) -> None:
@@ -295,7 +306,8 @@ class Upstream:
 
     def sweep(self) -> None:
         """Close connections that have been idle for long; the oldest are in front."""
-        oldest = asyncio.get_running_loop().time() - self._idle_seconds
+        self.turn = asyncio.get_running_loop().time()
+        oldest = self.turn - self._idle_seconds
         kept = [c for c in self._idle if not c.closed]
         late = [c for c in kept if c.idle_since < oldest]
         self._idle = [c for c in kept if c.idle_since >= oldest]
@@ -317,8 +329,12 @@ class Upstream:
             self.opened -= 1
             receiver.broken(error)
             return
-        except BaseException:
+        except BaseException as error:
             self.opened -= 1
+            if isinstance(
+                error, Exception
+            ):  # not a fault of the network, but nobody may wait for it
+                receiver.broken(APIConnectionError(f"No connection: {type(error).__name__}."))
             raise
         receiver.connected(connection)
 

@@ -6,6 +6,7 @@ and values stay bytes; what is refused here never reaches an application.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
 
 import httptools
@@ -34,24 +35,23 @@ AHEAD = 64 * 1024
 """Bytes of a body that may arrive before somebody has said how many it may have."""
 
 
-class Incoming:
-    """One request as it arrives."""
+class Head:
+    """A request's head. Never changed once it is read, so that one can stand for many requests."""
 
     __slots__ = (
-        "_parts",
         "headers",
         "keep_alive",
+        "known",
         "length",
-        "limit",
         "method",
         "path",
+        "plain",
         "query",
-        "size",
         "version",
     )
 
     def __init__(self) -> None:
-        """Await its head."""
+        """Await the head."""
         self.headers: dict[bytes, bytes] = {}
         """Lower-case names; the values of a repeated one are joined by `, `."""
         self.method = b""
@@ -60,47 +60,72 @@ class Incoming:
         self.query = b""
         self.version = "1.1"
         self.keep_alive = True
+        self.plain = True
+        """Whether an answer keeps the connection and has its body: neither HEAD nor the last."""
         self.length: int | None = None
         """What `content-length` announces; None for a body in chunks, or without one."""
-        self.size = 0
-        self.limit = AHEAD
-        """Bytes that the body may have; before its taker has decided, what may come ahead."""
-        self._parts: list[bytes] = []
+        self.known: Any = None
+        """What the application found out about it; its own affair."""
 
-    def add(self, data: bytes) -> None:
-        """Take more of the body."""
-        self.size += len(data)
-        self._parts.append(data)
 
-    def body(self) -> bytes:
-        """Return the body that has come."""
-        parts = self._parts
-        if len(parts) == 1:
-            return parts[0]
-        if len(parts) > 1:
-            self._parts = [b"".join(parts)]
-            return self._parts[0]
-        return b""
+class Repeat:
+    """A head as bytes, to recognise the next request that has the same but for the body's length.
 
-    @property
-    def has_body(self) -> bool:
-        """Whether the head announces a body."""
-        return bool(self.length) or b"transfer-encoding" in self.headers
+    Clients send the same head for every request of a connection. The same bytes mean the same, so
+    they need not be parsed again.
+    """
+
+    __slots__ = ("_cut", "_prefix", "_suffix", "head")
+
+    def __init__(self, prefix: bytes, suffix: bytes, head: Head) -> None:
+        """Take the bytes in front of the length's digits and those behind."""
+        self._prefix = prefix
+        self._suffix = suffix
+        self._cut = len(prefix)
+        self.head = head
+
+    def body_of(self, data: bytes) -> bytes | None:
+        """Return the body, if `data` is one whole request with this head; else None."""
+        cut = self._cut
+        if not data.startswith(self._prefix):
+            return None
+        end = data.find(b"\r", cut, cut + 9)
+        if end < 0 or not data.startswith(self._suffix, end):
+            return None
+        body = data[end + len(self._suffix) :]
+        digits = data[cut:end]
+        if not digits.isdigit() or int(digits) != len(body):
+            return None
+        return body
+
+
+_LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,8})(?=\r\n)", re.IGNORECASE)
+
+
+def repeat_of(data: bytes, head: Head) -> Repeat | None:
+    """Return how to recognise `head` again; None where `data` is not one whole, usual request."""
+    if head.length is None or b"expect" in head.headers:
+        return None
+    end = len(data) - head.length
+    found = _LENGTH.search(data, 0, end)
+    if found is None or data[end - 4 : end] != b"\r\n\r\n":
+        return None
+    return Repeat(data[: found.start(1)], data[found.end(1) : end], head)
 
 
 class Taker(Protocol):
     """Who is told of requests."""
 
-    def head_arrived(self, request: Incoming) -> None:
-        """Take a request whose head is whole; may raise HttpError."""
+    def head_arrived(self, head: Head) -> None:
+        """Take the head of the next request; may raise HttpError."""
         ...
 
-    def body_arrived(self, request: Incoming, data: bytes) -> None:
+    def body_arrived(self, data: bytes) -> None:
         """Take a piece of its body; may raise HttpError."""
         ...
 
-    def request_arrived(self, request: Incoming) -> None:
-        """Take a request that is whole."""
+    def request_arrived(self) -> None:
+        """Take note that it is whole."""
         ...
 
 
@@ -111,7 +136,7 @@ class RequestStream:
         "_head_size",
         "_limits",
         "_parser",
-        "_request",
+        "_head",
         "_taker",
         "_url",
         "in_head",
@@ -123,7 +148,7 @@ class RequestStream:
         self._parser: Any = httptools.HttpRequestParser(self)
         self._limits = limits
         self._taker: Any = taker
-        self._request = Incoming()
+        self._head = Head()
         self._url = b""
         self._head_size = 0
         self.reading = False
@@ -150,7 +175,7 @@ class RequestStream:
     # called by the parser
 
     def on_message_begin(self) -> None:
-        self._request = Incoming()
+        self._head = Head()
         self._url = b""
         self._head_size = 0
         self.reading = self.in_head = True
@@ -162,7 +187,7 @@ class RequestStream:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         key = _NAMES.get(name) or name.lower()
-        headers = self._request.headers
+        headers = self._head.headers
         self._head_size += len(name) + len(value)
         if key in headers:
             if key in _ONCE:
@@ -177,33 +202,36 @@ class RequestStream:
 
     def on_headers_complete(self) -> None:
         self.in_head = False
-        request, parser = self._request, self._parser
-        request.method = parser.get_method()
+        head, parser = self._head, self._parser
+        head.method = parser.get_method()
         path, mark, query = self._url.partition(b"?")
         if path[:1] != b"/":
             raise HttpError("the request target is not a path")
-        request.path = path
+        head.path = path
         if mark:
-            request.query = query
-        headers = request.headers
+            head.query = query
+        headers = head.headers
         host = headers.get(b"host")
         if host is None or host == b"":
             if parser.get_http_version() != "1.0":
                 raise HttpError("the request has no Host header")
         elif not _HOST_BAD.isdisjoint(host):
             raise HttpError("the Host header is not a host")
-        request.keep_alive = parser.should_keep_alive()
-        if not request.keep_alive:
-            request.version = parser.get_http_version()
+        head.keep_alive = parser.should_keep_alive()
+        if not head.keep_alive:
+            head.version = parser.get_http_version()
+            head.plain = False
+        elif head.method == b"HEAD":
+            head.plain = False
         length = headers.get(b"content-length")
         if length is not None:
-            request.length = int(length)
-        self._taker.head_arrived(request)
+            head.length = int(length)
+        self._taker.head_arrived(head)
 
     def on_body(self, data: bytes) -> None:
-        self._taker.body_arrived(self._request, data)
+        self._taker.body_arrived(data)
 
     def on_message_complete(self) -> None:
         self.reading = False
         self.in_head = True
-        self._taker.request_arrived(self._request)
+        self._taker.request_arrived()

@@ -126,7 +126,7 @@ class _Endpoints:
             return as_response(row, await _run(row, visit))
         async with self._changing:
             answer = await _run(row, visit)
-        self._parts.changed()
+        await self._parts.changed()
         _log.info("%s %s by %s %s", row.method, row.path, caller.id, sorted(visit.path.items()))
         return as_response(row, answer)
 

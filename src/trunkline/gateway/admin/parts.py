@@ -40,7 +40,7 @@ class AdminParts(msgspec.Struct, frozen=True):
     status: Callable[[], dict[str, Any]]
     """On the event loop's thread, as are `config` and `changed`."""
     config: Callable[[], Sequence[ConfigSetting]]
-    changed: Callable[[], None]
-    """Called after keys or accounts changed, so that the gateway takes note at once."""
+    changed: Callable[[], Awaitable[None]]
+    """Awaited after keys or accounts changed: when the answer comes, the gateway knows."""
     clock: Callable[[], float]
     """Seconds since 1970."""
