@@ -52,6 +52,8 @@ def spans(text: str) -> dict[str, tuple[int, int]]:
 @example('{"a":"model","model":"b"}')
 @example('{"a":"\\\\","model":"b"}')
 @example('{"a":"\\"model\\":1}"}')
+@example('{"a\\"model":1}')
+@example('{"model":1,"a\\"model":2}')
 @example('{"\\u006dodel":"b","a":{"model":1}}')
 @example('{"messages":["}{"],"model":"b","stop":"]}","stream_options":{"include_usage":true}}')
 def test_a_span_is_where_pythons_decoder_finds_it(text: str) -> None:
