@@ -68,6 +68,9 @@ class Exchange:
         "whole",
     )
 
+    parts: list[bytes]
+    """The body as it arrives in pieces; not there where it came whole."""
+
     def __init__(self, connection: Connection, head: Head, began: float) -> None:
         """Belongs to `connection`; `began` is monotonic, as of the last turn of the edge's clock."""
         self.connection = connection

@@ -182,7 +182,7 @@ class Relay(Call):
             and not self._again
         ):
             self._again = True  # it had died while idle: once more, on a new one
-            self._attempt()
+            self.send()
             return
         tap = self._tap
         if tap is not None and tap.whole:

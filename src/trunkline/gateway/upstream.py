@@ -209,10 +209,13 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.broken(closed_early(url, step, received=received))
 
     def _broken(self, error: HttpError) -> None:
-        receiver, step = self._receiver, cast("Step", "body" if self._status else "head")
+        receiver, step = self._receiver, self._step()
         self.hang_up()
         if receiver is not None:
             receiver.broken(trouble(error, self._pool.url, step, received=True))
+
+    def _step(self) -> Step:
+        return "body" if self._status else "head"
 
     def _forget(self) -> None:
         if self._parting is not None:
