@@ -5,9 +5,24 @@ The gateway and the sandbox read and write with this; it opens nothing and knows
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from trunkline.dialects.openai_rules import (
+    FLAG,
+    OBJECT,
+    STOP,
+    TEXT,
+    RequestError,
+    Rule,
+    check_stream_options,
+    count,
+    number,
+    of,
+    parted,
+    read_object,
+    take_model,
+    take_stream,
+)
 from trunkline.dialects.openai_write import (
     DONE_EVENT,
     chunk_event,
@@ -17,7 +32,6 @@ from trunkline.dialects.openai_write import (
 )
 from trunkline.model_id import ModelId
 from trunkline.types import Chat
-from trunkline.wire import strict_json
 
 __all__ = [
     "DONE_EVENT",
@@ -33,24 +47,6 @@ __all__ = [
 _ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
 
 
-class RequestError(ValueError):
-    """A client's request is wrong; `param` names the place, `status` is the answer to give."""
-
-    def __init__(
-        self, message: str, *, param: str | None = None, code: str | None = None, status: int = 400
-    ) -> None:
-        """Keep what the error body says."""
-        super().__init__(message)
-        self.message = message
-        self.param = param
-        self.code = code
-        self.status = status
-
-    def body(self) -> bytes:
-        """Return the body of the answer."""
-        return error_body(self.message, param=self.param, code=self.code)
-
-
 def read_chat(data: bytes) -> Chat:
     """Read a request's body.
 
@@ -58,33 +54,19 @@ def read_chat(data: bytes) -> Chat:
     server to say. Fields that OpenAI does not have are kept in `extra_body`. Raises
     RequestError, naming the parameter, for anything that is not a chat.
     """
-    try:
-        body = strict_json.decode_strict(data)
-    except strict_json.JsonError as error:
-        raise RequestError(f"The body is not valid JSON: {error}.") from error
-    if not isinstance(body, dict):
-        raise RequestError("The body must be a JSON object.")
-    model = body.pop("model", None)
-    if not isinstance(model, str) or not model:
-        raise RequestError("You must provide a model parameter.", param="model")
+    body = read_object(data)
+    model = take_model(body)
     messages = _messages(body.pop("messages", None))
-    stream = body.pop("stream", None)
-    if stream is not None and not isinstance(stream, bool):
-        raise RequestError("'stream' must be true or false.", param="stream")
-    given = {name: value for name, value in body.items() if value is not None}
-    for name, value in given.items():
-        _check(name, value)
-    if given.get("stream_options") and not stream:
-        raise RequestError(
-            "'stream_options' is only allowed when 'stream' is true.", param="stream_options"
-        )
-    _check_named_tool(given)
+    stream = take_stream(body)
+    known, unknown = parted(body, _PARAMETERS)
+    check_stream_options(known, stream=stream)
+    _check_named_tool(known)
     return Chat(
         model=ModelId("served", model),
         messages=messages,
-        parameters={name: value for name, value in given.items() if name in _PARAMETERS},
-        stream=bool(stream),
-        extra_body={name: value for name, value in given.items() if name not in _PARAMETERS},
+        parameters=known,
+        stream=stream,
+        extra_body=unknown,
     )
 
 
@@ -158,40 +140,8 @@ def _check_named_tool(given: dict[str, Any]) -> None:
             )
 
 
-_Rule = tuple[Callable[[Any], bool], str]
-
-
-def _number(low: float, high: float) -> _Rule:
-    return (
-        lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and low <= v <= high,
-        f"a number from {low:g} to {high:g}",
-    )
-
-
-def _count(low: int, high: int | None = None) -> _Rule:
-    return (
-        lambda v: (
-            isinstance(v, int)
-            and not isinstance(v, bool)
-            and v >= low
-            and (high is None or v <= high)
-        ),
-        f"a whole number from {low}" + (f" to {high}" if high is not None else " up"),
-    )
-
-
-def _of(kind: type | tuple[type, ...], said: str) -> _Rule:
-    return (lambda v: isinstance(v, kind), said)
-
-
 def _is_tool(value: Any) -> bool:
     return _is_call(value) and value.get("type", "function") == "function"
-
-
-def _is_stop(value: Any) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, list) and len(value) <= 4 and all(isinstance(s, str) for s in value)
-    )
 
 
 def _is_format(value: Any) -> bool:
@@ -207,35 +157,31 @@ def _is_format(value: Any) -> bool:
     )
 
 
-_FLAG = _of(bool, "true or false")
-_TEXT = _of(str, "text")
-_OBJECT = _of(dict, "an object")
-
-_PARAMETERS: dict[str, _Rule] = {
-    "audio": _OBJECT,
-    "frequency_penalty": _number(-2, 2),
-    "function_call": _of((str, dict), "text or an object"),
-    "functions": _of(list, "a list"),
-    "logit_bias": _OBJECT,
-    "logprobs": _FLAG,
-    "max_completion_tokens": _count(1),
-    "max_tokens": _count(1),
-    "metadata": _OBJECT,
-    "modalities": _of(list, "a list"),
-    "n": _count(1, 128),
-    "parallel_tool_calls": _FLAG,
-    "prediction": _OBJECT,
-    "presence_penalty": _number(-2, 2),
-    "prompt_cache_key": _TEXT,
-    "reasoning_effort": _TEXT,
+_PARAMETERS: dict[str, Rule] = {
+    "audio": OBJECT,
+    "frequency_penalty": number(-2, 2),
+    "function_call": of((str, dict), "text or an object"),
+    "functions": of(list, "a list"),
+    "logit_bias": OBJECT,
+    "logprobs": FLAG,
+    "max_completion_tokens": count(1),
+    "max_tokens": count(1),
+    "metadata": OBJECT,
+    "modalities": of(list, "a list"),
+    "n": count(1, 128),
+    "parallel_tool_calls": FLAG,
+    "prediction": OBJECT,
+    "presence_penalty": number(-2, 2),
+    "prompt_cache_key": TEXT,
+    "reasoning_effort": TEXT,
     "response_format": (_is_format, "an object of type text, json_object or json_schema"),
-    "safety_identifier": _TEXT,
-    "seed": _of(int, "a whole number"),
-    "service_tier": _TEXT,
-    "stop": (_is_stop, "text or a list of up to four texts"),
-    "store": _FLAG,
-    "stream_options": _OBJECT,
-    "temperature": _number(0, 2),
+    "safety_identifier": TEXT,
+    "seed": of(int, "a whole number"),
+    "service_tier": TEXT,
+    "stop": STOP,
+    "store": FLAG,
+    "stream_options": OBJECT,
+    "temperature": number(0, 2),
     "tool_choice": (
         lambda v: v in ("auto", "none", "required") or _is_call(v),
         "'auto', 'none', 'required' or a function",
@@ -244,16 +190,10 @@ _PARAMETERS: dict[str, _Rule] = {
         lambda v: isinstance(v, list) and all(map(_is_tool, v)),
         "a list of functions, each with a name",
     ),
-    "top_logprobs": _count(0, 20),
-    "top_p": _number(0, 1),
-    "user": _TEXT,
-    "verbosity": _TEXT,
-    "web_search_options": _OBJECT,
+    "top_logprobs": count(0, 20),
+    "top_p": number(0, 1),
+    "user": TEXT,
+    "verbosity": TEXT,
+    "web_search_options": OBJECT,
 }
 """OpenAI's parameters, each with its rule; what is not here is passed on unread."""
-
-
-def _check(name: str, value: Any) -> None:
-    rule = _PARAMETERS.get(name)
-    if rule and not rule[0](value):
-        raise RequestError(f"'{name}' must be {rule[1]}.", param=name)
