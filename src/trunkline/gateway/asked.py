@@ -72,8 +72,9 @@ def read_asked(data: bytes, endpoint: Endpoint) -> Asked:
     if type(model) is not str or not model:
         raise RequestError("You must provide a model parameter.", param="model")
     if not _COUNTS.isdisjoint(body):
-        for name in _COUNTS & body.keys():
-            _check_count(name, body[name])
+        for name in _COUNTS:
+            if name in body:
+                _check_count(name, body[name])
     more = False
     if endpoint == "chat":
         messages = body.get("messages")
