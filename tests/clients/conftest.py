@@ -1,4 +1,4 @@
-"""The sandbox on a port, as other people's clients meet it."""
+"""The sandbox on a port, as other people's clients meet it, and a gateway in front of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from gateways import in_front_of
+from running import Gateway
 
 from trunkline.sandbox import Sandbox, SandboxServer, serve_in_thread
 
@@ -29,6 +31,26 @@ def slow_server() -> Iterator[SandboxServer]:
     """A sandbox that streams ten tokens a second: time enough to leave it."""
     with serve_in_thread(Sandbox(pace=10)) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def behind() -> Iterator[SandboxServer]:
+    """The sandbox that stands behind the gateway; a module's tests share both."""
+    with serve_in_thread() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gateway(behind: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway in a process of its own."""
+    with in_front_of(behind, tmp_path_factory.mktemp("gateway")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def key(gateway: Gateway) -> str:
+    """A key without limits."""
+    return gateway.new_key()
 
 
 @pytest.fixture
