@@ -328,7 +328,7 @@ class Relay(Call):
         error.provider = error.provider or self.entry.provider
         fault = of_error(error, hide=self.desk.hide())
         tell(self.exchange, fault)
-        if 400 <= self._status < 600 or not _may_have_run(error):
+        if 400 <= self._status < 600 or self.entry.attempts == 0 or not _may_have_run(error):
             # an upstream that refuses bills nothing; neither does one that was not reached
             self.settle(fault.status, "refused", Tokens(), _FREE, code=fault.code)
         else:

@@ -51,7 +51,15 @@ from trunkline.transport.aio import AioTransport
 
 _LOOK_SECONDS = 1.0
 """Between two looks whether keys have changed in the store."""
-_RESTART = ("listen.", "store.", "content.")
+_RESTART = (
+    "listen.",
+    "store.",
+    "content.",
+    "edge.head_bytes",
+    "edge.headers",
+    "edge.body_bytes",
+    "edge.drain_seconds",
+)
 """Settings that only a restart changes."""
 _log = logging.getLogger(__name__)
 
@@ -96,6 +104,7 @@ class Gateway:
         self._pools: dict[Place, Upstream] = {}
         self._transport = AioTransport(proxies=settings.proxies)
         self._upstreams = Upstreams(config, environment, settings, self._transport, self._pools)
+        self._hide_credentials()
         path = store_path(config, environment)
         durable = config.store.durability == "power"
         self._store = SqliteStore(path, durable=durable)
@@ -191,6 +200,7 @@ class Gateway:
         restart = tuple(n for n in changed if n.startswith(_RESTART))
         self.loaded = loaded
         self._upstreams = upstreams
+        self._hide_credentials()
         self._dispatch.plans = self._plans()
         self._dispatch.money = loaded.config.money
         self._edge.limits = loaded.config.edge
@@ -198,6 +208,10 @@ class Gateway:
         return ReloadReport(applied=True, changed=tuple(changed), restart=restart)
 
     # putting together
+
+    def _hide_credentials(self) -> None:
+        for secret in self._upstreams.secrets():
+            self._log.hide(secret)
 
     def _open_store(self, given: str | None) -> tuple[str | None, Recovered, Reading]:
         self._store.migrate()
