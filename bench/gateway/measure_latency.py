@@ -56,7 +56,7 @@ def _load(bench: Bench, processes: Processes, port: int, request: Request) -> di
         "rate": RATE,
         "seconds": bench.seconds,
     }
-    process = processes.start_script("open_loop.py", json.dumps(plan))
+    process = processes.start_plan("open_loop.py", plan)
     found: dict[str, float] = json.loads(processes.line(process))
     processes.stop(process)
     if found["failed"]:

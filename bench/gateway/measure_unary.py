@@ -19,7 +19,7 @@ def run(bench: Bench) -> None:
     """Measure all gateways in turn."""
     bench.results.row(_RATE)
     bench.take_turns("unary", bench.gateways, lambda processes, each: _one(bench, processes, each))
-    bench.results.against(_RATE, LIMIT, f"unary, share of {LIMIT}'s requests/s")
+    bench.results.against(_RATE, LIMIT, f"unary, share of {LIMIT}'s requests/s", 3)
 
 
 def _one(bench: Bench, processes: Processes, gateway: Gateway) -> None:

@@ -1,8 +1,8 @@
 """Asks by a schedule, whatever the answers do, and times each answer from its scheduled moment.
 
-So a stall is seen by all requests that were due meanwhile. A program of its own: a JSON object (see
-`Plan`) as argument; it prints one of latencies in seconds. The loop waits with select(2), which
-keeps to microseconds where epoll has milliseconds.
+So a stall is seen by all requests that were due meanwhile. A program of its own: a file with JSON
+(see `Plan`) as argument; it prints JSON with latencies in seconds. The loop waits with select(2),
+which keeps to microseconds where epoll has milliseconds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import random
 import selectors
 import statistics
 import sys
+from pathlib import Path
 from typing import cast
 
 import httptools
@@ -147,7 +148,7 @@ class Load:
 
 
 async def main() -> None:
-    load = Load(msgspec.json.decode(sys.argv[1], type=Plan))
+    load = Load(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Plan))
     gc.disable()  # its pauses would be taken for the gateway's
     await load.run()
     cuts = statistics.quantiles(load.latencies, n=1000, method="inclusive")

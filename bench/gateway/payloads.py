@@ -44,7 +44,7 @@ def long_question(model: str) -> bytes:
 
 def answer() -> bytes:
     """Return the upstream's one answer, about 700 bytes."""
-    message = {
+    message: dict[str, object] = {
         "role": "assistant",
         "content": CONTENT,
         "refusal": None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import random
 import shutil
@@ -108,7 +109,8 @@ class Processes:
                 process.terminate()
                 process.wait(seconds)
         except subprocess.TimeoutExpired:
-            print(f"{process.args}: killed, SIGTERM did not end it", file=sys.stderr)
+            name = self._logs[process.pid].stem
+            print(f"{name}: killed, SIGTERM did not end it", file=sys.stderr)
         finally:
             try:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -118,6 +120,15 @@ class Processes:
             if process.stdout:
                 process.stdout.close()
             self._running.remove(process)
+
+    def start_plan(self, script: str, plan: Mapping[str, object]) -> subprocess.Popen[str]:
+        """Start one of this folder's programs with a plan in a file.
+
+        It has keys, and everybody may read a command line.
+        """
+        path = self.folder / f"plan-{len(self._logs)}.json"
+        path.write_text(json.dumps(plan))
+        return self.start_script(script, path)
 
     def line(self, process: subprocess.Popen[str]) -> str:
         """Wait for the next line of a program's standard output."""

@@ -1,6 +1,6 @@
 """Many clients that read a stream each, at the same time, and look whether it came whole.
 
-A program of its own: a JSON object (see `Plan`) as argument. It prints two lines of JSON: how many
+A program of its own: a file with JSON (see `Plan`) as argument. It prints two lines of JSON: how many
 streams are `open` when all have their first event or have failed, and at the end what became of them.
 """
 
@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 from typing import cast
 
 import httptools
@@ -104,7 +105,7 @@ async def _read(plan: Plan, number: int, open_one: asyncio.Event) -> str | None:
 
 
 async def main() -> None:
-    plan = msgspec.json.decode(sys.argv[1], type=Plan)
+    plan = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Plan)
     began = time.monotonic()
     opened = [asyncio.Event() for _ in range(plan.streams)]
     tasks: list[asyncio.Task[str | None]] = []

@@ -46,7 +46,7 @@ def read_all(
     body = payloads.question(running.request.model, stream=True)
     request = running.request.on_the_wire(body).decode()
     plan = {"port": running.port, "request": request, **asdict(load)}
-    process = processes.start_script("stream_client.py", json.dumps(plan))
+    process = processes.start_plan("stream_client.py", plan)
     opened = json.loads(processes.line(process))["open"]
     if opened == load.streams:
         when_open()
