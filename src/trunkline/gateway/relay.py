@@ -135,8 +135,11 @@ class Relay(Call):
         if tap.failure is not None:
             self._drop()
             self._stream_failed(tap.failure)
-        elif tap.done:
+        elif tap.whole and tap.done:
             self._stream_whole(b"")
+        elif tap.done:
+            self._drop()
+            self._cut(_truncated())
 
     def ended(self, status: int, headers: dict[bytes, bytes], rest: bytes) -> None:
         """Take the rest of an answer that is whole."""
@@ -148,10 +151,11 @@ class Relay(Call):
             return
         if self._status == 0:
             self.head(status, headers)
+        self._connection = None
+        tap = self._tap
         if rest:
             self.piece(rest)
-        self._connection = None
-        if not self.settled:
+        if not self.settled and self._tap is tap:  # else it goes on with the next target
             self._end()
 
     def _end(self) -> None:
@@ -297,8 +301,18 @@ class Relay(Call):
         self.settle(200, "ok", tokens, self._tariff(), estimated=estimated)
 
     def _stream_failed(self, data: bytes) -> None:
-        """End a stream with the error that its upstream sent in it."""
-        error = failures.error_for(failures.failure_in_stream(data))
+        """End a stream with the error that its upstream sent in it, or that broke off."""
+        tap = self._tap
+        error: APIError
+        if tap is None or not tap.unreadable:
+            error = failures.error_for(failures.failure_in_stream(data))
+        elif self._first:
+            error = errors.InvalidResponseError("An event of the upstream's stream is not JSON.")
+        elif tap.finished:
+            self._stream_whole(b"")
+            return
+        else:
+            error = _truncated()
         if self._first:
             self._failed(error)
         else:
@@ -323,6 +337,7 @@ class Relay(Call):
             self._at += 1
             self._again = False
             self._status, self._headers, self._tap, self._parts = 0, {}, None, None
+            self.until = float("inf")  # a connection that is being opened has its own limit
             self.send()
             return
         error.provider = error.provider or self.entry.provider

@@ -147,6 +147,7 @@ class StreamTap:
         "finished",
         "said_bytes",
         "tokens",
+        "unreadable",
     )
 
     def __init__(self, *, hide_usage: bool = False) -> None:
@@ -162,6 +163,8 @@ class StreamTap:
         """Whether a choice gave its reason for ending."""
         self.failure: bytes | None = None
         """The data of an event that is an error, or that cannot be read; nothing follows it."""
+        self.unreadable = False
+        """Whether that event cannot be read: the answer broke off, then, and nobody said why."""
         self.events = 0
         """Events that said something."""
         self.said_bytes = 0
@@ -169,8 +172,8 @@ class StreamTap:
 
     @property
     def whole(self) -> bool:
-        """Whether the answer ended as answers end."""
-        return self.failure is None and (self.done or self.finished)
+        """Whether the answer ended as answers end: with a reason, which the mark alone is not."""
+        return self.failure is None and self.finished
 
     @property
     def estimated_output(self) -> int:
@@ -199,8 +202,8 @@ class StreamTap:
         else:
             self._rest = b""
         if data.find(b"\n\n") == end and not rest:
-            return data if self._block(data[:end]) else b""
-        return b"".join([b + b"\n\n" for b in data[:end].split(b"\n\n") if self._block(b)])
+            return self._block(data[:end])
+        return b"".join([self._block(block) for block in data[:end].split(b"\n\n")])
 
     def finish(self) -> bytes:
         """Take the end of the input; returns a last event whose blank line never came."""
@@ -208,31 +211,30 @@ class StreamTap:
         if self.failure is not None or self.done:
             return b""
         if self._reader is not None:
-            return b"".join(
-                write_event(e.data, e.name)
-                for e in self._reader.finish()
-                if self._event(e.data, e.name)
-            )
-        rest = rest.rstrip(b"\n")
-        if rest and self._block(rest):
-            return rest + b"\n\n"
-        return b""
+            out = self._written(self._reader.finish())
+        else:
+            rest = rest.rstrip(b"\n")
+            out = self._block(rest) if rest else b""
+        if self.unreadable:  # cut in the middle of an event
+            self.failure, self.unreadable = None, False
+        return out
 
     def _keep(self, rest: bytes) -> None:
         self._rest = rest
         if len(rest) > MOST_EVENT:
-            self._fail(b"an event is larger than %d bytes" % MOST_EVENT)
+            self._break(b"an event is larger than %d bytes" % MOST_EVENT)
 
-    def _block(self, block: bytes) -> bool:
-        """Look at one event's lines; tells whether it goes on to the client."""
+    def _block(self, block: bytes) -> bytes:
+        """Look at one event's lines, and return what of them goes on to the client."""
         if self.failure is not None or self.done:
-            return False
+            return b""
         if block[:6] == b"data: " and b"\n" not in block:
-            return self._event(block[6:], "")
+            return block + b"\n\n" if self._event(block[6:], "") else b""
         events = EventReader(MOST_EVENT).feed(block + b"\n\n")
-        if not events:
-            return True  # comments, which keep connections alive
-        return all([self._event(event.data, event.name) for event in events])
+        if events:  # without the ids and times to wait that no client of this API asks for
+            return self._written(events)
+        only_comments = all(line[:1] in (b":", b"") for line in block.split(b"\n"))
+        return block + b"\n\n" if only_comments else b""
 
     def _feed_odd(self, data: bytes) -> bytes:
         """Read a stream whose lines end in another way; its events are written anew."""
@@ -244,7 +246,7 @@ class StreamTap:
             events = error.before
             self._reader = None
             sent = self._written(events)
-            self._fail(b"an event is larger than %d bytes" % MOST_EVENT)
+            self._break(b"an event is larger than %d bytes" % MOST_EVENT)
             return sent
         return self._written(events)
 
@@ -297,8 +299,11 @@ class StreamTap:
             return False
         if not text:
             return True
-        if name == "error" or text[:1] != b"{":
+        if name == "error":
             self._fail(data)
+            return False
+        if text[:1] != b"{":
+            self._break(data)
             return False
         return self._event(text, "")
 
@@ -325,9 +330,13 @@ class StreamTap:
         try:
             body = strict_json.decode_repaired(data)
         except strict_json.JsonError:
-            self._fail(data)
+            self._break(data)
             return False
         return self._loose(strict_json.encode(body)) if isinstance(body, dict) else True
+
+    def _break(self, data: bytes) -> None:
+        self._fail(data)
+        self.unreadable = True
 
     def _fail(self, data: bytes) -> None:
         self.failure = data
