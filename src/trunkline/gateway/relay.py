@@ -15,27 +15,17 @@ from trunkline.dialects import failures
 from trunkline.dialects.openai_server import DONE_EVENT
 from trunkline.errors import APIError
 from trunkline.gateway import quote
-from trunkline.gateway.call import Call
+from trunkline.gateway.call import FREE, MOVING, Call, may_have_run
 from trunkline.gateway.plans import Target
 from trunkline.gateway.quote import Tariff
-from trunkline.gateway.refusals import JSON, Fault, in_band, of_error, tell
+from trunkline.gateway.refusals import EVENTS, JSON, STOPPING, in_band, of_error, tell
 from trunkline.gateway.tap import StreamTap, Tokens, read_whole
 from trunkline.gateway.upstream import UpstreamConnection
 from trunkline.wire import strict_json
 from trunkline.wire.json_splice import splice
 
-_EVENTS = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+_PROVIDER, _REQUEST_ID = b"x-inference-provider", b"x-request-id"
 _PLAIN = re.compile(rb"[\x20-\x7e]{1,200}")
-_MOVING = (
-    errors.APIConnectionError,
-    errors.RateLimitError,
-    errors.InternalServerError,
-    errors.ModelNotSupportedError,
-    errors.InvalidResponseError,
-    errors.AuthenticationError,
-)
-"""What sends a call to its next target; never what is the caller's own error, nor who has to pay."""
-_FREE = Tariff(0, 0)
 QUIET_SECONDS = 600.0
 """Between two events that say something, however many comments arrive."""
 
@@ -46,22 +36,27 @@ class Relay(Call):
     _at = 0
     _again = False
     """Whether this is the second try of a request whose connection had died while idle."""
+    _sent = False
+    """Whether the present target has been sent the request."""
     _first = True
     """Whether nothing of a stream has gone to the client."""
     _status = 0
     _headers: dict[bytes, bytes] = {}  # noqa: RUF012 - replaced, never changed
     _tap: StreamTap | None = None
     _parts: list[bytes] | None = None
-    _seen: list[bytes] | None = None
     _quiet = float("inf")
     _connection: UpstreamConnection | None = None
     _opening: asyncio.Task[None] | None = None
 
     def send(self) -> None:
         """Ask the present target."""
-        pool = self._target.pool
+        target, entry = self._target, self.entry
+        pool = target.pool
         if pool is None:
             raise TypeError("a target without connections is not relayed")
+        self._sent = False
+        entry.upstream, entry.target_model = target.upstream, target.model
+        entry.provider = target.provider
         connection = None if self._again else pool.take()
         if connection is not None:
             self.connected(connection)
@@ -80,11 +75,10 @@ class Relay(Call):
         if self.settled:
             connection.hang_up()
             return
-        target, entry, exchange = self._target, self.entry, self.exchange
+        target, exchange = self._target, self.exchange
         self._connection = connection
-        entry.attempts += 1
-        entry.upstream, entry.target_model = target.upstream, target.model
-        entry.provider = target.provider
+        self._sent = True
+        self.entry.attempts += 1
         self.until = exchange.connection.edge.now + target.first_byte_seconds
         asked = self.asked
         if asked.model == target.model and not asked.changes and target.tune is None:
@@ -108,12 +102,15 @@ class Relay(Call):
         """Note what an answer's head says of who answers."""
         entry = self.entry
         entry.first_byte = time.time() - entry.started
-        told = _header(headers, b"x-inference-provider")
-        if told is not None and _PLAIN.fullmatch(told):
-            entry.provider = told.decode("ascii")
-        told = _header(headers, b"x-request-id")
-        if told is not None and _PLAIN.fullmatch(told):
-            entry.upstream_id = told.decode("ascii")
+        names = b"\n".join(headers).lower()
+        if _PROVIDER in names:
+            told = _header(headers, _PROVIDER)
+            if told is not None and _PLAIN.fullmatch(told):
+                entry.provider = told.decode("ascii")
+        if _REQUEST_ID in names:
+            told = _header(headers, _REQUEST_ID)
+            if told is not None and _PLAIN.fullmatch(told):
+                entry.upstream_id = told.decode("ascii")
 
     def piece(self, data: bytes) -> None:
         """Take a piece of the answer."""
@@ -188,6 +185,8 @@ class Relay(Call):
             self._again = True  # it had died while idle: once more, on a new one
             self.send()
             return
+        if not self._sent and isinstance(error, errors.APIConnectionError):
+            self.entry.attempts += 1  # it was tried; where no connection was free it was not
         tap = self._tap
         if tap is not None and tap.whole:
             self._stream_whole(tap.finish())
@@ -223,19 +222,13 @@ class Relay(Call):
 
     def drained(self) -> None:
         """End an answer that the gateway cannot wait for."""
-        fault = Fault(
-            503, "gateway_stopping", "The gateway is being stopped. Try again.", retry_after=1
-        )
         if self.settled:
             return
-        if self.exchange.begun:
-            self.exchange.end(in_band(fault, self.exchange.id))
-        else:
-            tell(self.exchange, fault, keep=False)
+        self.tell_stopping()
         if self._hung_up_unsent():
             self.never_sent()
         else:
-            self._settle_partial(503, "failed", fault.code)
+            self._settle_partial(503, "failed", STOPPING.code)
 
     def _flow(self, go_on: bool) -> None:  # noqa: FBT001 - the edge calls it so
         if self._connection is not None:
@@ -259,9 +252,9 @@ class Relay(Call):
         if not told.answers:
             self._failed(_no_answer(data))
             return
-        self.exchange.answer_ok(self._lines(JSON), data)
+        self.exchange.answer_ok(self.lines(JSON), data)
         self.desk.attempted(self._target.upstream, "ok")
-        self._keep(data)
+        self.keep(data)
         tokens, estimated = told.tokens, False
         if not tokens.told:
             estimated = True
@@ -274,17 +267,10 @@ class Relay(Call):
         exchange = self.exchange
         if self._first:
             self._first = False
-            exchange.begin_bytes(200, self._lines(_EVENTS), data)
+            exchange.begin_bytes(200, self.lines(EVENTS), data)
         else:
             exchange.send(data)
-        self._keep(data)
-
-    def _keep(self, data: bytes) -> None:
-        """Keep what goes to the client, where the operator wants answers kept."""
-        if self.desk.kept is not None:
-            if self._seen is None:
-                self._seen = []
-            self._seen.append(data)
+        self.keep(data)
 
     def _stream_whole(self, rest: bytes) -> None:
         """End a stream that ended well, with the mark that says so."""
@@ -333,7 +319,7 @@ class Relay(Call):
         """Go to the next target, or say what was wrong with the last."""
         target = self._target
         self.desk.attempted(target.upstream, type(error).__name__)
-        if self._at + 1 < len(self.plan.targets) and isinstance(error, _MOVING) and self._first:
+        if self._at + 1 < len(self.plan.targets) and isinstance(error, MOVING) and self._first:
             self._at += 1
             self._again = False
             self._status, self._headers, self._tap, self._parts = 0, {}, None, None
@@ -343,9 +329,9 @@ class Relay(Call):
         error.provider = error.provider or self.entry.provider
         fault = of_error(error, hide=self.desk.hide())
         tell(self.exchange, fault)
-        if 400 <= self._status < 600 or self.entry.attempts == 0 or not _may_have_run(error):
+        if 400 <= self._status < 600 or not self._sent or not may_have_run(error):
             # an upstream that refuses bills nothing; neither does one that was not reached
-            self.settle(fault.status, "refused", Tokens(), _FREE, code=fault.code)
+            self.settle(fault.status, "refused", Tokens(), FREE, code=fault.code)
         else:
             self.settle(fault.status, "failed", Tokens(), self._tariff(), code=fault.code)
 
@@ -364,14 +350,6 @@ class Relay(Call):
         if asked.model == target.model and not asked.changes:
             return self.exchange.body
         return splice(self.exchange.body, {"model": target.model_json, **asked.changes})
-
-    def _lines(self, lines: bytes) -> bytes:
-        provider = self.entry.provider
-        if provider is not None:
-            lines += b"x-inference-provider: %b\r\n" % provider.encode("ascii", "replace")
-        if self.holder.meters:
-            lines += self.holder.labels(self.exchange.connection.edge.now)
-        return lines
 
     def _refusal(self, data: bytes) -> APIError:
         headers = {
@@ -407,22 +385,14 @@ class Relay(Call):
 
     def _hung_up_unsent(self) -> bool:
         """Stop what has not been sent; tells whether nothing was."""
-        if self.entry.attempts == 0:
-            if self._opening is not None:
-                self._opening.cancel()
-            return True
         if self._opening is not None:
             self._opening.cancel()
-        return False
+        return not self._sent
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.hang_up()
-
-    def answer_seen(self) -> bytes:
-        """Return what has been kept of the answer."""
-        return b"".join(self._seen or ())
 
 
 def _header(headers: dict[bytes, bytes], name: bytes) -> bytes | None:
@@ -436,11 +406,6 @@ def _header(headers: dict[bytes, bytes], name: bytes) -> bytes | None:
 def error_received(error: APIError) -> bool:
     """Tell whether any of an answer had come before it broke."""
     return not isinstance(error, errors.APIConnectionError) or error.received
-
-
-def _may_have_run(error: APIError) -> bool:
-    """Tell whether a model may have worked on a call that failed: it may be billed, then."""
-    return not isinstance(error, errors.APIConnectionError) or error.sent
 
 
 def _truncated(cause: APIError | None = None) -> APIError:
