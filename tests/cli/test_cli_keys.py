@@ -245,7 +245,7 @@ def test_spend_is_added_up_and_unknown_prices_are_said(run: Run, file: Path, spe
         ["2026-11-29", "1", "1", "1", "2", "$0.000000000001", "$0.000000000001"],
         ["total", "3", "1", "11", "22", "$1.000000000001", "$1.000000000001"],
     ]
-    assert "1 of the calls have no known price" in done.stderr
+    assert "1 of the calls have no known cost" in done.stderr
     told = json.loads(run("spend", *days, "--by", "team", "--team", "red", "--json").stdout)
     assert [(row["team"], row["cost"]) for row in told["data"]] == [("red", "1")]
     table = list(csv.reader(io.StringIO(run("spend", *days, "--by", "model", "--csv").stdout)))

@@ -36,8 +36,8 @@ def command(
 ) -> None:
     """Add up what the gateway's calls cost.
 
-    Days are of UTC and written as 2026-11-29. A call whose price is unknown is in neither sum,
-    and it is said how many there are.
+    Days are of UTC and written as 2026-11-29. A call whose cost is unknown is charged at what was
+    held for it, and it is said how many there are.
     """
     if as_json and csv_wanted:
         raise click.UsageError("Give --json or --csv, not both.")
@@ -61,7 +61,10 @@ def _print(made: SpendReport) -> None:
     total = ("total", *("" for _ in made.by[1:]), *_numbers(made.total))
     print_rows((*made.by, *_NUMBERS), [*rows, total], numbers=len(_NUMBERS))
     if made.total.unpriced:
-        note(f"{made.total.unpriced} of the calls have no known price and are in neither sum.")
+        note(
+            f"{made.total.unpriced} of the calls have no known cost: "
+            "they are charged at what was held for them."
+        )
 
 
 def _numbers(row: SpendRow) -> tuple[str, ...]:

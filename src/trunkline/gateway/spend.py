@@ -33,7 +33,7 @@ class SpendRow(msgspec.Struct, frozen=True):
     provider: str | None
     calls: int
     unpriced: int
-    """Calls whose cost is unknown: it is in neither sum."""
+    """Calls whose cost is unknown: it is not in `cost`; what was held for them is in `charged`."""
     failed: int
     input_tokens: int
     output_tokens: int
