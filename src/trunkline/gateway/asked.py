@@ -53,6 +53,8 @@ class Asked(msgspec.Struct, frozen=True):
     """Whether the frame with usage was not asked for by the client."""
     more_than_text: bool = False
     """Whether it has parts whose tokens its size does not bound: images, sound, files."""
+    wish: Any = None
+    """The request as the SDK is asked, where its target speaks another dialect."""
 
 
 _UNCHANGED: dict[str, bytes | None] = {}

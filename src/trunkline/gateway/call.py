@@ -8,13 +8,15 @@ from typing import Protocol
 
 import msgspec
 
+from trunkline import errors
+from trunkline.errors import APIError
 from trunkline.gateway import quote
 from trunkline.gateway.asked import Asked
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.guard import Holder
 from trunkline.gateway.plans import Plan
 from trunkline.gateway.quote import Bound, Tariff
-from trunkline.gateway.refusals import Fault, tell
+from trunkline.gateway.refusals import STOPPING, Fault, in_band, tell
 from trunkline.gateway.tap import Tokens
 from trunkline.store.records import Entry
 
@@ -24,6 +26,18 @@ LEDGER_DOWN = Fault(
     "The gateway cannot write its ledger now, and sends nothing that it could not account for. Try again.",
     retry_after=5.0,
 )
+
+
+MOVING = (
+    errors.APIConnectionError,
+    errors.RateLimitError,
+    errors.InternalServerError,
+    errors.ModelNotSupportedError,
+    errors.InvalidResponseError,
+    errors.AuthenticationError,
+)
+"""What sends a call to its next target; never what is the caller's own error, nor who has to pay."""
+FREE = Tariff(0, 0)
 
 
 class Books(Protocol):
@@ -54,6 +68,7 @@ class Call:
     """A call from its hold to its settlement."""
 
     settled = False
+    _seen: list[bytes] | None = None
     until = float("inf")
     """Monotonic time at which the present step is late."""
 
@@ -110,7 +125,7 @@ class Call:
 
     def never_sent(self) -> None:
         """Settle a call whose client left before anything went upstream: it cost nothing."""
-        self.settle(499, "cancelled", Tokens(0, 0), quote.Tariff(0, 0))
+        self.settle(499, "cancelled", Tokens(0, 0), FREE)
 
     def settle(
         self,
@@ -142,8 +157,32 @@ class Call:
         desk.journal.ended(entry)
         desk.counted(entry)
         if desk.kept is not None:
-            desk.kept(entry.id, self.exchange.body, self.answer_seen())
+            desk.kept(entry.id, self.exchange.body, b"".join(self._seen or ()))
 
-    def answer_seen(self) -> bytes:
-        """Return what has been kept of the answer for the operator."""
-        return b""
+    def tell_stopping(self) -> None:
+        """Tell the client that the gateway ends, in whichever way it still can be told."""
+        if self.exchange.begun:
+            self.exchange.end(in_band(STOPPING, self.exchange.id))
+        else:
+            tell(self.exchange, STOPPING, keep=False)
+
+    def lines(self, lines: bytes) -> bytes:
+        """Return the header lines of an answer: who served it, and what is left of limits."""
+        provider = self.entry.provider
+        if provider is not None:
+            lines += b"x-inference-provider: %b\r\n" % provider.encode("ascii", "replace")
+        if self.holder.meters:
+            lines += self.holder.labels(self.exchange.connection.edge.now)
+        return lines
+
+    def keep(self, data: bytes) -> None:
+        """Keep what goes to the client, where the operator wants answers kept."""
+        if self.desk.kept is not None:
+            if self._seen is None:
+                self._seen = []
+            self._seen.append(data)
+
+
+def may_have_run(error: APIError) -> bool:
+    """Tell whether a model may have worked on a call that failed: it may be billed, then."""
+    return not isinstance(error, errors.APIConnectionError) or error.sent

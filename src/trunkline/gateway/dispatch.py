@@ -82,6 +82,8 @@ class Dispatch:
         try:
             asked = read_asked(exchange.body, endpoint)
             plan = self._plan(caller, asked, endpoint)
+            if not plan.relayed:
+                asked = self._translation(exchange.body, asked, endpoint)
         except RequestError as wrong:
             self._counters.refused("request")
             tell(exchange, of_request(wrong))
@@ -91,6 +93,13 @@ class Dispatch:
             tell(exchange, LEDGER_DOWN)
             return
         self._hold(exchange, caller, asked, plan, endpoint)
+
+    @staticmethod
+    def _translation(data: bytes, asked: Asked, endpoint: Endpoint) -> Asked:
+        """Read a request that the SDK has to carry; raises RequestError."""
+        from trunkline.gateway.translated import read_wish  # loads the SDK; relays do without it
+
+        return msgspec.structs.replace(asked, wish=read_wish(data, endpoint))
 
     def _plan(self, caller: Caller, asked: Asked, endpoint: Endpoint) -> Plan:
         if not caller.may_use(asked.model):
@@ -141,7 +150,7 @@ class Dispatch:
             time.time(),
             reserved,
         )
-        carrier: Carrier = Relay if plan.targets[0].pool is not None else self._translated
+        carrier: Carrier = Relay if asked.wish is None else self._translated
         call = carrier(self._desk, exchange, asked, plan, holder, bounds, entry)
         self._journal.intend(entry, call)
 

@@ -67,6 +67,11 @@ class Plan(msgspec.Struct, frozen=True):
     name: str
     targets: tuple[Target, ...]
 
+    @property
+    def relayed(self) -> bool:
+        """Whether every target takes the client's bytes; else the SDK carries the call."""
+        return all(target.pool is not None for target in self.targets)
+
 
 class UnknownModelError(Exception):
     """A name that no route, upstream or catalog has; says which are near."""

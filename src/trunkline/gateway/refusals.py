@@ -11,8 +11,10 @@ from trunkline.dialects.openai_server import RequestError, error_body, error_eve
 from trunkline.errors import APIError
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.guard import Refusal
+from trunkline.wire.http1_read import HttpError
 
 JSON = b"content-type: application/json\r\n"
+EVENTS = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
 _KINDS = {
     401: "authentication_error",
     402: "insufficient_quota",
@@ -39,6 +41,11 @@ class Fault(msgspec.Struct, frozen=True):
         """The error's type, as OpenAI names them."""
         other = "api_error" if self.status >= 500 else "invalid_request_error"
         return _KINDS.get(self.status, other)
+
+
+STOPPING = Fault(
+    503, "gateway_stopping", "The gateway is being stopped. Try again.", retry_after=1.0
+)
 
 
 def tell(exchange: Exchange, fault: Fault, *, keep: bool = True) -> None:
@@ -74,6 +81,29 @@ def in_band(fault: Fault, request_id: str) -> bytes:
 def of_request(wrong: RequestError) -> Fault:
     """Return what is said of a request that is wrong."""
     return Fault(wrong.status, wrong.code or "invalid_request", wrong.message, wrong.param)
+
+
+_NO_REQUEST = {
+    400: ("bad_http", "Send plain HTTP/1.1, as any client library does."),
+    408: ("request_timeout", "Send it again, without long pauses."),
+    413: (
+        "request_too_large",
+        "Send less, or have the gateway's operator allow more (edge.body_bytes).",
+    ),
+    414: ("bad_http", "Send what is long in the body."),
+    429: ("too_many_requests", "Wait for answers before sending more on one connection."),
+    431: ("bad_http", "Send fewer headers, or shorter ones."),
+    503: ("overloaded", "Try again soon."),
+    505: ("bad_http", "Send HTTP/1.1."),
+}
+
+
+def of_bytes(error: HttpError) -> Fault:
+    """Return what is said of bytes that are no request, or not one that is read."""
+    code, hint = _NO_REQUEST[error.status]
+    wait = 1.0 if error.status in (429, 503) else None
+    message = f"The request cannot be read: {error}. {hint}"
+    return Fault(error.status, code, message, retry_after=wait)
 
 
 def of_refusal(refusal: Refusal) -> Fault:
@@ -113,21 +143,23 @@ def _status(error: APIError) -> int:
     return 502
 
 
+_CODES: tuple[tuple[type[APIError], str], ...] = (
+    (errors.AuthenticationError, "upstream_credential_refused"),
+    (errors.PermissionDeniedError, "upstream_credential_refused"),
+    (errors.PaymentRequiredError, "upstream_credits_exhausted"),
+    (errors.StreamTruncated, "upstream_truncated"),
+    (errors.APIConnectionError, "upstream_unreachable"),
+    (errors.InvalidResponseError, "upstream_invalid_response"),
+    (errors.ContextWindowExceededError, "context_length_exceeded"),
+)
+
+
 def _code(error: APIError, status: int) -> str:
-    if isinstance(error, (errors.AuthenticationError, errors.PermissionDeniedError)):
-        return "upstream_credential_refused"
-    if isinstance(error, errors.PaymentRequiredError):
-        return "upstream_credits_exhausted"
-    if isinstance(error, errors.StreamTruncated):
-        return "upstream_truncated"
     if isinstance(error, errors.Timeout) and error.status is None:
         return "upstream_timeout"
-    if isinstance(error, errors.APIConnectionError):
-        return "upstream_unreachable"
-    if isinstance(error, errors.InvalidResponseError):
-        return "upstream_invalid_response"
-    if isinstance(error, errors.ContextWindowExceededError):
-        return "context_length_exceeded"
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
     if isinstance(error, errors.ModelNotSupportedError):
         return error.code or "model_not_supported"
     return error.code or {429: "upstream_rate_limited"}.get(status, "upstream_error")
