@@ -10,7 +10,7 @@ import pytest
 from running import Gateway
 
 EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
-TEXT = "huggingface/together/mistralai/Mixtral-8x7B-Instruct-v0.1"
+TEXT = "huggingface/together/mistralai/Mixtral-8x7B-v0.1"
 
 
 @pytest.fixture(scope="module")

@@ -138,8 +138,8 @@ def _status(error: APIError) -> int:
         return error.status
     if isinstance(error, errors.Timeout):
         return 504
-    if isinstance(error, errors.InvalidInputError):
-        return 400
+    if isinstance(error, (errors.BadRequestError, errors.NotFoundError)):
+        return error.status_of_class or 400  # found out here, before anything was sent
     return 502
 
 

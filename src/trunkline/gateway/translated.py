@@ -171,8 +171,8 @@ class Translated(Call):
             self._settle_partial(200, "truncated" if cut else "failed", fault.code)
             return
         tell(self.exchange, fault)
-        refused = (error.status is not None and error.status >= 400) or not may_have_run(error)
-        if refused or isinstance(error, errors.InvalidInputError):
+        answered = error.status is not None and error.status >= 400
+        if answered or 400 <= fault.status < 500 or not may_have_run(error):
             self.settle(fault.status, "refused", Tokens(), FREE, code=fault.code)
         else:
             tariff = target.tariff_of(self.entry.provider)
