@@ -10,7 +10,7 @@ from trunkline.wire.http1 import LAST_CHUNK, check_header
 
 if TYPE_CHECKING:
     from trunkline.gateway.access import Caller
-    from trunkline.gateway.edge import Connection
+    from trunkline.gateway.connection import Connection
     from trunkline.wire.http1_serve import Head
 
 REASONS = {
@@ -28,6 +28,7 @@ REASONS = {
     409: b"Conflict",
     413: b"Content Too Large",
     414: b"URI Too Long",
+    415: b"Unsupported Media Type",
     422: b"Unprocessable Content",
     424: b"Failed Dependency",
     429: b"Too Many Requests",
@@ -37,9 +38,12 @@ REASONS = {
     502: b"Bad Gateway",
     503: b"Service Unavailable",
     504: b"Gateway Timeout",
+    505: b"HTTP Version Not Supported",
 }
 HELD_BACK = 64 * 1024
 """Bytes of an answer that may wait for a slow client before whoever writes it is told to pause."""
+_LEFT = 64 * 1024
+"""Bytes of a body that are read for nothing after an early answer, to keep the connection."""
 
 
 class Exchange:
@@ -219,11 +223,11 @@ class Exchange:
             self.connection.abort()
 
     def _head(self, status: int, *, keep: bool = True) -> bytes:
-        if keep and self.head.keep_alive:
-            closing = b""
-        else:
-            closing = b"connection: close\r\n"
+        closing = b""
+        if not (keep and self._stays()):
             self.connection.closing = True
+            if not self.connection.edge.draining:  # it says so in every answer
+                closing = b"connection: close\r\n"
         return b"HTTP/1.1 %d %b\r\n%bx-request-id: %b\r\n%b%b" % (
             status,
             REASONS.get(status, b"Unknown"),
@@ -232,6 +236,13 @@ class Exchange:
             self.labels,
             closing,
         )
+
+    def _stays(self) -> bool:
+        """Tell whether the connection can be used again: what is to come of the body must be little."""
+        head = self.head
+        if self.whole or not head.keep_alive:
+            return head.keep_alive
+        return not (head.chunked or b"expect" in head.headers or (head.length or 0) > _LEFT)
 
     def _finish(self) -> None:
         self.done = True
@@ -244,6 +255,8 @@ def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
     """Return headers as lines; raises InvalidInputError for one that would break out of its line."""
     lines: list[str] = []
     for name, value in headers:
+        if name == "x-request-id":
+            continue  # every answer has it
         check_header(name, value)
         lines.append(f"{name}: {value}\r\n")
     return "".join(lines).encode("ascii")

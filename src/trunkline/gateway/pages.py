@@ -84,7 +84,7 @@ class Pages:
                 self._below.append((spelt, path + b"/", page))
             else:
                 self._exact[spelt, path] = page
-        self._methods.setdefault(path, []).append(page.method)
+            self._methods.setdefault(path, []).append(spelt.decode())
 
     def rows(self) -> list[Page]:
         """Return the table."""
@@ -120,7 +120,9 @@ class Pages:
             self._unknown(exchange)
             return ANONYMOUS_BYTES
         exchange.caller = caller
-        if page.rule == "key":
+        if head.headers.get(b"content-encoding", b"identity") != b"identity":
+            self._packed(exchange)
+        elif page.rule == "key":
             if not caller.may_reach(page.endpoint or ""):
                 self._forbidden(exchange, f"This key is not for {page.endpoint}.")
             else:
@@ -160,6 +162,11 @@ class Pages:
     def _forbidden(self, exchange: Exchange, message: str) -> None:
         self._refused("scope")
         tell(exchange, Fault(403, "not_allowed", message))
+
+    def _packed(self, exchange: Exchange) -> None:
+        self._refused("encoding")
+        message = "Compressed bodies are not read here: send it without Content-Encoding."
+        tell(exchange, Fault(415, "unsupported_encoding", message))
 
     def _no_page(self, exchange: Exchange) -> None:
         self._refused("path")

@@ -23,6 +23,7 @@ _KINDS = {
     408: "timeout_error",
     429: "rate_limit_error",
     504: "timeout_error",
+    505: "invalid_request_error",
 }
 
 

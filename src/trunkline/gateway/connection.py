@@ -1,0 +1,400 @@
+"""One client's connection: requests read strictly and in time, answers written with back-pressure.
+
+It knows no route and no key; the edge's application decides what becomes of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+from trunkline.gateway.exchange import HELD_BACK, Exchange
+from trunkline.gateway.refusals import of_bytes, tell
+from trunkline.wire.http1_read import HttpError, too_large
+from trunkline.wire.http1_serve import Head, Repeat, RequestStream, repeat_of
+
+if TYPE_CHECKING:
+    from trunkline.gateway.edge import Edge
+
+_AHEAD = 32
+"""Requests that a client may send before its first is answered."""
+_AHEAD_BYTES = 64 * 1024
+"""Of their bodies, before no more is read until it is their turn."""
+_AHEAD_MOST = 1024 * 1024
+"""What of them may come in spite of that, in one read."""
+_PARTING = 2.0
+"""Seconds that a client which is refused early has to read why."""
+_EXPECTED = b"100-continue"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Connection(asyncio.Protocol):
+    """Reads requests, hands them over one after the other, and writes the answers."""
+
+    __slots__ = (
+        "_continued",
+        "_current",
+        "_discarding",
+        "_failure",
+        "_held",
+        "_limit",
+        "_paused_reading",
+        "_repeat",
+        "_stalled",
+        "_stream",
+        "_transport",
+        "_waiting",
+        "closing",
+        "edge",
+        "peer",
+        "secure",
+        "until",
+        "writable",
+    )
+
+    def __init__(self, edge: Edge, *, secure: bool) -> None:
+        """Belongs to `edge`."""
+        self.edge = edge
+        self.secure = secure
+        self.until = 0.0
+        """Monotonic time at which the present stage is late."""
+        self.peer: tuple[str, int] | None = None
+        self.writable = True
+        self.closing = False
+        """Whether the present answer is the connection's last."""
+        self._stream = RequestStream(edge.http, self)
+        self._repeat: Repeat | None = None
+        self._current: Exchange | None = None
+        """The request whose body is arriving, or that is being answered."""
+        self._waiting: deque[Exchange] | None = None
+        """Requests behind the one that is being answered."""
+        self._limit = 0
+        """Bytes that the present request's body may have."""
+        self._failure: HttpError | None = None
+        self._discarding = False
+        """Whether nothing more is read or answered: the connection is being closed."""
+        self._continued = False
+        self._paused_reading = False
+        self._held = 0
+        """Bytes that a slow client had not taken when it was last looked at."""
+        self._stalled = 0.0
+        self._transport: asyncio.Transport | None = None
+
+    # called by the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for a request."""
+        edge = self.edge
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=HELD_BACK)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[:2] if isinstance(peer, tuple) else None
+        edge.connections.add(self)
+        self.until = edge.head_until
+        if edge.draining or len(edge.connections) > edge.most:
+            edge.application.refused("overload")
+            self._refuse(HttpError("the gateway has as many connections as it takes", 503))
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        stream = self._stream
+        if self._current is None and not stream.reading:
+            repeat = self._repeat
+            if repeat is not None and (body := repeat.body_of(data)) is not None:
+                self._take_repeated(repeat.head, body)
+            else:
+                self._feed(data)
+                self._remember(data)
+        else:
+            self._feed(data)
+
+    def _remember(self, data: bytes) -> None:
+        """Learn to recognise a request that came alone and whole; or give its head its time."""
+        current, stream = self._current, self._stream
+        if current is None:
+            if stream.reading:
+                self.until = self.edge.head_until
+        elif current.whole and not (self._waiting or stream.reading):
+            self._repeat = repeat_of(data, current.head)
+
+    def _take_repeated(self, head: Head, body: bytes) -> None:
+        """Take a whole request whose head is the last one's."""
+        if self._discarding:
+            return
+        edge = self.edge
+        exchange = self._current = Exchange(self, head, edge.now)
+        limit = edge.application.admit(exchange)
+        exchange.whole = True
+        if exchange.done:
+            self.next()
+        elif len(body) > limit:
+            edge.application.refused("body")
+            self._refuse(too_large(limit), exchange)
+        else:
+            exchange.body = body
+            exchange.size = len(body)
+            self.until = edge.total_until
+            edge.application.call(exchange)
+
+    def _feed(self, data: bytes) -> None:
+        if self._discarding:
+            return
+        stream = self._stream
+        try:
+            stream.feed(data)
+        except HttpError as error:
+            self._failed(error)
+            return
+        if stream.reading:
+            self._go_on(stream)
+
+    def _go_on(self, stream: RequestStream) -> None:
+        """See that a request that has begun, and is not whole, goes on in time."""
+        current = self._current
+        if current is None or current.whole or stream.in_head or self._continued:
+            return
+        if self.closing:  # refused by its head; what follows is nothing that anybody reads
+            self._part()
+            return
+        self._continued = True
+        self.until = self.edge.after(self.edge.limits.body_seconds)
+        if not current.done and current.head.headers.get(b"expect", b"").lower() == _EXPECTED:
+            self.write(_CONTINUE)
+
+    def eof_received(self) -> bool:
+        """Take a client that stops sending for one that is gone."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's
+        """Tell whoever is answering."""
+        self.edge.connections.discard(self)
+        self._stream.close()
+        self._discarding = True
+        exchanges = (self._current, *(self._waiting or ()))
+        self._transport = self._repeat = self._current = self._waiting = None
+        for exchange in exchanges:
+            if exchange is not None and not exchange.done:
+                exchange.gone = True
+                on_gone, exchange.on_gone, exchange.on_flow = exchange.on_gone, None, None
+                if on_gone is not None:
+                    on_gone()
+
+    def pause_writing(self) -> None:
+        """Hold back: the client reads slowly. Until it has caught up, nothing more is read of it."""
+        self.writable, self._stalled = False, self.edge.now
+        self._held = self._transport.get_write_buffer_size() if self._transport else 0
+        self.until = self.edge.after(self.edge.limits.stall_seconds)
+        current = self._current
+        if current is not None and current.on_flow is not None:
+            current.on_flow(False)
+        self._look_at_reading()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self.writable = True
+        edge, current = self.edge, self._current
+        if self._discarding:
+            self.until = edge.after(_PARTING)
+        elif current is None:
+            self.until = edge.idle_until
+        elif current.done and current.whole:
+            self._take_waiting()
+        elif current.whole:
+            self.until = edge.after(edge.limits.total_seconds + current.began - edge.now)
+        else:
+            self.until = edge.after(edge.limits.body_seconds)
+        if current is not None and current.on_flow is not None:
+            current.on_flow(True)
+        self._look_at_reading()
+
+    def _look_at_reading(self) -> None:
+        """Read on, or do not: a slow client's next requests would only be more to hold."""
+        waiting = self._waiting
+        pause = not self.writable or (
+            bool(waiting) and sum([exchange.size for exchange in waiting or ()]) > _AHEAD_BYTES
+        )
+        transport = self._transport
+        if pause is not self._paused_reading and transport is not None:
+            self._paused_reading = pause
+            (transport.pause_reading if pause else transport.resume_reading)()
+
+    # called by the stream of requests
+
+    def head_arrived(self, head: Head) -> None:
+        """Have the application look at a request before its body is read."""
+        if self._discarding:
+            return
+        exchange = Exchange(self, head, self.edge.now)
+        exchange.parts = []
+        if self._current is None:
+            self._current = exchange
+            self._continued = False
+            self._admit(exchange)
+            return
+        waiting = self._waiting = self._waiting or deque()
+        waiting.append(exchange)
+        if len(waiting) > _AHEAD:
+            raise HttpError("too many requests were sent ahead of their answers", 429)
+
+    def body_arrived(self, data: bytes) -> None:
+        """Keep a piece of a body, within its limit."""
+        waiting = self._waiting
+        exchange = waiting[-1] if waiting else self._current
+        if exchange is None or self._discarding:
+            return
+        exchange.size += len(data)
+        if exchange.size > (limit := _AHEAD_MOST if waiting else self._limit):
+            raise too_large(limit)
+        if not exchange.done:
+            exchange.parts.append(data)
+        if waiting:
+            self._look_at_reading()
+
+    def request_arrived(self) -> None:
+        """Hand a whole request over, if it is its turn."""
+        waiting = self._waiting
+        exchange = waiting[-1] if waiting else self._current
+        if exchange is None or self._discarding:
+            return
+        parts, exchange.parts = exchange.parts, []
+        exchange.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        exchange.whole = True
+        if not waiting:
+            self._call(exchange)
+
+    def _admit(self, exchange: Exchange) -> None:
+        limit = self._limit = self.edge.application.admit(exchange)
+        if not exchange.done and max(exchange.size, exchange.head.length or 0) > limit:
+            raise too_large(limit)
+
+    def _call(self, exchange: Exchange) -> None:
+        if exchange.done:
+            self.next()
+        else:
+            self.until = self.edge.total_until
+            self.edge.application.call(exchange)
+
+    # answering
+
+    def write(self, data: bytes) -> None:
+        """Write to the client."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def next(self) -> None:
+        """Go on to the next request, or part, after an answer has ended."""
+        current, self._current = self._current, None
+        edge = self.edge
+        if self._waiting or self._failure is not None or self._stream.reading or edge.draining:
+            self._next_waiting(current)
+        elif self.closing or (current is not None and not current.head.keep_alive):
+            self._part()
+        elif self.writable:
+            self.until = edge.idle_until
+
+    def _next_waiting(self, current: Exchange | None) -> None:
+        if self.closing or (current is not None and not current.head.keep_alive):
+            self._part()
+        elif self._waiting:
+            self._current = current  # nothing that arrives meanwhile may go before what waits
+            asyncio.get_running_loop().call_soon(self._take_waiting)
+        elif self._failure is not None:
+            self._refuse(self._failure)
+        elif self._stream.reading:
+            self.until = self.edge.head_until
+        else:
+            self._part()  # the edge is draining
+
+    def _take_waiting(self) -> None:
+        """Begin with the next of the requests that were sent ahead."""
+        current, waiting = self._current, self._waiting
+        if self._discarding or not self.writable or current is None or not current.done:
+            return
+        if not waiting:
+            if self._failure is not None:
+                self._refuse(self._failure)
+            return
+        exchange = self._current = waiting.popleft()
+        self._continued = False
+        try:
+            self._admit(exchange)
+        except HttpError as error:
+            self.edge.application.refused("body")
+            self._refuse(error, exchange)
+            return
+        if exchange.whole:
+            self._call(exchange)
+        else:
+            self._go_on(self._stream)
+        self._look_at_reading()
+
+    def leave_when_idle(self) -> None:
+        """Close if nothing is being read or answered."""
+        if self._current is None and not self._stream.reading:
+            self._part()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def late(self) -> None:
+        """End a stage that took too long."""
+        current = self._current
+        if not self.writable or self._discarding:
+            if not self._reads_on():
+                self.abort()
+        elif current is None and not self._stream.reading:
+            self._part()
+        elif current is None or not (current.whole or current.begun):
+            self._failed(HttpError("the request did not arrive in time", 408))
+        else:
+            self.edge.application.refused("late")
+            self.abort()
+
+    def _reads_on(self) -> bool:
+        """Tell whether a slow client has read on since the last look; then it has more time."""
+        edge, limits = self.edge, self.edge.limits
+        unread = self._transport.get_write_buffer_size() if self._transport else 0
+        if not 0 < unread < self._held or self._stalled + limits.total_seconds < edge.now:
+            return False
+        self._held = unread
+        self.until = edge.after(limits.stall_seconds)
+        return True
+
+    def _failed(self, error: HttpError) -> None:
+        """Answer what is no request, once what came before it is answered."""
+        if self._discarding:
+            return
+        self.edge.application.refused({408: "late", 413: "body"}.get(error.status, "http"))
+        current = self._current
+        if current is None:
+            self._refuse(error)
+        elif current.whole:
+            self._failure = error
+            self._waiting = deque(e for e in self._waiting or () if e.whole)
+        elif current.begun:  # it is answered already, and the connection is no use any more
+            self._part(unread=True)
+        else:
+            self._refuse(error, current)
+
+    def _refuse(self, error: HttpError, exchange: Exchange | None = None) -> None:
+        """Answer with an error as the last thing."""
+        if exchange is None:
+            exchange = self._current = Exchange(self, Head(), self.edge.now)
+        tell(exchange, of_bytes(error), keep=False)
+        self._part(unread=True)
+
+    def _part(self, *, unread: bool = False) -> None:
+        """Close, so that the client can still read what was written."""
+        transport = self._transport
+        if transport is None or self._discarding:
+            return
+        self._discarding = True
+        self._stalled, self._held = self.edge.now, transport.get_write_buffer_size() + 1
+        self.until = self.edge.after(_PARTING)
+        if (unread or self._stream.reading) and transport.can_write_eof():
+            transport.write_eof()  # to close with bytes unread could reset the answer on its way
+        else:
+            transport.close()
