@@ -45,6 +45,7 @@ class Relay(Call):
     _tap: StreamTap | None = None
     _parts: list[bytes] | None = None
     _quiet = float("inf")
+    _idle_seconds = 60.0
     _connection: UpstreamConnection | None = None
     _opening: asyncio.Task[None] | None = None
 
@@ -94,6 +95,7 @@ class Relay(Call):
         if self.asked.stream and status == 200:
             kind = _header(headers, b"content-type") or b"text/event-stream"
             if kind[:17].lower() == b"text/event-stream":
+                self._idle_seconds = self._target.idle_seconds
                 self._tap = StreamTap(hide_usage=self.asked.hide_usage)
                 self._quiet = self.exchange.connection.edge.now + QUIET_SECONDS
                 self.exchange.on_flow = self._flow
@@ -124,11 +126,17 @@ class Relay(Call):
             return
         events = tap.events
         out = tap.feed(data)
+        until = now + self._idle_seconds
         if tap.events != events:
             self._quiet = now + QUIET_SECONDS
-        self.until = min(now + self._target.idle_seconds, self._quiet)
+        elif until > self._quiet:
+            until = self._quiet
+        self.until = until
         if out:
-            self._pass_on(out)
+            if self._first or self.desk.kept is not None:
+                self._pass_on(out)
+            else:
+                self.exchange.send(out)
         if tap.failure is not None:
             self._drop()
             self._stream_failed(tap.failure)

@@ -23,6 +23,8 @@ _MOST_TOKENS = 1 << 40
 
 
 _NO_RAW = msgspec.Raw()
+_NULL_SIZE = 4
+"""Bytes of `null`; a raw value that is no longer says nothing."""
 
 
 class Tokens(msgspec.Struct, gc=False):
@@ -81,7 +83,7 @@ class _Whole(msgspec.Struct, gc=False):
     data: msgspec.Raw = _NO_RAW
 
 
-_chunk_decoder = msgspec.json.Decoder(_Chunk)
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _whole_decoder = msgspec.json.Decoder(_Whole)
 
 
@@ -184,6 +186,16 @@ class StreamTap:
         """Return the whole events of what has come; the mark of the end is kept back."""
         if self.failure is not None or self.done:
             return b""
+        if (
+            self._plain
+            and not self._rest
+            and data[:7] == b"data: {"
+            and data.find(b"\n") == len(data) - 2
+            and data[-1:] == b"\n"
+            and b"\r" not in data
+        ):
+            # one whole event, as nearly every read brings it: no need to take it apart
+            return data if self._event(data[6:-2], "") else b""
         if not self._plain:
             return self._feed_odd(data)
         if self._rest:
@@ -259,7 +271,7 @@ class StreamTap:
         if data[:1] != b"{" or name == "error":
             return self._rare(data, name)
         try:
-            chunk = _chunk_decoder.decode(data)
+            chunk = _decode_chunk(data)
         except msgspec.ValidationError:
             return self._loose(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -270,14 +282,22 @@ class StreamTap:
         return self._look(chunk)
 
     def _look(self, chunk: _Chunk) -> bool:
-        usage = chunk.usage
+        usage, choices = chunk.usage, chunk.choices
+        if usage is None and choices is not None and len(choices) == 1:
+            choice = choices[0]
+            delta = choice.delta
+            if delta is not None and not choice.finish_reason:
+                text = delta.content or delta.reasoning_content or delta.reasoning
+                if text and len(delta.tool_calls) <= _NULL_SIZE:  # a piece of text: nearly all are
+                    self.events += 1
+                    self.said_bytes += len(text) if text.isascii() else _size(text)
+                    return True
         if usage is not None or chunk.x_groq is not None:
             tokens = (
                 read_usage((chunk.x_groq or {}).get("usage")) if usage is None else usage.tokens()
             )
             if tokens.told:
                 self.tokens = tokens
-        choices = chunk.choices
         if not choices:
             return usage is None or not self._hide_usage
         for choice in choices:
@@ -287,7 +307,7 @@ class StreamTap:
             text = choice.text or delta.content
             thought = delta.reasoning or delta.reasoning_content
             calls = delta.tool_calls
-            if text or thought or len(calls) > 4:  # more than `null`
+            if text or thought or len(calls) > _NULL_SIZE:
                 self.events += 1
                 self.said_bytes += _size(text) + _size(thought) + len(calls) // 2
         return True
