@@ -17,6 +17,9 @@ from trunkline.store.records import Account, Budget, Entry, Key, Limits, Period,
 from trunkline.types.money import shown
 
 MINUTE = 60.0
+DAY = 86400.0
+_DAYS_KEPT = 62
+"""Enough for a month, and for a clock that was wrong meanwhile."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -43,36 +46,71 @@ def period_of(period: Period, wall: float) -> tuple[float, float]:
     return float(began), float(calendar.timegm((year, month + 1, 1, 0, 0, 0)))
 
 
+class Charges:
+    """What one key, owner or team was charged on each day, and what is held for its calls in flight.
+
+    All of its calls count, whatever budgets it had when they began.
+    """
+
+    __slots__ = ("days", "held", "purses")
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.days: dict[int, int] = {}
+        """By the day of the call's start, counted from 1970."""
+        self.held = 0
+        self.purses: list[Purse] = []
+
+    def add(self, started: float, amount: int) -> None:
+        """Count what a call was charged."""
+        day = int(started // DAY)
+        days = self.days
+        if day in days:
+            days[day] += amount
+        else:
+            days[day] = amount
+            if len(days) > _DAYS_KEPT:
+                del days[min(days)]
+        for purse in self.purses:
+            if purse.began <= started < purse.ends:
+                purse.spent += amount
+
+    def within(self, began: float, ends: float) -> int:
+        """Return what was charged for calls that began within whole days."""
+        return sum(amount for day, amount in self.days.items() if began <= day * DAY < ends)
+
+
 class Purse:
-    """One budget in its present period: what was spent, and what is held for calls in flight."""
+    """One budget in its present period."""
 
-    __slots__ = ("began", "ends", "held", "limit", "period", "scope", "spent", "whose")
+    __slots__ = ("began", "charges", "ends", "limit", "period", "scope", "spent")
 
-    def __init__(self, budget: Budget, scope: str, whose: str) -> None:
-        """Hold nothing; `scope` is `key`, `owner` or `team`, and `whose` its name."""
+    def __init__(self, budget: Budget, scope: str, charges: Charges, wall: float) -> None:
+        """Counts what is in `charges`; `scope` is `key`, `owner` or `team`."""
         self.limit = budget.amount
         self.period = budget.period
         self.scope = scope
-        self.whose = whose
+        self.charges = charges
         self.spent = 0
-        self.held = 0
         self.began = self.ends = 0.0
+        self.turn(wall)
+        charges.purses.append(self)
 
     def turn(self, wall: float) -> None:
-        """Begin the present period, where the last one has ended."""
-        if not self.began <= wall < self.ends:
-            self.began, self.ends = period_of(self.period, wall)
-            self.spent = 0
+        """Begin the present period: the next one, or, where a clock was set back, an earlier one."""
+        self.began, self.ends = period_of(self.period, wall)
+        self.spent = self.charges.within(self.began, self.ends)
 
     def refusal(self, amount: int, wall: float) -> Refusal:
         """Say why `amount` cannot be spent."""
-        left = max(self.limit - self.spent - self.held, 0)
+        held = self.charges.held
+        left = max(self.limit - self.spent - held, 0)
         return Refusal(
             402,
             "budget_exceeded",
             f"This call could cost {shown(amount)}, and of the {self.period}'s budget of the "
             f"{self.scope} ({shown(self.limit)}) {shown(left)} is left: {shown(self.spent)} is spent and "
-            f"{shown(self.held)} is held for calls in flight.",
+            f"{shown(held)} is held for calls in flight.",
             f"Lower max_tokens, wait until the {self.period} ends (UTC), or ask for a larger budget.",
             retry_after=max(self.ends - wall, 1.0),
             scope=self.scope,
@@ -129,40 +167,38 @@ class Meter:
         )
 
 
-class Tally:
-    """What one key was charged since the store was last read."""
-
-    __slots__ = ("charged", "names")
-
-    def __init__(self, names: tuple[tuple[str, str], ...]) -> None:
-        """Count for scopes and names: `("key", "key_1"), ("team", "red")`."""
-        self.names = names
-        self.charged = 0
-
-
 class Holder:
-    """The purses and meters that one key's calls count against. Calls keep the one they began with."""
+    """The charges, purses and meters that one key's calls count against.
 
-    __slots__ = ("meters", "purses", "tally")
+    Calls keep the one they began with.
+    """
 
-    def __init__(self, purses: tuple[Purse, ...], meters: tuple[Meter, ...], tally: Tally) -> None:
-        """Share purses and meters of owners and teams with other keys."""
+    __slots__ = ("charges", "meters", "purses")
+
+    def __init__(
+        self,
+        charges: tuple[Charges, ...],
+        purses: tuple[Purse, ...],
+        meters: tuple[Meter, ...],
+    ) -> None:
+        """Share what belongs to owners and teams with other keys."""
+        self.charges = charges
         self.purses = purses
         self.meters = meters
-        self.tally = tally
 
     def hold(self, amount: int, tokens: int, now: float, wall: float) -> Refusal | None:
         """Hold money and rate for a call, all or nothing; returns why not."""
         for purse in self.purses:
-            purse.turn(wall)
-            if purse.spent + purse.held + amount > purse.limit:
+            if not purse.began <= wall < purse.ends:
+                purse.turn(wall)
+            if purse.spent + purse.charges.held + amount > purse.limit:
                 return purse.refusal(amount, wall)
         for meter in self.meters:
             refusal = meter.refusal(tokens, now)
             if refusal is not None:
                 return refusal
-        for purse in self.purses:
-            purse.held += amount
+        for charges in self.charges:
+            charges.held += amount
         for meter in self.meters:
             meter.calls += 1
             meter.tokens += tokens
@@ -174,11 +210,10 @@ class Holder:
 
         `tokens` were counted when it was sent; `used` were used in truth, None where nobody knows.
         """
-        self.tally.charged += entry.charged
-        for purse in self.purses:
-            purse.held -= entry.reserved
-            if entry.started >= purse.began:
-                purse.spent += entry.charged
+        for charges in self.charges:
+            charges.held -= entry.reserved
+            if entry.charged:
+                charges.add(entry.started, entry.charged)
         for meter in self.meters:
             meter.inflight -= 1
             if used is not None:
@@ -220,78 +255,56 @@ _TOKENS = _LINES % ((b"tokens",) * 3)
 
 
 class Guard:
-    """Every holder, and the purses and meters that they share."""
+    """Every holder, and what they share."""
 
     def __init__(self) -> None:
         """Know nobody."""
+        self._charges: dict[tuple[str, str], Charges] = {}
+        """By scope and name."""
         self._purses: dict[tuple[str, str, Period], Purse] = {}
         self._meters: dict[tuple[str, str], Meter] = {}
-        self._tallies: dict[str, Tally] = {}
-        self._charged: dict[tuple[str, str, str], int] = {}
-        """By scope, name and day."""
 
     def load(self, spend: Iterable[Spend]) -> None:
-        """Take what was charged on the days of this month, as the store has it."""
-        charged = self._charged = {}
+        """Take what was charged before this process began, as the store has it. Once."""
+        days: dict[str, float] = {}
         for row in spend:
+            started = days.get(row.day)
+            if started is None:
+                started = days[row.day] = float(calendar.timegm(time.strptime(row.day, "%Y-%m-%d")))
             for scope, whose in (("key", row.key), ("owner", row.owner), ("team", row.team)):
                 if whose:
-                    place = (scope, whose, row.day)
-                    charged[place] = charged.get(place, 0) + row.charged
-
-    def fold(self, wall: float) -> None:
-        """Note what was charged since the last time as charged today."""
-        day = time.strftime("%Y-%m-%d", time.gmtime(wall))
-        for tally in self._tallies.values():
-            amount, tally.charged = tally.charged, 0
-            for scope, whose in tally.names if amount else ():
-                place = (scope, whose, day)
-                self._charged[place] = self._charged.get(place, 0) + amount
+                    self._charged(scope, whose).add(started, row.charged)
 
     def holder(self, key: Key, accounts: dict[tuple[str, str], Account], wall: float) -> Holder:
         """Return the holder of a key; what is held and spent stays when keys are read again."""
-        rows: list[tuple[str, str, Limits, tuple[Budget, ...]]] = [
-            ("key", key.id, key.limits, key.budgets)
-        ]
+        charges = [self._charged("key", key.id)]
+        purses = [self._purse(budget, "key", key.id, wall) for budget in key.budgets]
+        meters = [self._meter(key.limits, "key", key.id)] if key.limits != Limits() else []
         for scope, whose in (("owner", key.owner), ("team", key.team)):
-            account = accounts.get((scope, whose)) if whose else None
+            if not whose:
+                continue
+            charges.append(self._charged(scope, whose))
+            account = accounts.get((scope, whose))
             if account is not None:
-                rows.append((scope, account.name, account.limits, account.budgets))
-        names = [
-            (s, n) for s, n in (("key", key.id), ("owner", key.owner), ("team", key.team)) if n
-        ]
-        tally = self._tallies.get(key.id)
-        if tally is None:
-            tally = self._tallies[key.id] = Tally(tuple(names))
-        elif tally.names != tuple(names):
-            self.fold(wall)
-            tally.names = tuple(names)
-        purses = [self._purse(b, scope, whose, wall) for scope, whose, _, bs in rows for b in bs]
-        meters = [
-            self._meter(limits, scope, whose)
-            for scope, whose, limits, _ in rows
-            if limits != Limits()
-        ]
-        return Holder(tuple(purses), tuple(meters), tally)
+                purses += [self._purse(b, scope, whose, wall) for b in account.budgets]
+                if account.limits != Limits():
+                    meters.append(self._meter(account.limits, scope, whose))
+        return Holder(tuple(charges), tuple(purses), tuple(meters))
+
+    def _charged(self, scope: str, whose: str) -> Charges:
+        charges = self._charges.get((scope, whose))
+        if charges is None:
+            charges = self._charges[scope, whose] = Charges()
+        return charges
 
     def _purse(self, budget: Budget, scope: str, whose: str, wall: float) -> Purse:
         place = (scope, whose, budget.period)
         purse = self._purses.get(place)
         if purse is None:
-            self.fold(wall)
-            purse = self._purses[place] = Purse(budget, scope, whose)
-            purse.turn(wall)
-            purse.spent = self._charged_since(scope, whose, purse.began)
+            charges = self._charged(scope, whose)
+            purse = self._purses[place] = Purse(budget, scope, charges, wall)
         purse.limit = budget.amount
         return purse
-
-    def _charged_since(self, scope: str, whose: str, began: float) -> int:
-        first = time.strftime("%Y-%m-%d", time.gmtime(began))
-        return sum(
-            amount
-            for (of, name, day), amount in self._charged.items()
-            if of == scope and name == whose and day >= first
-        )
 
     def _meter(self, limits: Limits, scope: str, whose: str) -> Meter:
         meter = self._meters.get((scope, whose))

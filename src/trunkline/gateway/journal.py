@@ -1,35 +1,28 @@
 """The journal: an append-only file that holds each call's entry before it is sent and after it ended.
 
-Everything that a turn of the event loop has to note is one write. What `write` has taken survives the
-process; with `durability = "power"` it is synced to the disk first. Frames are `length, CRC-32,
-MessagePack`: a torn one at the end is no frame.
+Everything that a turn of the event loop has to note is one write. What it has taken survives the
+process; with `durability = "power"` it is synced to the disk first.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
+import logging
 import os
-import struct
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from trunkline.gateway.journal_files import MAGIC, frame
 from trunkline.store.records import Entry
 
-MAGIC = b"TLJ1"
-_FRAME = struct.Struct("<II")
-_MOST_FRAME = 256 * 1024 * 1024
 _PAUSE = 0.5
 """Seconds before a write that failed is tried again."""
 SEGMENT_BYTES = 64 * 1024 * 1024
 """When a segment has grown beyond this, the next one is begun."""
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[Entry])
+_log = logging.getLogger(__name__)
 
 
 class Waiting(Protocol):
@@ -58,31 +51,6 @@ class Written(msgspec.Struct, frozen=True, gc=False):
 
 
 Take = Callable[[Written], None]
-
-
-def frame(entries: list[Entry]) -> bytes:
-    """Return entries as one frame."""
-    data = _encoder.encode(entries)
-    return _FRAME.pack(len(data), zlib.crc32(data)) + data
-
-
-def read_frames(path: Path, start: int) -> Iterator[tuple[int, list[Entry]]]:
-    """Yield `(position behind it, entries)` of each whole frame from `start`; stops at a torn one."""
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            return
-        file.seek(max(start, len(MAGIC)))
-        while True:
-            head = file.read(_FRAME.size)
-            if len(head) < _FRAME.size:
-                return
-            length, checksum = _FRAME.unpack(head)
-            if length > _MOST_FRAME:
-                return
-            data = file.read(length)
-            if len(data) < length or zlib.crc32(data) != checksum:
-                return
-            yield file.tell(), _decoder.decode(data)
 
 
 class Journal:
@@ -115,8 +83,8 @@ class Journal:
         """Behind each entry that is about to be sent, its call."""
         self._ended: list[Entry] = []
         self._due = False
-        self._syncing = False
-        self._lock = _locked(folder / f"{boot}.alive")
+        self._syncing: tuple[Written, list[Waiting]] | None = None
+        self._retry: asyncio.TimerHandle | None = None
         self._begin()
 
     @property
@@ -142,115 +110,153 @@ class Journal:
     def flush(self) -> None:
         """Write what there is to write, and let the calls go that waited for it."""
         self._due = False
-        if self._syncing or not (self._sent or self._ended):
+        if self._syncing is None and self._file >= 0 and (self._sent or self._ended):
+            self._write_down()
+
+    def close(self) -> None:
+        """Write the rest and close; raises nothing: what cannot be written is in `trouble`."""
+        if self._file < 0:
             return
+        if self._retry is not None:
+            self._retry.cancel()
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            self._take(syncing[0])
+        sent, ended = self._sent, self._ended
+        self._sent, self._ended, self._waiting = [], [], []
+        self._write_last(sent, ended)
+        os.close(self._file)
+        self._file = -1
+
+    def _write_down(self) -> None:
         sent, self._sent = self._sent, []
         ended, self._ended = self._ended, []
         waiting, self._waiting = self._waiting, []
         before = self.size
         try:
-            self._write(frame(sent + ended))
+            self._append(frame(sent + ended))
         except OSError as error:
             self._give_up(error, ended, waiting)
             return
-        self.trouble = None
         written = Written(self.name, self.size, self.size - before, sent, ended)
         if self._durable:
-            self._syncing = True
-            loop = asyncio.get_running_loop()
-            task = loop.run_in_executor(None, os.fdatasync, self._file)
-            task.add_done_callback(lambda done: self._synced(done, written, waiting))
+            self._syncing = (written, waiting)
+            task = asyncio.get_running_loop().run_in_executor(None, os.fdatasync, self._file)
+            task.add_done_callback(self._synced)
         else:
             self._release(written, waiting)
 
-    def close(self) -> None:
-        """Write the rest and close; raises nothing: what cannot be written is in `trouble`."""
-        if self._file >= 0:
-            self._syncing = False
-            self._durable = False
-            self.flush()
-            os.close(self._file)
-            self._file = -1
-            os.close(self._lock)
-            (self._folder / f"{self.boot}.alive").unlink(missing_ok=True)
+    def _write_last(self, sent: list[Entry], ended: list[Entry]) -> None:
+        before = self.size
+        try:
+            if sent or ended:
+                self._append(frame(sent + ended))
+                self._take(Written(self.name, self.size, self.size - before, sent, ended))
+            if self._durable:
+                os.fdatasync(self._file)
+        except OSError as error:
+            self.trouble = error
+            if ended and self.size == before:
+                # The store alone can have them now, as if a frame stood behind the last one.
+                size = len(ended) + 1
+                self._take(Written(self.name, before + size, size, [], ended))
 
     def _release(self, written: Written, waiting: list[Waiting]) -> None:
+        self.trouble = None
         self._take(written)
         for call in waiting:
-            call.noted()
+            try:
+                call.noted()
+            except Exception:  # a fault of one call must not strand the others
+                _log.exception("a call could not be sent")
         if self.size > self._segment:
-            self._begin()
+            self._go_on_in_another()
 
-    def _synced(self, done: asyncio.Future[None], written: Written, waiting: list[Waiting]) -> None:
-        self._syncing = False
-        error = done.exception()
-        if isinstance(error, OSError):
-            # the frame may stand, and be read again: its calls are ended as never sent
-            self._take(written)
-            self._give_up(error, [], waiting)
-        else:
+    def _synced(self, done: asyncio.Future[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        syncing, self._syncing = self._syncing, None
+        if syncing is None:
+            return  # closed meanwhile
+        written, waiting = syncing
+        if not isinstance(error, OSError):
             self._release(written, waiting)
-        self.flush()
+            self.flush()
+            return
+        self.size -= written.size
+        self._cut()
+        self._give_up(error, written.ended, waiting)
+        if self._sent and not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self.flush)
 
     def _give_up(self, error: OSError, ended: list[Entry], waiting: list[Waiting]) -> None:
         """Keep what has ended for the next try; what has not been sent never will be."""
+        if self.trouble is None:
+            _log.error("the journal cannot be written", extra={"reason": str(error)})
         self.trouble = error
         self._ended = ended + self._ended
         for call in waiting:
             call.not_noted(error)
-        if self._ended and not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_later(_PAUSE, self.flush)
+        if self._retry is None:
+            self._retry = asyncio.get_running_loop().call_later(_PAUSE, self._try_again)
 
-    def _write(self, data: bytes) -> None:
-        """Append all of `data` or none of it."""
+    def _try_again(self) -> None:
+        """Write what has ended meanwhile, or an empty frame: whether it can be done is to be known."""
+        self._retry = None
+        if self.trouble is not None and self._syncing is None and self._file >= 0:
+            self._write_down()
+
+    def _append(self, data: bytes) -> None:
+        """Append all of `data` or none of it; raises OSError."""
+        done = 0
         try:
-            written = os.write(self._file, data)
-            if written < len(data):
-                raise OSError(28, "No space left on device")
+            while done < len(data):
+                done += os.pwrite(self._file, data[done:] if done else data, self.size + done)
         except OSError:
-            os.ftruncate(self._file, self.size)
-            os.lseek(self._file, self.size, os.SEEK_SET)
+            if done:
+                self._cut()
             raise
         self.size += len(data)
 
+    def _cut(self) -> None:
+        """Cut off what is behind the last frame that counts."""
+        try:
+            os.ftruncate(self._file, self.size)
+        except OSError:
+            pass  # the next frame is written over it, and a part of one is never read
+
+    def _go_on_in_another(self) -> None:
+        try:
+            self._begin()
+        except OSError as error:
+            # The present segment serves longer, then.
+            _log.warning("the journal's next file cannot be made", extra={"reason": str(error)})
+
     def _begin(self) -> None:
+        """Begin the next segment; raises OSError, and then the present one stays as it is."""
+        path = self._folder / f"{self.boot}-{self._number + 1:06d}.journal"
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            if os.pwrite(file, MAGIC, 0) < len(MAGIC):
+                raise OSError(28, os.strerror(28))
+            if self._durable:
+                _sync(file, self._folder)
+        except OSError:
+            os.close(file)
+            path.unlink(missing_ok=True)
+            raise
         if self._file >= 0:
             os.close(self._file)
+        self._file = file
         self._number += 1
-        path = self._folder / f"{self.name}.journal"
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        self.size = 0
-        self._write(MAGIC)
+        self.size = len(MAGIC)
 
 
-def is_alive(folder: Path, boot: str) -> bool:
-    """Tell whether the process that writes a journal lives: it holds a lock as long as it does."""
-    path = folder / f"{boot}.alive"
+def _sync(file: int, folder: Path) -> None:
+    """See to it that a new file and its name are on the disk."""
+    os.fsync(file)
+    directory = os.open(folder, os.O_RDONLY)
     try:
-        file = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        os.fsync(directory)
     finally:
-        os.close(file)
-    return False
-
-
-def segments(folder: Path) -> list[Path]:
-    """Return every segment in a folder, each process's in their order."""
-    return sorted(folder.glob("*.journal"))
-
-
-def boot_of(segment: Path) -> str:
-    """Return which process wrote a segment."""
-    return segment.stem.rpartition("-")[0]
-
-
-def _locked(path: Path) -> int:
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return file
+        os.close(directory)

@@ -8,10 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import ssl
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +19,28 @@ from trunkline.catalog import Catalogs
 from trunkline.errors import ConfigurationError, TrunklineError
 from trunkline.gateway.access import Directory, Reading
 from trunkline.gateway.admin.app import AdminApp
-from trunkline.gateway.admin.parts import AdminParts, ConfigSetting, ReloadReport
+from trunkline.gateway.admin.parts import AdminParts, ReloadReport
+from trunkline.gateway.booking import drop_segment
 from trunkline.gateway.bridge import Bridge, serve
 from trunkline.gateway.call import Call, Desk
 from trunkline.gateway.config_environment import check_environment, store_path
 from trunkline.gateway.config_file import Loaded
 from trunkline.gateway.config_rules import is_loopback
-from trunkline.gateway.config_values import leaves
 from trunkline.gateway.content import ContentKeeper
 from trunkline.gateway.dispatch import Counters, Dispatch
 from trunkline.gateway.edge import TURN, Edge
-from trunkline.gateway.first_admin import first_admin
 from trunkline.gateway.guard import Guard
-from trunkline.gateway.journal import Journal, boot_of, is_alive, segments
-from trunkline.gateway.ledger import Ledger, Recovered, recover
-from trunkline.gateway.listing import Listing, Readiness
+from trunkline.gateway.journal import Journal
+from trunkline.gateway.journal_files import boot_of, segments
+from trunkline.gateway.ledger import Ledger
+from trunkline.gateway.listing import Listing
 from trunkline.gateway.log import Log
-from trunkline.gateway.pages import ANONYMOUS_BYTES, Page, Pages
+from trunkline.gateway.opening import Opened, open_store, tls_context
+from trunkline.gateway.pages import ANONYMOUS_BYTES, Page, Pages, Rule
 from trunkline.gateway.plans import Plans
 from trunkline.gateway.prices import Prices
+from trunkline.gateway.recovery import Recovered
+from trunkline.gateway.state import Parts, State, changes
 from trunkline.gateway.telemetry import Telemetry
 from trunkline.gateway.upstream import Upstream
 from trunkline.gateway.upstreams import Place, Upstreams
@@ -49,7 +50,7 @@ from trunkline.store.seam import StoreError
 from trunkline.store.sqlite import SqliteStore
 from trunkline.transport.aio import AioTransport
 
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
 """Between two looks whether keys have changed in the store."""
 _RESTART = (
     "listen.",
@@ -99,8 +100,8 @@ class Gateway:
         self._directory = Directory(self._guard)
         self._live: set[Call] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        self._draining = False
-        self._began = time.time()
+        self._hurried = False
+        self._state = State(lambda: self.loaded)
         self._pools: dict[Place, Upstream] = {}
         self._transport = AioTransport(proxies=settings.proxies)
         self._upstreams = Upstreams(config, environment, settings, self._transport, self._pools)
@@ -119,8 +120,8 @@ class Gateway:
 
         Raises ConfigurationError, StoreError and OSError.
         """
-        given = self._environment.get("TRUNKLINE_ADMIN_KEY") or None
-        secret, recovered, reading = await asyncio.to_thread(self._open_store, given)
+        opened = await asyncio.to_thread(self._open_store)
+        self._lock = opened.lock
         config = self.loaded.config
         self._journal = Journal(
             self._folder,
@@ -139,10 +140,10 @@ class Gateway:
         self._dispatch = self._dispatching()
         self._bridge: Bridge = serve(AdminApp(self._admin_parts()))
         self._edge = Edge(self._application(), config.edge, most=config.listen.connections)
-        self._directory.use(reading, time.time())
-        self._gauges()
+        self._directory.use(opened.reading, time.time())
+        self._state.watch(self._parts())
         listen = config.listen
-        tls = _tls(listen.tls_certificate, listen.tls_key)
+        tls = tls_context(listen.tls_certificate, listen.tls_key)
         port = await self._edge.listen(listen.host, listen.port, tls=tls)
         self._tasks = [
             asyncio.create_task(self._lasting(work))
@@ -150,19 +151,19 @@ class Gateway:
         ]
         scheme = "http" if tls is None else "https"
         host = f"[{listen.host}]" if ":" in listen.host else listen.host
-        return Started(f"{scheme}://{host}:{port}", secret, recovered)
+        return Started(f"{scheme}://{host}:{port}", opened.admin_secret, opened.recovered)
 
     async def stop(self, patience: float) -> bool:
         """Stop: not ready at once, then answers end within `patience` seconds, or are told so.
 
         Tells whether all that happened is in the store; what is not is in the journal.
         """
-        self._draining = True
-        await self._edge.drain(patience)
-        for call in list(self._live):
-            call.drained()
+        self._state.draining = True
+        await self._edge.drain(0.0 if self._hurried else patience)
+        self._break_off()
         await asyncio.sleep(0)
         await self._edge.close()
+        self._break_off()  # requests that were sent ahead, and had begun just now
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -171,14 +172,31 @@ class Gateway:
             pool.close()
         self._transport.close()
         self._journal.close()
-        done = await asyncio.to_thread(self._ledger.close)
-        await asyncio.to_thread(self._keeper.close)
-        if done:
-            for path in segments(self._folder):
-                if boot_of(path) == self._journal.boot:
-                    path.unlink(missing_ok=True)
-                    self._store.forget_journal(path.stem)
+        done = await asyncio.to_thread(self._close_books)
         self._store.close()
+        self._lock.release()
+        return done
+
+    def hurry(self) -> None:
+        """Stop waiting for answers to end."""
+        self._hurried = True
+        self._edge.patience = 0.0
+
+    def _break_off(self) -> None:
+        for call in list(self._live):
+            call.drained()
+
+    def _close_books(self) -> bool:
+        """Commit the rest; tells whether all is in the store, and no journal is needed."""
+        done = self._ledger.close()
+        self._keeper.close()
+        if done:
+            try:
+                for path in segments(self._folder):
+                    if boot_of(path) == self._journal.boot:
+                        drop_segment(self._store, path)
+            except StoreError as error:
+                _log.warning("a journal's position was not forgotten", extra={"reason": str(error)})
         return done
 
     async def reload(self) -> ReloadReport:
@@ -194,9 +212,7 @@ class Gateway:
         except (TrunklineError, OSError) as error:
             _log.error("the configuration was not reloaded", extra={"reason": str(error)})
             return ReloadReport(applied=False, error=str(error))
-        before = {_name(where): value for where, value in leaves(self.loaded.config)}
-        after = {_name(where): value for where, value in leaves(loaded.config)}
-        changed = sorted(n for n in before.keys() | after.keys() if before.get(n) != after.get(n))
+        changed = changes(self.loaded, loaded)
         restart = tuple(n for n in changed if n.startswith(_RESTART))
         self.loaded = loaded
         self._upstreams = upstreams
@@ -210,24 +226,26 @@ class Gateway:
     # putting together
 
     def _hide_credentials(self) -> None:
-        for secret in self._upstreams.secrets():
+        for secret in self._credentials():
             self._log.hide(secret)
 
-    def _open_store(self, given: str | None) -> tuple[str | None, Recovered, Reading]:
-        self._store.migrate()
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        boots = {boot_of(path) for path in segments(self._folder)}
-        if any(is_alive(self._folder, boot) for boot in boots):
-            raise ConfigurationError(
-                f"Another gateway uses the store beside {self._folder}. "
-                "One process serves a store; give this one another (store.path or --store)."
-            )
-        recovered = recover(self._store, self._folder, time.time())
-        self._telemetry.recovered(recovered.replayed + recovered.unknown)
-        month = datetime.now(UTC).strftime("%Y-%m-01")
-        self._guard.load(self._store.charged(month))
-        secret = first_admin(self._store, time.time(), given)
-        return secret, recovered, Reading(self._store)
+    def _open_store(self) -> Opened:
+        given = self._environment.get("TRUNKLINE_ADMIN_KEY") or None
+        opened = open_store(self._store, self._folder, given, time.time())
+        self._telemetry.recovered(opened.recovered.replayed + opened.recovered.unknown)
+        self._guard.load(opened.spend)
+        return opened
+
+    def _parts(self) -> Parts:
+        return Parts(
+            self._live,
+            self._edge,
+            self._journal,
+            self._ledger,
+            self._keeper,
+            self._prices,
+            self._telemetry,
+        )
 
     @property
     def _catalog_file(self) -> Path | None:
@@ -258,7 +276,7 @@ class Gateway:
             attempted=self._telemetry.attempted,
             kept=kept,
             live=self._live,
-            hide=lambda: self._upstreams.secrets(),
+            hide=self._credentials,
         )
         counters = Counters(self._telemetry.refused, self._telemetry.rate_limited)
         return Dispatch(
@@ -274,13 +292,19 @@ class Gateway:
     def _translated(self, *call: Any) -> Call:
         from trunkline.gateway.translated import Translated  # loads the SDK; chats do without it
 
-        return Translated(*call, client=lambda name: self._upstreams.client(name))
+        return Translated(*call, client=self._client)
+
+    def _client(self, name: str) -> Any:
+        return self._upstreams.client(name)
+
+    def _credentials(self) -> tuple[str, ...]:
+        return self._upstreams.secrets()
 
     def _application(self) -> Pages:
         dispatch = self._dispatch
-        listing = Listing(lambda: dispatch.plans, self._readiness, self._telemetry.exposition)
+        listing = Listing(lambda: dispatch.plans, self._state.readiness, self._telemetry.exposition)
         body = self.loaded.config.edge.body_bytes
-        metrics = "public" if is_loopback(self.loaded.config.listen.host) else "viewer"
+        metrics: Rule = "public" if is_loopback(self.loaded.config.listen.host) else "viewer"
         admin = [
             Page(method, "/admin", "staff", self._bridge, below=True, body=ANONYMOUS_BYTES)
             for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -302,59 +326,11 @@ class Gateway:
         return AdminParts(
             store=self._store,
             reload=self.reload,
-            status=self._status,
-            config=self._settings_told,
+            status=self._state.status,
+            config=self._state.settings,
             changed=self._take_changes,
             clock=time.time,
         )
-
-    def _gauges(self) -> None:
-        gauge = self._telemetry.gauge
-        gauge("inflight_requests", lambda: len(self._live))
-        gauge("open_connections", lambda: len(self._edge.connections))
-        gauge("ledger_pending_entries", lambda: self._ledger.waiting)
-        gauge("journal_bytes", lambda: self._journal.size)
-        gauge("spool_bytes", lambda: self._ledger.behind)
-        gauge("store_up", lambda: float(self._ledger.trouble is None))
-        gauge("price_age_seconds", self._prices.age)
-        gauge("eventloop_lag_seconds", lambda: self._edge.lag)
-        gauge("contents_dropped_total", lambda: self._keeper.dropped)
-
-    def hurry(self) -> None:
-        """Stop waiting for answers to end."""
-        self._edge.patience = 0.0
-
-    # telling
-
-    def _readiness(self) -> Readiness:
-        troubles: list[str] = []
-        if self._draining:
-            troubles.append("the gateway is being stopped")
-        if not self._ledger.accepting:
-            troubles.append(f"the ledger cannot be written: {self._ledger.trouble}")
-        if self._journal.trouble is not None:
-            troubles.append(f"the journal cannot be written: {self._journal.trouble.strerror}")
-        return Readiness(not troubles, tuple(troubles))
-
-    def _status(self) -> dict[str, Any]:
-        catalog = self._prices.catalog
-        return {
-            "since": self._began,
-            "ready": self._readiness().ready,
-            "troubles": list(self._readiness().troubles),
-            "in_flight": len(self._live),
-            "connections": len(self._edge.connections),
-            "ledger_waiting": self._ledger.waiting,
-            "prices": {"source": catalog.source, "as_of": catalog.as_of.isoformat()},
-            "counts": self._telemetry.snapshot(),
-        }
-
-    def _settings_told(self) -> list[ConfigSetting]:
-        origins = self.loaded.origins
-        return [
-            ConfigSetting(_name(where), value, origins.get(_name(where), "default"))
-            for where, value in leaves(self.loaded.config)
-        ]
 
     def _counted(self, entry: Entry) -> None:
         self._telemetry.ended(entry)
@@ -377,7 +353,6 @@ class Gateway:
 
     async def _look_for_changes(self) -> None:
         """Take over keys that another process has changed, within a second."""
-        await asyncio.sleep(_LOOK_SECONDS)
         try:
             if await asyncio.to_thread(self._store.version) != self._directory.version:
                 await self._take_changes()
@@ -406,22 +381,3 @@ class Gateway:
             await asyncio.sleep(60.0)
             return
         await self._prices.keep_fresh()
-
-
-def _name(where: tuple[str, ...]) -> str:
-    return ".".join(where)
-
-
-def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
-    if certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            f"listen.tls_certificate and listen.tls_key cannot be used: {error}."
-        ) from error
-    return context

@@ -1,0 +1,38 @@
+"""Entries that every file and store can keep: text that is Unicode, numbers within 64 bits. Pure.
+
+What a call brings is checked long before; this is for what got through all the same, so that one
+value can never keep the entries beside it out of the ledger.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trunkline.store.records import Entry
+from trunkline.types.money import LARGEST
+
+_LONGEST = 1000
+NOTE = "values that cannot be kept were cut"
+
+
+def keepable(entry: Entry) -> Entry:
+    """Return an entry in which only what no store could keep is another."""
+    changes: dict[str, Any] = {}
+    for name in entry.__struct_fields__:
+        value = getattr(entry, name)
+        kept = _kept(value)
+        if kept != value:
+            changes[name] = kept
+    if not changes:
+        return entry
+    return msgspec.structs.replace(entry, **(changes | {"note": NOTE}))
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()[:_LONGEST].replace("\0", "?")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(min(value, LARGEST), -LARGEST)
+    return value

@@ -1,0 +1,103 @@
+"""How a running gateway is: ready or not and why, its gauges, its settings; for pages that tell it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from trunkline.gateway.admin.parts import ConfigSetting
+from trunkline.gateway.call import Call
+from trunkline.gateway.config_file import Loaded
+from trunkline.gateway.config_problems import dotted
+from trunkline.gateway.config_values import leaves
+from trunkline.gateway.content import ContentKeeper
+from trunkline.gateway.edge import Edge
+from trunkline.gateway.journal import Journal
+from trunkline.gateway.ledger import Ledger
+from trunkline.gateway.listing import Readiness
+from trunkline.gateway.prices import Prices
+from trunkline.gateway.telemetry import Telemetry
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What is looked at."""
+
+    live: set[Call]
+    edge: Edge
+    journal: Journal
+    ledger: Ledger
+    keeper: ContentKeeper
+    prices: Prices
+    telemetry: Telemetry
+
+
+class State:
+    """Looks at a gateway's parts when it is asked, and changes none."""
+
+    _parts: Parts
+
+    def __init__(self, loaded: Callable[[], Loaded]) -> None:
+        """Ask `loaded` for the configuration in force. Has nothing to tell before `watch`."""
+        self.draining = False
+        self._loaded = loaded
+        self._began = time.time()
+
+    def readiness(self) -> Readiness:
+        """Tell whether calls can be served, and what stands in the way."""
+        parts = self._parts
+        troubles: list[str] = []
+        if self.draining:
+            troubles.append("the gateway is being stopped")
+        if parts.ledger.complaint:
+            troubles.append(f"the ledger cannot be written: {parts.ledger.complaint}")
+        if parts.journal.trouble is not None:
+            troubles.append(f"the journal cannot be written: {parts.journal.trouble.strerror}")
+        return Readiness(not troubles, tuple(troubles))
+
+    def status(self) -> dict[str, Any]:
+        """Return what the admin API tells first."""
+        parts = self._parts
+        catalog = parts.prices.catalog
+        readiness = self.readiness()
+        return {
+            "since": self._began,
+            "ready": readiness.ready,
+            "troubles": list(readiness.troubles),
+            "in_flight": len(parts.live),
+            "connections": len(parts.edge.connections),
+            "ledger_waiting": parts.ledger.waiting,
+            "prices": {"source": catalog.source, "as_of": catalog.as_of.isoformat()},
+            "counts": parts.telemetry.snapshot(),
+        }
+
+    def settings(self) -> list[ConfigSetting]:
+        """Return every setting, and where it is from."""
+        loaded = self._loaded()
+        return [
+            ConfigSetting(dotted(where), value, loaded.origins.get(dotted(where), "default"))
+            for where, value in leaves(loaded.config)
+        ]
+
+    def watch(self, parts: Parts) -> None:
+        """Tell of these parts, and have the metrics show what only a look can tell."""
+        self._parts = parts
+        gauge = parts.telemetry.gauge
+        gauge("inflight_requests", lambda: len(parts.live))
+        gauge("open_connections", lambda: len(parts.edge.connections))
+        gauge("ledger_pending_entries", lambda: parts.ledger.waiting)
+        gauge("journal_bytes", lambda: parts.journal.size)
+        gauge("spool_bytes", lambda: parts.ledger.behind)
+        gauge("store_up", lambda: float(parts.ledger.trouble is None))
+        gauge("price_age_seconds", parts.prices.age)
+        gauge("eventloop_lag_seconds", lambda: parts.edge.lag)
+        gauge("contents_dropped_total", lambda: parts.keeper.dropped)
+
+
+def changes(before: Loaded, after: Loaded) -> list[str]:
+    """Return the dotted names of the settings in which two configurations differ."""
+    old = {dotted(where): value for where, value in leaves(before.config)}
+    new = {dotted(where): value for where, value in leaves(after.config)}
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
