@@ -88,7 +88,7 @@ class Purse:
     def __init__(self, budget: Budget, scope: str, charges: Charges, wall: float) -> None:
         """Counts what is in `charges`; `scope` is `key`, `owner` or `team`."""
         self.limit = budget.amount
-        self.period = budget.period
+        self.period: Period = budget.period
         self.scope = scope
         self.charges = charges
         self.spent = 0

@@ -64,6 +64,7 @@ class Journal:
         *,
         durable: bool = False,
         segment: int = SEGMENT_BYTES,
+        sync: Callable[[int], None] = os.fdatasync,
     ) -> None:
         """Begin the first segment; raises OSError. `take` is told of everything that was written."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -76,6 +77,7 @@ class Journal:
         self._take = take
         self._durable = durable
         self._segment = segment
+        self._sync = sync
         self._number = 0
         self._file = -1
         self._sent: list[Entry] = []
@@ -141,7 +143,7 @@ class Journal:
         written = Written(self.name, self.size, self.size - before, sent, ended)
         if self._durable:
             self._syncing = (written, waiting)
-            task = asyncio.get_running_loop().run_in_executor(None, os.fdatasync, self._file)
+            task = asyncio.get_running_loop().run_in_executor(None, self._sync, self._file)
             task.add_done_callback(self._synced)
         else:
             self._release(written, waiting)
@@ -153,7 +155,7 @@ class Journal:
                 self._append(frame(sent + ended))
                 self._take(Written(self.name, self.size, self.size - before, sent, ended))
             if self._durable:
-                os.fdatasync(self._file)
+                self._sync(self._file)
         except OSError as error:
             self.trouble = error
             if ended and self.size == before:
@@ -240,7 +242,7 @@ class Journal:
             if os.pwrite(file, MAGIC, 0) < len(MAGIC):
                 raise OSError(28, os.strerror(28))
             if self._durable:
-                _sync(file, self._folder)
+                _sync_both(file, self._folder)
         except OSError:
             os.close(file)
             path.unlink(missing_ok=True)
@@ -252,7 +254,7 @@ class Journal:
         self.size = len(MAGIC)
 
 
-def _sync(file: int, folder: Path) -> None:
+def _sync_both(file: int, folder: Path) -> None:
     """See to it that a new file and its name are on the disk."""
     os.fsync(file)
     directory = os.open(folder, os.O_RDONLY)
