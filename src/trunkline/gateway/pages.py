@@ -69,7 +69,6 @@ class Pages:
         self._refused = refused
         self._exact: dict[tuple[bytes, bytes], Page] = {}
         self._below: list[tuple[bytes, bytes, Page]] = []
-        self._methods: dict[bytes, list[str]] = {}
         for page in pages:
             self._add(page)
 
@@ -84,7 +83,6 @@ class Pages:
                 self._below.append((spelt, path + b"/", page))
             else:
                 self._exact[spelt, path] = page
-            self._methods.setdefault(path, []).append(spelt.decode())
 
     def rows(self) -> list[Page]:
         """Return the table."""
@@ -147,7 +145,7 @@ class Pages:
 
     def _found_below(self, method: bytes, path: bytes) -> Page | None:
         for of, start, page in self._below:
-            if of == method and path.startswith(start) and len(path) > len(start):
+            if of == method and _is_below(path, start):
                 return page
         return None
 
@@ -170,8 +168,8 @@ class Pages:
 
     def _no_page(self, exchange: Exchange) -> None:
         self._refused("path")
-        methods = self._methods.get(exchange.head.path)
-        if methods is None:
+        methods = self._methods(exchange.head.path)
+        if not methods:
             message = (
                 "There is nothing here. /v1/chat/completions, /v1/models and others are served."
             )
@@ -180,3 +178,13 @@ class Pages:
         fault = Fault(405, "method_not_allowed", f"Use {' or '.join(methods)} here.")
         exchange.labels += b"allow: %b\r\n" % ", ".join(methods).encode()
         tell(exchange, fault)
+
+    def _methods(self, path: bytes) -> list[str]:
+        """Return the methods of what is at a path."""
+        exact = [method for method, at in self._exact if at == path]
+        below = [method for method, start, _ in self._below if _is_below(path, start)]
+        return [method.decode() for method in exact or below]
+
+
+def _is_below(path: bytes, start: bytes) -> bool:
+    return path.startswith(start) and len(path) > len(start)
