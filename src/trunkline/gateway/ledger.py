@@ -46,17 +46,20 @@ class Ledger:
         folder: Path,
         *,
         spool_bytes: int = 0,
+        in_memory: int = IN_MEMORY,
         committed: Callable[[float, int], None] = lambda _seconds, _entries: None,
     ) -> None:
         """Start nothing yet.
 
         While the store is down, calls go on until `spool_bytes` of journal wait for it; with 0 they do
-        not. `committed` is told how long each commit took and what it held.
+        not. Of entries that wait, `in_memory` are kept at hand. `committed` is told how long each
+        commit took and what it held.
         """
         self._store = store
         self._folder = folder
         self._spool_bytes = spool_bytes
         self._backlog_bytes = max(spool_bytes, BACKLOG_BYTES)
+        self._in_memory = in_memory
         self._committed = committed
         self._queue: deque[Written] = deque()
         self._waiting = 0
@@ -110,7 +113,7 @@ class Ledger:
             self._end = (written.segment, written.position)
             if not self._lost:
                 self._queue.append(written)
-                if self._waiting > IN_MEMORY:
+                if self._waiting > self._in_memory:
                     self._lost = True
                     self._queue.clear()
         if not self._wake.is_set():
