@@ -118,7 +118,7 @@ class Pages:
             self._unknown(exchange)
             return ANONYMOUS_BYTES
         exchange.caller = caller
-        if head.headers.get(b"content-encoding", b"identity") != b"identity":
+        if head.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             self._packed(exchange)
         elif page.rule == "key":
             if not caller.may_reach(page.endpoint or ""):
