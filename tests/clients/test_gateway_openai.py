@@ -213,6 +213,22 @@ def test_all_that_is_asked_reaches_the_upstream_as_it_was_written(
     assert behind.requests[-1].headers["authorization"] == "Bearer hf_sandbox"
 
 
+def test_the_newer_limit_is_said_as_hugging_face_knows_it_and_to_others_as_it_was(
+    client: openai.OpenAI, behind: SandboxServer
+) -> None:
+    for streamed in (False, True):
+        cut = create(client, max_completion_tokens=3, stream=streamed)
+        if streamed:
+            list(cut)
+        sent = behind.requests[-1].json
+        assert sent["max_tokens"] == 3
+        assert "max_completion_tokens" not in sent
+    create(client, model=PLAIN, max_completion_tokens=3)
+    assert behind.requests[-1].json["max_completion_tokens"] == 3
+    create(client, max_completion_tokens=3, max_tokens=4)
+    assert behind.requests[-1].json["max_tokens"] == 4
+
+
 def test_no_header_of_the_client_reaches_the_upstream(
     client: openai.OpenAI, behind: SandboxServer, key: str
 ) -> None:

@@ -5,8 +5,9 @@ Plans are made once for a name and kept until the configuration or the catalog c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
+from urllib.parse import quote
 
 import msgspec
 
@@ -15,7 +16,8 @@ from trunkline._version import __version__
 from trunkline.catalog import Catalog, Offer
 from trunkline.catalog.questions import candidates, nearest
 from trunkline.errors import InvalidInputError
-from trunkline.gateway.config import Config, Price, Upstream as UpstreamConfig
+from trunkline.gateway.config import Config, Price
+from trunkline.gateway.config import Upstream as UpstreamConfig
 from trunkline.gateway.quote import UNKNOWN, Tariff
 from trunkline.gateway.upstream import Upstream
 from trunkline.model_id import ModelId
@@ -49,6 +51,8 @@ class Target(msgspec.Struct, frozen=True):
     """The provider asked for; None where the router or the server decides."""
     tariffs: dict[str, Tariff] = {}
     """By provider, where several can serve it."""
+    one_limit: bool = False
+    """Whether `max_tokens` is the only limit that it knows, as in Hugging Face's specification."""
     tune: Tune | None = None
     refuses: frozenset[str] = frozenset()
     first_byte_seconds: float = 600.0
@@ -66,11 +70,14 @@ class Plan(msgspec.Struct, frozen=True):
 
     name: str
     targets: tuple[Target, ...]
+    relayed: bool
+    """Whether every target takes the client's bytes; else the SDK carries the call."""
 
-    @property
-    def relayed(self) -> bool:
-        """Whether every target takes the client's bytes; else the SDK carries the call."""
-        return all(target.pool is not None for target in self.targets)
+
+def plan_of(name: str, targets: Iterable[Target]) -> Plan:
+    """Return the plan that asks `targets` in their order."""
+    found = tuple(targets)
+    return Plan(name, found, all(target.pool is not None for target in found))
 
 
 class UnknownModelError(Exception):
@@ -114,21 +121,21 @@ class Plans:
         self._catalog = catalog
         self._missed = missed
         self._kept: dict[tuple[str, str], Plan] = {}
-        self._of: Catalog | None = None
 
     def find(self, name: str, endpoint: str) -> Plan:
         """Return the plan for a name; raises UnknownModelError, and InvalidInputError for no name."""
-        catalog = self._catalog()
-        if catalog is not self._of:
-            self._kept.clear()
-            self._of = catalog
-        plan = self._kept.get((name, endpoint))
+        kept = self._kept
+        plan = kept.get((name, endpoint))
         if plan is None:
             plan = self._made(name, endpoint)
-            if len(self._kept) >= _KEPT:
-                self._kept.clear()
-            self._kept[name, endpoint] = plan
+            if len(kept) >= _KEPT:
+                kept.clear()
+            kept[name, endpoint] = plan
         return plan
+
+    def forget(self) -> None:
+        """Make every plan anew: the catalog is another."""
+        self._kept.clear()
 
     def names(self) -> list[tuple[str, str, int]]:
         """Return `(name, who has it, created)` of every model that can be listed."""
@@ -150,15 +157,15 @@ class Plans:
             targets = [
                 self._target(self._upstreams[t.upstream], t.model, endpoint) for t in route.targets
             ]
-            return Plan(name, tuple(targets))
+            return plan_of(name, targets)
         first, slash, rest = name.partition("/")
         upstream = self._upstreams.get(first) if slash else None
         if upstream is not None and rest and upstream.config.kind != "huggingface":
-            return Plan(name, (self._target(upstream, rest, endpoint),))
+            return plan_of(name, [self._target(upstream, rest, endpoint)])
         default = self._upstreams.get(self._config.default_upstream)
         if default is None:
             raise self._unknown(name)
-        return Plan(name, (self._target(default, name, endpoint),))
+        return plan_of(name, [self._target(default, name, endpoint)])
 
     def _target(self, upstream: Connected, model: str, endpoint: str) -> Target:
         kind = upstream.config.kind
@@ -182,7 +189,7 @@ class Plans:
             )
         url = below(upstream.base, PATHS["chat"])
         target = self._written(upstream, url, wanted, asked.provider, dearest(tariffs))
-        return msgspec.structs.replace(target, tariffs=tariffs)
+        return msgspec.structs.replace(target, tariffs=tariffs, one_limit=True)
 
     def _direct(self, upstream: Connected, model: str, endpoint: str) -> Target:
         row = PROVIDERS[upstream.config.provider or ""]
@@ -190,9 +197,11 @@ class Plans:
         if endpoint != "chat":
             name = f"huggingface/{row.name}/{model}"
             return Target(upstream.name, None, name, b"", b"", tariff, row.name)
-        url = below(upstream.base, (row.chat_path or "").replace("{model}", model))
+        url = below(upstream.base, (row.chat_path or "").replace("{model}", _in_path(model)))
         target = self._written(upstream, url, model, row.name, tariff)
-        return msgspec.structs.replace(target, tune=row.tune, refuses=row.chat_refuses)
+        return msgspec.structs.replace(
+            target, tune=row.tune, refuses=row.chat_refuses, one_limit=row.name != "openai"
+        )
 
     def _written(
         self, upstream: Connected, url: Url, model: str, provider: str | None, tariff: Tariff
@@ -242,6 +251,13 @@ class Plans:
     def _unknown(self, name: str) -> UnknownModelError:
         short = name.removeprefix("huggingface/").removeprefix("hf/").partition(":")[0]
         return UnknownModelError(name, nearest(short[:200], [row[0] for row in self.names()], 2))
+
+
+def _in_path(model: str) -> str:
+    """Write a client's name of a model into a path, which it must not lead out of."""
+    if any(part in ("", ".", "..") for part in model.split("/")):
+        raise InvalidInputError(f"{model[:_NAMED]!r} cannot be the name of a model there.")
+    return quote(model, safe="/")
 
 
 def dearest(tariffs: dict[str, Tariff]) -> Tariff:

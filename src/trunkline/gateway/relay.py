@@ -16,13 +16,13 @@ from trunkline.dialects.openai_server import DONE_EVENT
 from trunkline.errors import APIError
 from trunkline.gateway import quote
 from trunkline.gateway.call import FREE, MOVING, Call, may_have_run
+from trunkline.gateway.outgoing import body_for
 from trunkline.gateway.plans import Target
 from trunkline.gateway.quote import Tariff
 from trunkline.gateway.refusals import EVENTS, JSON, STOPPING, in_band, of_error, tell
 from trunkline.gateway.tap import StreamTap, Tokens, read_whole
 from trunkline.gateway.upstream import UpstreamConnection
 from trunkline.wire import strict_json
-from trunkline.wire.json_splice import splice
 
 _PROVIDER, _REQUEST_ID = b"x-inference-provider", b"x-request-id"
 _PLAIN = re.compile(rb"[\x20-\x7e]{1,200}")
@@ -49,24 +49,24 @@ class Relay(Call):
     _connection: UpstreamConnection | None = None
     _opening: asyncio.Task[None] | None = None
 
+    _target: Target
+    """The target that is being asked."""
+
     def send(self) -> None:
         """Ask the present target."""
-        target, entry = self._target, self.entry
-        pool = target.pool
+        target = self._target = self.plan.targets[self._at]
+        entry, pool = self.entry, target.pool
         if pool is None:
             raise TypeError("a target without connections is not relayed")
         self._sent = False
         entry.upstream, entry.target_model = target.upstream, target.model
-        entry.provider = target.provider
+        if target.provider is not None or self._at:
+            entry.provider = target.provider
         connection = None if self._again else pool.take()
         if connection is not None:
             self.connected(connection)
         else:
             self._opening = pool.open(self)
-
-    @property
-    def _target(self) -> Target:
-        return self.plan.targets[self._at]
 
     # called by the upstream
 
@@ -81,11 +81,7 @@ class Relay(Call):
         self._sent = True
         self.entry.attempts += 1
         self.until = exchange.connection.edge.now + target.first_byte_seconds
-        asked = self.asked
-        if asked.model == target.model and not asked.changes and target.tune is None:
-            body = exchange.body
-        else:
-            body = self._body(target)
+        body = body_for(target, self.asked, exchange.body)
         connection.send(self, b"%b%d\r\n\r\n%b" % (target.head, len(body), body))
 
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
@@ -150,9 +146,13 @@ class Relay(Call):
         """Take the rest of an answer that is whole."""
         if self._status == 0 and not (self.asked.stream and status == 200):
             self._connection = None
-            self._status, self._headers = status, headers
+            self._status = status
             self._note(headers)
-            self._whole(rest)
+            if status == 200:
+                self._answer(rest)
+            else:
+                self._headers = headers
+                self._whole(rest)
             return
         if self._status == 0:
             self.head(status, headers)
@@ -256,20 +256,35 @@ class Relay(Call):
         if self.asked.stream:
             self._failed(_not_streamed(data))
             return
-        told = read_whole(data)
-        if not told.answers:
+        self._answer(data)
+
+    def _answer(self, data: bytes) -> None:
+        """Answer with a 200 that came whole, unless it is none."""
+        tokens = read_whole(data)
+        if tokens is None:
             self._failed(_no_answer(data))
             return
+        entry, target = self.entry, self._target
         self.exchange.answer_ok(self.lines(JSON), data)
-        self.desk.attempted(self._target.upstream, "ok")
-        self.keep(data)
-        tokens, estimated = told.tokens, False
+        if self.desk.kept is not None:
+            self.keep(data)
+        tariff = target.tariff
+        if entry.provider is not None or target.tariffs:
+            tariff = target.tariff_of(entry.provider)
+        if tokens.input is not None and tokens.output is not None:
+            self.settle(200, "ok", tokens, tariff)
+        else:
+            self._settle_uncounted(tokens, tariff, len(data))
+
+    def _settle_uncounted(self, tokens: Tokens, tariff: Tariff, size: int) -> None:
+        """Settle an answer of `size` bytes whose tokens the upstream did not tell, or not all."""
         if not tokens.told:
-            estimated = True
-            tokens = Tokens(self._estimated_input(), quote.text_tokens(len(data) // 2))
+            estimate = Tokens(self._estimated_input(), quote.text_tokens(size // 2))
+            self.settle(200, "ok", estimate, tariff, estimated=True)
         elif tokens.output is None and self.entry.endpoint == "embeddings":
-            tokens = Tokens(tokens.input, 0)
-        self.settle(200, "ok", tokens, self._tariff(), estimated=estimated)
+            self.settle(200, "ok", Tokens(tokens.input, 0), tariff)
+        else:
+            self.settle(200, "ok", tokens, tariff)
 
     def _pass_on(self, data: bytes) -> None:
         exchange = self.exchange
@@ -290,7 +305,6 @@ class Relay(Call):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.let_end()
-        self.desk.attempted(self._target.upstream, "ok")
         tokens, estimated = self._stream_tokens()
         self.settle(200, "ok", tokens, self._tariff(), estimated=estimated)
 
@@ -344,20 +358,6 @@ class Relay(Call):
             self.settle(fault.status, "failed", Tokens(), self._tariff(), code=fault.code)
 
     # pieces of the above
-
-    def _body(self, target: Target) -> bytes:
-        asked = self.asked
-        if target.tune is not None and "response_format" in asked.body:
-            body = {**asked.body, "model": target.model}
-            if asked.stream:
-                body["stream_options"] = {
-                    **(body.get("stream_options") or {}),
-                    "include_usage": True,
-                }
-            return strict_json.encode(target.tune(body))
-        if asked.model == target.model and not asked.changes:
-            return self.exchange.body
-        return splice(self.exchange.body, {"model": target.model_json, **asked.changes})
 
     def _refusal(self, data: bytes) -> APIError:
         headers = {
