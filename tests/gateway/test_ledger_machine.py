@@ -22,7 +22,7 @@ from trunkline.store.seam import StoreError
 
 COUNTS = st.integers(0, 4)
 WHEN = st.sampled_from(["before", "after"])
-STEP = st.integers(1, 8)
+STEP = st.sampled_from([1, 1, 2, 3, 5])
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -42,7 +42,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.boots += 1
-        self.ledger = Ledger(self.bad, self.folder, in_memory=6)
+        self.ledger = Ledger(self.bad, self.folder, in_memory=6 if self.boots % 2 else 60)
         self.journal = Journal(self.folder, f"boot{self.boots}", self.take, segment=900)
 
     def take(self, written: Written) -> None:
