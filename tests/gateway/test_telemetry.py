@@ -209,7 +209,9 @@ def test_a_key_that_was_sent_as_a_models_name_is_not_published(secret):
     assert value(telemetry, "tokens_total", type="input", provider="groq", model="other") == 0
 
 
-@pytest.mark.parametrize("name", ['a"} 1\nforged 2', "a\x1b[31m\x00", "\ud800", "é\u2028\u202e"])
+@pytest.mark.parametrize(
+    "name", ['a"} 1\nforged 2', "a\x1b[31m\x00", "\ud800", "é\u2028\u202e"], ids=ascii
+)
 def test_a_hostile_name_is_made_harmless(name):
     telemetry = Telemetry()
     telemetry.ended(ended(model=name))

@@ -20,7 +20,7 @@ _REMEMBERED = 4096
 class Caller:
     """A key that may call now."""
 
-    __slots__ = ("_models", "_verdicts", "expires", "holder", "key", "providers")
+    __slots__ = ("_verdicts", "expires", "holder", "key", "models", "providers")
 
     def __init__(self, key: Key, holder: Holder, expires: float) -> None:
         """Count on `holder`; `expires` is the sooner of the key's and its secret's."""
@@ -28,16 +28,17 @@ class Caller:
         self.holder = holder
         self.expires = expires
         self.providers = frozenset(key.scope.providers)
-        self._models = _pattern(key.scope)
+        self.models = _pattern(key.scope)
+        """None for a key that may use every model."""
         self._verdicts: dict[str, bool] = {}
 
     def may_use(self, model: str) -> bool:
         """Tell whether the key's scope has a model."""
-        if self._models is None:
+        if self.models is None:
             return True
         known = self._verdicts.get(model)
         if known is None:
-            known = self._models.fullmatch(model) is not None
+            known = self.models.fullmatch(model) is not None
             if len(self._verdicts) < _REMEMBERED:
                 self._verdicts[model] = known
         return known

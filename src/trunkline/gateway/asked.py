@@ -53,11 +53,16 @@ class Asked(msgspec.Struct, frozen=True):
     """Whether the frame with usage was not asked for by the client."""
     more_than_text: bool = False
     """Whether it has parts whose tokens its size does not bound: images, sound, files."""
+    most_output: int | None = None
+    """The longest answer that it asks for, in tokens."""
+    answers: int = 1
+    """How many are generated: `n`, or `best_of`."""
     wish: Any = None
     """The request as the SDK is asked, where its target speaks another dialect."""
 
 
 _UNCHANGED: dict[str, bytes | None] = {}
+_UNUSUAL = FORBIDDEN | _COUNTS - {"max_tokens"} | {"extra_body", "stream"}
 
 
 def read_asked(data: bytes, endpoint: Endpoint) -> Asked:
@@ -68,43 +73,56 @@ def read_asked(data: bytes, endpoint: Endpoint) -> Asked:
         raise RequestError(f"The body is not valid JSON: {error}.", code="invalid_json") from error
     if type(body) is not dict:
         raise RequestError("The body must be a JSON object.")
-    if not FORBIDDEN.isdisjoint(body):
-        raise _forbidden(body)
-    model = body.get("model")
+    model, most = body.get("model"), body.get("max_tokens")
     if type(model) is not str or not model:
-        raise RequestError("You must provide a model parameter.", param="model")
-    if not _COUNTS.isdisjoint(body):
-        for name in _COUNTS:
-            if name in body:
-                _check_count(name, body[name])
+        raise _forbidden(body) or RequestError("You must provide a model parameter.", param="model")
+    if most is not None:
+        _check_count("max_tokens", most)
     more = False
     if endpoint == "chat":
         messages = body.get("messages")
         if type(messages) is not list or not messages:
-            raise RequestError(
+            raise _forbidden(body) or RequestError(
                 "'messages' must be a list with at least one message.", param="messages"
             )
         more = b'"type"' in data and _more_than_text(messages)
     else:
         _check_input(body, endpoint)
-    if not body.get("stream"):
-        if body.get("stream") not in (None, False):
-            raise _no_flag()
-        return Asked(model, False, body, _UNCHANGED, False, more)  # noqa: FBT003
-    return _streamed(model, body, endpoint, more=more)
+    if _UNUSUAL.isdisjoint(body):
+        return Asked(model, False, body, _UNCHANGED, False, more, most)
+    return _unusual(model, body, endpoint, more=more)
 
 
-def _streamed(model: str, body: dict[str, Any], endpoint: Endpoint, *, more: bool) -> Asked:
-    """Ask for usage in every stream, whatever the client asked: the ledger needs it."""
-    if body["stream"] is not True or endpoint == "embeddings":
+def _unusual(model: str, body: dict[str, Any], endpoint: Endpoint, *, more: bool) -> Asked:
+    """Read what most requests do not have: streams, counts, and what is not taken."""
+    forbidden = _forbidden(body)
+    if forbidden is not None:
+        raise forbidden
+    for name in _COUNTS:
+        _check_count(name, body.get(name))
+    lengths = [body.get("max_tokens"), body.get("max_completion_tokens")]
+    most = max([count for count in lengths if count is not None], default=None)
+    answers = max(body.get("n") or 1, body.get("best_of") or 1)
+    stream = body.get("stream")
+    if stream is None or stream is False:
+        return Asked(model, False, body, _UNCHANGED, False, more, most, answers)
+    if stream is not True or endpoint == "embeddings":
         raise _no_flag()
-    options = body.get("stream_options")
+    changes, hide = _with_usage(body.get("stream_options"))
+    return Asked(model, True, body, changes, hide, more, most, answers)
+
+
+def _with_usage(options: Any) -> tuple[dict[str, bytes | None], bool]:
+    """Ask for usage in every stream, whatever the client asked: the ledger needs it.
+
+    Returns what is changed for that, and whether the frame with usage is to be hidden.
+    """
     if options is not None and type(options) is not dict:
         raise RequestError("'stream_options' must be an object.", param="stream_options")
     if options and options.get("include_usage") is True:
-        return Asked(model, True, body, _UNCHANGED, False, more)  # noqa: FBT003
+        return _UNCHANGED, False
     wanted = strict_json.encode({**(options or {}), "include_usage": True})
-    return Asked(model, True, body, {"stream_options": wanted}, True, more)  # noqa: FBT003
+    return {"stream_options": wanted}, True
 
 
 def _no_flag() -> RequestError:
@@ -137,8 +155,12 @@ def _check_count(name: str, value: Any) -> None:
         raise RequestError(f"'{name}' is larger than it may be.", param=name)
 
 
-def _forbidden(body: dict[str, Any]) -> RequestError:
-    name = min(FORBIDDEN & body.keys())
+def _forbidden(body: dict[str, Any]) -> RequestError | None:
+    inner = body.get("extra_body")  # what clients unfold before they send; some servers do after
+    named = FORBIDDEN & {*body, *(inner if type(inner) is dict else ())}
+    if not named:
+        return None
+    name = min(named)
     return RequestError(
         f"'{name}' is not taken here: where a call goes, and on whose account, the gateway's operator "
         "decides. Leave it out and choose by 'model'.",

@@ -15,7 +15,7 @@ from trunkline.gateway.asked import Asked
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.guard import Holder
 from trunkline.gateway.plans import Plan
-from trunkline.gateway.quote import Bound, Tariff
+from trunkline.gateway.quote import Tariff
 from trunkline.gateway.refusals import STOPPING, Fault, in_band, tell
 from trunkline.gateway.tap import Tokens
 from trunkline.store.records import Entry
@@ -55,7 +55,7 @@ class Desk(msgspec.Struct, frozen=True):
     counted: Callable[[Entry], None]
     """Counts a call that has ended."""
     attempted: Callable[[str, str], None]
-    """Counts one exchange with an upstream and how it ended."""
+    """Counts one exchange with an upstream that did not end well, and how it ended."""
     kept: Callable[[str, bytes, bytes], None] | None
     """Keeps a prompt and its answer; None where that was not asked for."""
     live: set[Call]
@@ -79,7 +79,7 @@ class Call:
         asked: Asked,
         plan: Plan,
         holder: Holder,
-        bounds: Bound,
+        likely: int,
         entry: Entry,
     ) -> None:
         """Has been held for; is neither noted nor sent."""
@@ -88,7 +88,8 @@ class Call:
         self.asked = asked
         self.plan = plan
         self.holder = holder
-        self.bounds = bounds
+        self.likely = likely
+        """About how many tokens it will use, as the meters have it."""
         self.entry = entry
         desk.live.add(self)
         exchange.on_gone = self.gone
@@ -104,7 +105,7 @@ class Call:
             return
         self.settled = True
         self.desk.live.discard(self)
-        self.holder.settle(self.entry, self.bounds.likely, 0)
+        self.holder.settle(self.entry, self.likely, 0)
         tell(self.exchange, LEDGER_DOWN)
 
     def send(self) -> None:
@@ -142,8 +143,10 @@ class Call:
             return
         self.settled = True
         entry, desk = self.entry, self.desk
-        quote.settle(entry, tokens, tariff, self.bounds)
-        entry.status, entry.outcome, entry.error = status, outcome, code
+        quote.settle(entry, tokens, tariff, self.asked.answers)
+        entry.status, entry.outcome = status, outcome
+        if code is not None:
+            entry.error = code
         told = entry.input_tokens
         used = None
         if told is not None:
@@ -152,7 +155,7 @@ class Call:
         entry.charged = entry.reserved if entry.cost is None else entry.cost
         entry.ended = time.time()
         entry.state = "settled"
-        self.holder.settle(entry, self.bounds.likely, used)
+        self.holder.settle(entry, self.likely, used)
         desk.live.discard(self)
         desk.journal.ended(entry)
         desk.counted(entry)

@@ -22,8 +22,7 @@ from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.guard import Refusal
 from trunkline.gateway.journal import Journal
 from trunkline.gateway.ledger import Ledger
-from trunkline.gateway.plans import Plan, Plans, UnknownModelError
-from trunkline.gateway.quote import Bound
+from trunkline.gateway.plans import Plan, Plans, UnknownModelError, plan_of
 from trunkline.gateway.refusals import of_refusal, of_request, tell
 from trunkline.gateway.relay import Relay
 from trunkline.store.records import Entry
@@ -81,7 +80,7 @@ class Dispatch:
             raise TypeError("a call needs a caller")
         try:
             asked = read_asked(exchange.body, endpoint)
-            plan = self._plan(caller, asked, endpoint)
+            plan = self._plan(caller, asked.model, endpoint)
             if not plan.relayed:
                 asked = self._translation(exchange.body, asked, endpoint)
         except RequestError as wrong:
@@ -101,17 +100,17 @@ class Dispatch:
 
         return msgspec.structs.replace(asked, wish=read_wish(data, endpoint))
 
-    def _plan(self, caller: Caller, asked: Asked, endpoint: Endpoint) -> Plan:
-        if not caller.may_use(asked.model):
+    def _plan(self, caller: Caller, model: str, endpoint: Endpoint) -> Plan:
+        if caller.models is not None and not caller.may_use(model):
             patterns = ", ".join(caller.key.scope.models[:10])
             raise RequestError(
-                f"This key may not use the model {asked.model[:200]!r}; it may use: {patterns}.",
+                f"This key may not use the model {model[:200]!r}; it may use: {patterns}.",
                 param="model",
                 code="model_not_allowed",
                 status=403,
             )
         try:
-            plan = self.plans.find(asked.model, endpoint)
+            plan = self.plans.find(model, endpoint)
         except UnknownModelError as unknown:
             raise RequestError(
                 unknown.message, param="model", code="model_not_found", status=404
@@ -125,22 +124,24 @@ class Dispatch:
     def _hold(
         self, exchange: Exchange, caller: Caller, asked: Asked, plan: Plan, endpoint: Endpoint
     ) -> None:
-        edge = exchange.connection.edge
-        reserved, bounds = self._priced(exchange.size, asked, plan, endpoint)
-        holder = caller.holder
+        edge, holder, targets = exchange.connection.edge, caller.holder, plan.targets
+        output = endpoint != "embeddings"
+        reserved, likely = quote.most(asked, exchange.size, targets[0].tariff, output=output)
+        if len(targets) > 1:
+            reserved = _dearest(asked, exchange.size, plan, output=output)
         if reserved is None:
             refusal, reserved = self._unpriced(caller)
             if refusal is not None:
                 self._refuse(exchange, refusal)
                 return
-        refusal = holder.hold(reserved, bounds.likely, edge.now, edge.wall)
+        refusal = holder.hold(reserved, likely, edge.now, edge.wall)
         if refusal is not None:
             self._refuse(exchange, refusal)
             return
-        key = caller.key
+        key, journal = caller.key, self._journal
         entry = Entry(
             exchange.id,
-            self._journal.boot,
+            journal.boot,
             key.id,
             key.owner,
             key.team,
@@ -151,28 +152,7 @@ class Dispatch:
             reserved,
         )
         carrier: Carrier = Relay if asked.wish is None else self._translated
-        call = carrier(self._desk, exchange, asked, plan, holder, bounds, entry)
-        self._journal.intend(entry, call)
-
-    def _priced(
-        self, size: int, asked: Asked, plan: Plan, endpoint: Endpoint
-    ) -> tuple[int | None, Bound]:
-        """Return the most that a call can cost at the dearest of its targets, and its bounds."""
-        output, more = endpoint != "embeddings", asked.more_than_text
-        first = plan.targets[0].tariff
-        bounds = quote.bound(asked.body, size, first.context, output=output, more_than_text=more)
-        dearest = quote.most(bounds, first)
-        for target in plan.targets[1:]:
-            tariff = target.tariff
-            other = quote.bound(
-                asked.body, size, tariff.context, output=output, more_than_text=more
-            )
-            most = quote.most(other, tariff)
-            if most is None or dearest is None:
-                dearest = None
-            elif most > dearest:
-                dearest, bounds = most, other
-        return dearest, bounds
+        journal.intend(entry, carrier(self._desk, exchange, asked, plan, holder, likely, entry))
 
     def _unpriced(self, caller: Caller) -> tuple[Refusal | None, int]:
         """Do what the operator chose for a call whose most is unknown."""
@@ -199,6 +179,13 @@ _NO_PRICE = Refusal(
 )
 
 
+def _dearest(asked: Asked, size: int, plan: Plan, *, output: bool) -> int | None:
+    """Return the most that a call can cost at the dearest of its targets."""
+    amounts = [quote.most(asked, size, t.tariff, output=output)[0] for t in plan.targets]
+    known = [amount for amount in amounts if amount is not None]
+    return max(known) if len(known) == len(amounts) else None
+
+
 def fixed(amount: Decimal) -> int:
     """Return the operator's fixed reserve in picodollars."""
     return picos(amount)
@@ -208,7 +195,7 @@ def _within(plan: Plan, caller: Caller) -> Plan:
     """Keep to the targets whose provider the key may use; raises RequestError where none is left."""
     targets = tuple(t for t in plan.targets if (t.provider or t.upstream) in caller.providers)
     if targets:
-        return msgspec.structs.replace(plan, targets=targets)
+        return plan_of(plan.name, targets)
     allowed = ", ".join(sorted(caller.providers))
     raise RequestError(
         f"This key may only use these providers: {allowed}. Name one: <org>/<model>:<provider>.",

@@ -125,6 +125,7 @@ def _events(tallies: Tallies) -> Iterator[Metric]:
     left = _now(tallies.disconnects)
     yield _counter("client_disconnects", "Clients that left unanswered.", ("phase",), left)
     attempts = _now(tallies.attempts)
+    attempts.update(((upstream, "ok"), n) for upstream, n in list(tallies.answered.items()))
     labels = ("upstream", "outcome")
     yield _counter("upstream_attempts", "Exchanges with upstreams.", labels, attempts)
 

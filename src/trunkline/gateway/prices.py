@@ -30,6 +30,8 @@ class Prices:
         self._settings = settings
         self._transport = transport
         self._secret = secret
+        self.renewed: Callable[[], None] = lambda: None
+        """Called when the catalog is another."""
         self._sooner = asyncio.Event()
         self._asked = 0.0
 
@@ -53,6 +55,7 @@ class Prices:
             fresh = await self._catalogs.aread(self._transport, self._settings, self._secret())
             if fresh.as_of != self.catalog.as_of or fresh.source != self.catalog.source:
                 self.catalog = fresh
+                self.renewed()
             wait = LIFETIME if fresh.source == "router" else PAUSE
             self._sooner.clear()
             try:

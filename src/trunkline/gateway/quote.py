@@ -6,15 +6,19 @@ text, only the model's context does. What has no bound, or no price, is unknown:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from trunkline.gateway.tap import Tokens
 from trunkline.store.records import Entry
-from trunkline.types.money import LARGEST, cost_of
+from trunkline.types.money import LARGEST
+
+if TYPE_CHECKING:
+    from trunkline.gateway.asked import Asked
 
 _BYTES_PER_TOKEN = 4
+_MILLION = 10**6
 _MOST_CONTEXT = 16_000_000
 """Tokens that no model's context has: counts above are not believed where none is known."""
 
@@ -27,81 +31,51 @@ class Tariff(msgspec.Struct, frozen=True):
     context: int | None = None
     source: str = ""
 
-    @property
-    def free(self) -> bool:
-        """Whether it is known to cost nothing."""
-        return self.input == 0 and self.output == 0
-
 
 UNKNOWN = Tariff()
 
 
-class Bound(msgspec.Struct, frozen=True):
-    """The most tokens that a call can use; None where nothing bounds them."""
+def most(asked: Asked, size: int, tariff: Tariff, *, output: bool = True) -> tuple[int | None, int]:
+    """Return the most that a request of `size` bytes can cost, and about how many tokens it will use.
 
-    input: int | None
-    output: int | None
-    likely: int
-    """About how many it will use: what rates count before it has ended."""
-
-
-def bound(
-    body: dict[str, Any],
-    size: int,
-    context: int | None,
-    *,
-    output: bool = True,
-    more_than_text: bool = False,
-) -> Bound:
-    """Return what a request of `size` bytes can use. `output` is False where nothing is generated."""
-    most_input = context if more_than_text else size
+    The first is None where no price is known, or nothing bounds the tokens. `output` is False where
+    nothing is generated.
+    """
     likely = -(-size // _BYTES_PER_TOKEN)
-    if not output:
-        return Bound(most_input, 0, likely)
-    answers = _answers(body) if "n" in body or "best_of" in body else 1
-    asked = _asked(body)
-    if asked is not None:
-        return Bound(most_input, asked * answers, likely + asked * answers)
-    return Bound(most_input, None if context is None else context * answers, likely)
+    longest: int | None = 0
+    if output:
+        longest = asked.most_output
+        if longest is not None:
+            longest *= asked.answers
+            likely += longest
+        elif tariff.context is not None:
+            longest = tariff.context * asked.answers
+    prompt = tariff.context if asked.more_than_text else size
+    input_price, output_price = tariff.input, tariff.output
+    if input_price == 0 and output_price == 0:
+        return 0, likely
+    if prompt is None or longest is None or input_price is None:
+        return None, likely
+    if output_price is None:
+        if longest:
+            return None, likely
+        output_price = 0
+    amount = -(-(prompt * input_price + longest * output_price) // _MILLION)
+    return amount if amount < LARGEST else LARGEST, likely
 
 
-def _answers(body: dict[str, Any]) -> int:
-    """Return how many answers are generated."""
-    told = [body.get("n"), body.get("best_of")]
-    return max([count for count in told if type(count) is int], default=1)
-
-
-def _asked(body: dict[str, Any]) -> int | None:
-    """Return the longest answer that the client asked for."""
-    asked = body.get("max_tokens")
-    other = body.get("max_completion_tokens")
-    if type(other) is int:
-        return other if type(asked) is not int else max(asked, other)
-    return asked if type(asked) is int else None
-
-
-def most(bounds: Bound, tariff: Tariff) -> int | None:
-    """Return the most that a call can cost; None where that is unknown."""
-    if tariff.free:
-        return 0
-    if bounds.input is None or bounds.output is None or tariff.input is None:
-        return None
-    if tariff.output is None and bounds.output:
-        return None
-    return min(cost_of(bounds.input, bounds.output, tariff.input, tariff.output or 0), LARGEST)
-
-
-def settle(entry: Entry, tokens: Tokens, tariff: Tariff, bounds: Bound) -> None:
+def settle(entry: Entry, tokens: Tokens, tariff: Tariff, answers: int) -> None:
     """Write on an entry what its tokens cost; implausible counts are clamped, and it is said so."""
     told_input, told_output = tokens.input, tokens.output
     context = tariff.context or _MOST_CONTEXT
     if (told_input or 0) > context or (told_output or 0) > context:
-        told_input, over_input = _plausible(told_input, max(context, bounds.input or 0))
-        told_output, over_output = _plausible(told_output, max(context, bounds.output or 0))
+        told_input, over_input = _plausible(told_input, context)
+        told_output, over_output = _plausible(told_output, context * answers)
         if over_input or over_output:
             entry.note = "usage clamped: more than the model's context"
     entry.input_tokens, entry.output_tokens = told_input, told_output
-    entry.cached_tokens = tokens.cached
+    if tokens.cached is not None:
+        entry.cached_tokens = tokens.cached
     entry.input_price, entry.output_price = tariff.input, tariff.output
     entry.price_source = tariff.source
     cost = entry.cost = price(told_input, told_output, tariff)
@@ -111,13 +85,21 @@ def settle(entry: Entry, tokens: Tokens, tariff: Tariff, bounds: Bound) -> None:
 
 def price(input_tokens: int | None, output_tokens: int | None, tariff: Tariff) -> int | None:
     """Return what tokens cost; None where a count that is not free is unknown."""
-    if tariff.free:
+    input_price, output_price = tariff.input, tariff.output
+    if input_price == 0 and output_price == 0:
         return 0
-    if input_tokens is None or (output_tokens is None and tariff.output != 0):
+    if input_tokens is None or input_price is None:
         return None
-    if tariff.input is None or (tariff.output is None and output_tokens):
-        return None
-    return min(cost_of(input_tokens, output_tokens or 0, tariff.input, tariff.output or 0), LARGEST)
+    if output_tokens is None:
+        if output_price != 0:
+            return None
+        output_tokens = 0
+    if output_price is None:
+        if output_tokens:
+            return None
+        output_price = 0
+    amount = -(-(input_tokens * input_price + output_tokens * output_price) // _MILLION)
+    return amount if amount < LARGEST else LARGEST
 
 
 def _plausible(count: int | None, limit: int) -> tuple[int | None, bool]:

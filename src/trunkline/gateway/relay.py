@@ -49,24 +49,24 @@ class Relay(Call):
     _connection: UpstreamConnection | None = None
     _opening: asyncio.Task[None] | None = None
 
+    _target: Target
+    """The target that is being asked."""
+
     def send(self) -> None:
         """Ask the present target."""
-        target, entry = self._target, self.entry
-        pool = target.pool
+        target = self._target = self.plan.targets[self._at]
+        entry, pool = self.entry, target.pool
         if pool is None:
             raise TypeError("a target without connections is not relayed")
         self._sent = False
         entry.upstream, entry.target_model = target.upstream, target.model
-        entry.provider = target.provider
+        if target.provider is not None or self._at:
+            entry.provider = target.provider
         connection = None if self._again else pool.take()
         if connection is not None:
             self.connected(connection)
         else:
             self._opening = pool.open(self)
-
-    @property
-    def _target(self) -> Target:
-        return self.plan.targets[self._at]
 
     # called by the upstream
 
@@ -146,9 +146,13 @@ class Relay(Call):
         """Take the rest of an answer that is whole."""
         if self._status == 0 and not (self.asked.stream and status == 200):
             self._connection = None
-            self._status, self._headers = status, headers
+            self._status = status
             self._note(headers)
-            self._whole(rest)
+            if status == 200:
+                self._answer(rest)
+            else:
+                self._headers = headers
+                self._whole(rest)
             return
         if self._status == 0:
             self.head(status, headers)
@@ -252,20 +256,35 @@ class Relay(Call):
         if self.asked.stream:
             self._failed(_not_streamed(data))
             return
-        told = read_whole(data)
-        if not told.answers:
+        self._answer(data)
+
+    def _answer(self, data: bytes) -> None:
+        """Answer with a 200 that came whole, unless it is none."""
+        tokens = read_whole(data)
+        if tokens is None:
             self._failed(_no_answer(data))
             return
+        entry, target = self.entry, self._target
         self.exchange.answer_ok(self.lines(JSON), data)
-        self.desk.attempted(self._target.upstream, "ok")
-        self.keep(data)
-        tokens, estimated = told.tokens, False
+        if self.desk.kept is not None:
+            self.keep(data)
+        tariff = target.tariff
+        if entry.provider is not None or target.tariffs:
+            tariff = target.tariff_of(entry.provider)
+        if tokens.input is not None and tokens.output is not None:
+            self.settle(200, "ok", tokens, tariff)
+        else:
+            self._settle_uncounted(tokens, tariff, len(data))
+
+    def _settle_uncounted(self, tokens: Tokens, tariff: Tariff, size: int) -> None:
+        """Settle an answer of `size` bytes whose tokens the upstream did not tell, or not all."""
         if not tokens.told:
-            estimated = True
-            tokens = Tokens(self._estimated_input(), quote.text_tokens(len(data) // 2))
+            estimate = Tokens(self._estimated_input(), quote.text_tokens(size // 2))
+            self.settle(200, "ok", estimate, tariff, estimated=True)
         elif tokens.output is None and self.entry.endpoint == "embeddings":
-            tokens = Tokens(tokens.input, 0)
-        self.settle(200, "ok", tokens, self._tariff(), estimated=estimated)
+            self.settle(200, "ok", Tokens(tokens.input, 0), tariff)
+        else:
+            self.settle(200, "ok", tokens, tariff)
 
     def _pass_on(self, data: bytes) -> None:
         exchange = self.exchange
@@ -286,7 +305,6 @@ class Relay(Call):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.let_end()
-        self.desk.attempted(self._target.upstream, "ok")
         tokens, estimated = self._stream_tokens()
         self.settle(200, "ok", tokens, self._tariff(), estimated=estimated)
 

@@ -138,6 +138,7 @@ class Gateway:
             self._upstreams.router_secret,
         )
         self._dispatch = self._dispatching()
+        self._prices.renewed = self._forget_plans
         self._bridge: Bridge = serve(AdminApp(self._admin_parts()))
         self._edge = Edge(self._application(), config.edge, most=config.listen.connections)
         self._directory.use(opened.reading, time.time())
@@ -272,7 +273,7 @@ class Gateway:
         kept = self._keeper.add if self.loaded.config.content.store else None
         desk = Desk(
             journal=self._journal,
-            counted=self._counted,
+            counted=self._counted if self._log.log_requests else self._telemetry.ended,
             attempted=self._telemetry.attempted,
             kept=kept,
             live=self._live,
@@ -293,6 +294,9 @@ class Gateway:
         from trunkline.gateway.translated import Translated  # loads the SDK; chats do without it
 
         return Translated(*call, client=self._client)
+
+    def _forget_plans(self) -> None:
+        self._dispatch.plans.forget()
 
     def _client(self, name: str) -> Any:
         return self._upstreams.client(name)
@@ -334,8 +338,7 @@ class Gateway:
 
     def _counted(self, entry: Entry) -> None:
         self._telemetry.ended(entry)
-        if self._log.log_requests:
-            self._log.ended(entry)
+        self._log.ended(entry)
 
     def _committed(self, seconds: float, entries: int) -> None:  # noqa: ARG002 - counted elsewhere
         self._telemetry.committed(seconds)

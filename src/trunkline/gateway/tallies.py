@@ -166,6 +166,9 @@ class Tallies:
         self.rate_limits = Counts()
         self.disconnects = Counts()
         self.attempts = Counts()
+        """Exchanges with upstreams that did not end well, by upstream and how they ended."""
+        self.answered: dict[str, int] = {}
+        """Those that did, by upstream: the operator's own names."""
         self.commits = Histogram(COMMIT_SECONDS)
         self.recovered_entries = 0
         self.gauges: dict[str, Callable[[], float | None]] = {}

@@ -6,7 +6,7 @@ error can follow a stream that was cut in the middle of one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -40,16 +40,23 @@ class Tokens(msgspec.Struct, gc=False):
         return self.input is not None or self.output is not None
 
 
-class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: Any = None
-    completion_tokens: Any = None
-    prompt_tokens_details: Any = None
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=_MOST_TOKENS)]
 
-    def tokens(self) -> Tokens:
-        """Return the counts that are counts."""
-        details = self.prompt_tokens_details
-        cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
-        return Tokens(_count(self.prompt_tokens), _count(self.completion_tokens), cached)
+
+class _Details(msgspec.Struct, gc=False):
+    cached_tokens: _Count | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
+    prompt_tokens_details: _Details | None = None
+
+
+def _tokens(usage: _Usage) -> Tokens:
+    details = usage.prompt_tokens_details
+    cached = None if details is None else details.cached_tokens
+    return Tokens(usage.prompt_tokens, usage.completion_tokens, cached)
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -84,47 +91,41 @@ class _Whole(msgspec.Struct, gc=False):
 
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
-_whole_decoder = msgspec.json.Decoder(_Whole)
+_decode_whole = msgspec.json.Decoder(_Whole).decode
 
 
-class WholeTap(msgspec.Struct, frozen=True):
-    """What a whole answer says of itself."""
-
-    tokens: Tokens
-    answers: bool
-    """Whether it is an answer at all: JSON, with choices or data, and no error."""
-
-
-def read_whole(data: bytes) -> WholeTap:
-    """Read an answer that was not streamed."""
+def read_whole(data: bytes) -> Tokens | None:
+    """Read an answer that was not streamed; None where it is no answer: no JSON, or an error."""
     try:
-        whole = _whole_decoder.decode(data)
+        whole = _decode_whole(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _read_loosely(data)
-    answers = whole.error is None and (len(whole.choices) > 4 or len(whole.data) > 1)
-    return WholeTap(Tokens() if whole.usage is None else whole.usage.tokens(), answers)
+    if whole.error is not None or (len(whole.choices) <= _NULL_SIZE and len(whole.data) < 2):
+        return None
+    return Tokens() if whole.usage is None else _tokens(whole.usage)
 
 
-def _read_loosely(data: bytes) -> WholeTap:
+def _read_loosely(data: bytes) -> Tokens | None:
     """Read an answer of which some field is not what it should be, or whose text is damaged."""
     try:
         body = strict_json.decode_sent(data)
     except strict_json.JsonError:
-        return WholeTap(Tokens(), answers=False)
-    if not isinstance(body, dict):
-        return WholeTap(Tokens(), answers=False)
-    answers = not body.get("error") and any(
-        body.get(name) is not None for name in ("choices", "data")
-    )
-    return WholeTap(read_usage(body.get("usage")), answers)
+        return None
+    if not isinstance(body, dict) or body.get("error"):
+        return None
+    if body.get("choices") is None and body.get("data") is None:
+        return None
+    return read_usage(body.get("usage"))
 
 
 def read_usage(usage: Any) -> Tokens:
-    """Read token counts, of chats and of embeddings."""
+    """Read token counts, of chats and of embeddings; what is no count is None."""
     if not isinstance(usage, dict):
         return Tokens()
-    names = ("prompt_tokens", "completion_tokens", "prompt_tokens_details")
-    return _Usage(*[usage.get(name) for name in names]).tokens()
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    told = (usage.get("prompt_tokens"), usage.get("completion_tokens"), cached)
+    return Tokens(*[_count(count) for count in told])
 
 
 def _count(value: Any) -> int | None:
@@ -294,7 +295,7 @@ class StreamTap:
                     return True
         if usage is not None or chunk.x_groq is not None:
             tokens = (
-                read_usage((chunk.x_groq or {}).get("usage")) if usage is None else usage.tokens()
+                read_usage((chunk.x_groq or {}).get("usage")) if usage is None else _tokens(usage)
             )
             if tokens.told:
                 self.tokens = tokens

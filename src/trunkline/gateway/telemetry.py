@@ -38,6 +38,9 @@ class Telemetry(Tallies):
         """Count a dispatched call that has ended."""
         key = (entry.endpoint, entry.provider, entry.model, entry.outcome, entry.status)
         series = self._fast.get(key) or self._slowly(key)
+        if entry.outcome == "ok":
+            upstream = entry.upstream
+            self.answered[upstream] = self.answered.get(upstream, 0) + 1
         series.calls += 1
         if entry.input_tokens is not None:
             series.input_tokens += entry.input_tokens
@@ -72,7 +75,7 @@ class Telemetry(Tallies):
         self.disconnects.add(phase)
 
     def attempted(self, upstream: str, outcome: str) -> None:
-        """Count one exchange with an upstream and how it ended."""
+        """Count one exchange with an upstream that did not end well; `ended` counts the others."""
         self.attempts.add(upstream, outcome)
 
     def committed(self, seconds: float) -> None:

@@ -151,7 +151,6 @@ class Translated(Call):
     def _settle_ok(self, tokens: Tokens, *, estimated: bool) -> None:
         target = self._target
         if target is not None:
-            self.desk.attempted(target.upstream, "ok")
             tariff = target.tariff_of(self.entry.provider)
             self.settle(200, "ok", tokens, tariff, estimated=estimated)
 
