@@ -14,7 +14,7 @@ from trunkline.gateway.upstream import Upstream
 from trunkline.providers.targets import placeholder
 from trunkline.settings import Settings, checked_secret, find_token
 from trunkline.transport.aio import AioTransport
-from trunkline.types import Secret
+from trunkline.types import Secret, Timeouts
 from trunkline.wire.http1_read import HttpLimits
 from trunkline.wire.message import Url
 
@@ -85,15 +85,19 @@ class Upstreams:
             from trunkline.client import AsyncClient  # slow to load; relays do without it
 
             upstream = self.connected[name]
-            settings = self._settings
-            if upstream.config.kind == "huggingface" and upstream.config.base_url:
-                router = msgspec.structs.replace(settings.router, value=upstream.config.base_url)
+            settings, config = self._settings, upstream.config
+            if config.kind == "huggingface" and config.base_url:
+                router = msgspec.structs.replace(settings.router, value=config.base_url)
                 settings = msgspec.structs.replace(settings, router=router)
             client = self._clients[name] = AsyncClient(
                 token=None if upstream.secret is None else upstream.secret.value,
                 settings=settings,
-                direct=upstream.config.kind == "provider",
-                bill_to=upstream.config.bill_to,
+                api_base=config.base_url if config.kind == "openai" else None,
+                direct=config.kind == "provider",
+                bill_to=config.bill_to,
+                timeout=Timeouts(
+                    config.connect_seconds, config.first_byte_seconds, config.idle_seconds
+                ),
                 max_retries=0,
             )
         return client
