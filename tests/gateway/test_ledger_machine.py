@@ -42,7 +42,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.boots += 1
-        self.ledger = Ledger(self.bad, self.folder, in_memory=6 if self.boots % 2 else 60)
+        self.ledger = Ledger(self.bad, self.folder, in_memory=60 if self.boots % 2 else 6)
         self.journal = Journal(self.folder, f"boot{self.boots}", self.take, segment=900)
 
     def take(self, written: Written) -> None:

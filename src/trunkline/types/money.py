@@ -34,11 +34,14 @@ def dollars(amount: int) -> Decimal:
 
 
 def shown(amount: int | None, places: int | None = None) -> str:
-    """Return an amount as text for people: `$0.0123`; unknown is said so, never zero."""
+    """Return an amount as text for people: `$0.0123`; unknown is said so, and little is never zero."""
     if amount is None:
         return "unknown"
     number = dollars(amount)
-    return f"${number:f}" if places is None else f"${number:.{places}f}"
+    if places is None:
+        return f"${number:f}"
+    least = Decimal(1).scaleb(-places)
+    return f"under ${least:f}" if 0 < number < least else f"${number:.{places}f}"
 
 
 def cost_of(input_tokens: int, output_tokens: int, input_price: int, output_price: int) -> int:
