@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import signal
 import sys
@@ -82,6 +83,9 @@ async def _serve(
             note(warning)
         gateway = Gateway(loaded, os.environ, read_settings(), log, read)
         started = await gateway.start()
+        gc.collect()
+        gc.freeze()  # what is there now stays: no need to look at it again and again
+        gc.set_threshold(20_000, 20, 50)
         _welcome(started)
         stops = _Stops(gateway)
         await stops.first.wait()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 
@@ -62,19 +63,13 @@ class Dispatch:
         self._counters = counters
         self._translated = translated
 
-    def chat(self, exchange: Exchange) -> None:
-        """Take a request for a chat."""
-        self._take(exchange, "chat")
+        self.chat = partial(self.take, "chat")
+        """Takes a request for a chat; the next two, for a text's continuation and for embeddings."""
+        self.completions = partial(self.take, "completions")
+        self.embeddings = partial(self.take, "embeddings")
 
-    def completions(self, exchange: Exchange) -> None:
-        """Take a request for a text's continuation."""
-        self._take(exchange, "completions")
-
-    def embeddings(self, exchange: Exchange) -> None:
-        """Take a request for embeddings."""
-        self._take(exchange, "embeddings")
-
-    def _take(self, exchange: Exchange, endpoint: Endpoint) -> None:
+    def take(self, endpoint: Endpoint, exchange: Exchange) -> None:
+        """Take a request for a call."""
         caller = exchange.caller
         if caller is None:  # the route table has let a stranger in: it must not
             raise TypeError("a call needs a caller")

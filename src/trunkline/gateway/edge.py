@@ -89,8 +89,8 @@ class Edge:
 
     def request_id(self) -> str:
         """Return a new request id; ids grow with time."""
-        self._count += 1
-        return f"{self._prefix}{self._count:07x}"
+        self._count = count = self._count + 1
+        return f"{self._prefix}{count:07x}"
 
     def after(self, seconds: float) -> float:
         """Return when what begins now, and may take `seconds`, is late."""

@@ -120,17 +120,22 @@ class Purse:
 class Meter:
     """One scope's rates in the present minute, and its calls in flight."""
 
-    __slots__ = ("calls", "inflight", "limits", "scope", "tokens", "until", "whose")
+    __slots__ = ("calls", "inflight", "limits", "lines", "scope", "tokens", "until", "whose")
 
     def __init__(self, limits: Limits, scope: str, whose: str) -> None:
         """Count from zero."""
-        self.limits = limits
+        self.use(limits)
         self.scope = scope
         self.whose = whose
         self.calls = 0
         self.tokens = 0
         self.inflight = 0
         self.until = 0.0
+
+    def use(self, limits: Limits) -> None:
+        """Keep to these limits from now on."""
+        self.limits = limits
+        self.lines = _lines_of(limits)
 
     def refusal(self, tokens: int, now: float) -> Refusal | None:
         """Return why another call of so many tokens may not be sent now; None where it may."""
@@ -223,14 +228,21 @@ class Holder:
         """Return `x-ratelimit-*` header lines of the tightest meter, as OpenAI names them."""
         meters = self.meters
         meter = meters[0] if len(meters) == 1 else min(meters, key=_room)
-        limits, reset = meter.limits, max(meter.until - now, 0.0)
+        reset = meter.until - now
+        if reset < 0:
+            reset = 0.0
+        limits = meter.limits
         most, tokens = limits.requests_per_minute, limits.tokens_per_minute
-        lines = b""
-        if most is not None:
-            lines = _REQUESTS % (most, max(most - meter.calls, 0), reset)
-        if tokens is not None:
-            lines += _TOKENS % (tokens, max(tokens - meter.tokens, 0), reset)
-        return lines
+        if most is None:
+            if tokens is None:
+                return b""
+            return meter.lines % (max(tokens - meter.tokens, 0), reset)
+        if tokens is None:
+            return meter.lines % (max(most - meter.calls, 0), reset)
+        left, tokens_left = most - meter.calls, tokens - meter.tokens
+        if left < 0 or tokens_left < 0:
+            left, tokens_left = max(left, 0), max(tokens_left, 0)
+        return meter.lines % (left, reset, tokens_left, reset)
 
 
 def _room(meter: Meter) -> float:
@@ -247,11 +259,15 @@ def _room(meter: Meter) -> float:
     return min(shares, default=1.0)
 
 
-_LINES = (
-    b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%ds\r\n"
-)
-_REQUESTS = _LINES % ((b"requests",) * 3)
-_TOKENS = _LINES % ((b"tokens",) * 3)
+def _lines_of(limits: Limits) -> bytes:
+    """Return the header lines of a meter, with places for what is left and for the seconds."""
+    told = ((b"requests", limits.requests_per_minute), (b"tokens", limits.tokens_per_minute))
+    return b"".join(
+        b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%ds\r\n"
+        % (what, most, what, what)
+        for what, most in told
+        if most is not None
+    )
 
 
 class Guard:
@@ -310,5 +326,5 @@ class Guard:
         meter = self._meters.get((scope, whose))
         if meter is None:
             meter = self._meters[scope, whose] = Meter(limits, scope, whose)
-        meter.limits = limits
+        meter.use(limits)
         return meter

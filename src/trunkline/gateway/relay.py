@@ -100,15 +100,18 @@ class Relay(Call):
         """Note what an answer's head says of who answers."""
         entry = self.entry
         entry.first_byte = time.time() - entry.started
-        names = b"\n".join(headers).lower()
-        if _PROVIDER in names:
-            told = _header(headers, _PROVIDER)
-            if told is not None and _PLAIN.fullmatch(told):
-                entry.provider = told.decode("ascii")
-        if _REQUEST_ID in names:
-            told = _header(headers, _REQUEST_ID)
-            if told is not None and _PLAIN.fullmatch(told):
-                entry.upstream_id = told.decode("ascii")
+        pool = self._target.pool
+        names = tuple(headers)
+        if pool is not None and names == pool.names_without:
+            return  # the same headers as the last time, none of which tells anything
+        told = _header(headers, _PROVIDER)
+        if told is not None and _PLAIN.fullmatch(told):
+            entry.provider = told.decode("ascii")
+        upstream_id = _header(headers, _REQUEST_ID)
+        if upstream_id is not None and _PLAIN.fullmatch(upstream_id):
+            entry.upstream_id = upstream_id.decode("ascii")
+        if pool is not None and told is None and upstream_id is None:
+            pool.names_without = names
 
     def piece(self, data: bytes) -> None:
         """Take a piece of the answer."""

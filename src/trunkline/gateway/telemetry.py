@@ -54,7 +54,7 @@ class Telemetry(Tallies):
             series.cost_reported += entry.cost
         else:
             series.cost_estimated += entry.cost
-        if entry.first_byte is not None:
+        if entry.stream and entry.first_byte is not None:
             series.first_bytes.add(entry.first_byte)
         if entry.ended is not None:
             seconds = entry.ended - entry.started

@@ -265,6 +265,8 @@ class Upstream:
         """Open nothing yet; at most `most` connections are open at the same time."""
         self.url = url
         self.limits = limits or HttpLimits()
+        self.names_without: tuple[bytes, ...] = ()
+        """Names of headers, as an answer had them, none of which says who answers."""
         self.turn = 0.0
         """The loop's time at the last sweep."""
         self.opened = 0
