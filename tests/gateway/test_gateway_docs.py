@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import CHAT, Gateway
+from running import CHAT, Gateway, running
 
 from trunkline.gateway.admin.routes import ROUTES
 from trunkline.gateway.tallies import GAUGES
+from trunkline.sandbox.server import SandboxServer
 from trunkline.store.records import Entry, Spend
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -91,3 +92,28 @@ def test_the_queries_of_the_page_can_be_asked(gateway: Gateway) -> None:
         connection.close()
     assert all(isinstance(rows, list) for rows in answers)
     assert any(answers)
+
+
+def test_a_backup_is_restored_as_the_page_says_and_lacks_nothing_that_the_journal_has(
+    tmp_path: Path, sandbox_server: SandboxServer
+) -> None:
+    copy = tmp_path / "copy.db"
+    with running(tmp_path, "", sandbox_server.environment) as gateway:
+        key = gateway.new_key()
+        ids = []
+        for _ in range(2):
+            _, headers, _ = gateway.ask("POST", "/v1/chat/completions", CHAT, key)
+            ids.append(headers["x-request-id"])
+            gateway.entry(ids[-1])
+            if not copy.exists():
+                with sqlite3.connect(gateway.store) as source, sqlite3.connect(copy) as target:
+                    source.backup(target)
+                source.close()
+                target.close()
+        gateway.kill()
+        copy.replace(gateway.store)
+        for name in ("gateway.db-wal", "gateway.db-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
+        gateway.start()
+        assert [row["id"] for row in gateway.ledger(2)] == ids[::-1]
+        assert gateway.admin("GET", "/spend")["total"]["calls"] == 2
