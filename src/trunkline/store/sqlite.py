@@ -5,8 +5,10 @@ Usable from any number of threads; other processes may read and write the file m
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from trunkline.store import sqlite_statements as sql
 from trunkline.store.migrations import migrate
@@ -26,6 +28,7 @@ from trunkline.store.sqlite_rows import (
     read,
     read_entry,
     read_spend,
+    without_unset,
     written,
     written_entries,
     written_spend,
@@ -117,10 +120,10 @@ class SqliteStore:
             known = connection.execute(sql.POSITION, (batch.journal,)).fetchone()
             if batch.position <= (known[0] if known else 0):
                 return
-            for start, end, text in sql.ADD_ENTRIES.pieces(len(entries)):
-                connection.execute(text, written_entries(entries[start:end]))
-            for start, end, text in sql.ADD_SPEND.pieces(len(spend)):
-                connection.execute(text, written_spend(spend[start:end]))
+            for start, end in sql.ADD_ENTRIES.pieces(len(entries)):
+                _add(connection, sql.ADD_ENTRIES, end - start, written_entries(entries[start:end]))
+            for start, end in sql.ADD_SPEND.pieces(len(spend)):
+                _add(connection, sql.ADD_SPEND, end - start, written_spend(spend[start:end]))
             connection.execute(sql.ADVANCE, (batch.journal, batch.position))
 
     def position(self, journal: str) -> int:
@@ -198,3 +201,13 @@ class SqliteStore:
     def close(self) -> None:
         """Close the connections; harmless when closed."""
         self._file.close()
+
+
+def _add(connection: sqlite3.Connection, many: sql.Many, rows: int, fields: list[Any]) -> None:
+    """Insert rows that stand one after the other in `fields`."""
+    unset, set_fields = without_unset(fields, many.width)
+    text = many.text(rows, unset)
+    if text is None:
+        connection.execute(many.whole_text(rows), fields)
+    else:
+        connection.execute(text, set_fields)

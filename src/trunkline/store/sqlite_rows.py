@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, compress, cycle
 from typing import Any, TypeVar
 
 import msgspec
@@ -50,6 +50,18 @@ def written_entries(entries: Iterable[Entry]) -> list[Any]:
     # Whatever is not exactly a number or a text takes the module a search for adapters.
     fields[_STREAM::_WIDTH] = map(int, fields[_STREAM::_WIDTH])
     return fields
+
+
+def without_unset(fields: list[Any], width: int) -> tuple[tuple[int, ...], list[Any]]:
+    """Return which columns are None in every row, and the fields of all the others."""
+    rows = len(fields) // width
+    unset = tuple(
+        at for at in range(width) if fields[at] is None and fields[at::width].count(None) == rows
+    )
+    if not unset:
+        return unset, fields
+    kept = [at not in unset for at in range(width)]
+    return unset, list(compress(fields, cycle(kept)))
 
 
 def written_spend(rows: Iterable[Spend]) -> list[Any]:

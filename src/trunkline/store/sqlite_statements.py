@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from trunkline.store.records import Account, Content, Entry, Key, KeySecret
 from trunkline.store.seam import SpendBy
@@ -24,9 +24,9 @@ def _select(table: str, columns: Sequence[str], rest: str) -> str:
     return f"SELECT {', '.join(columns)} FROM {table} {rest}"
 
 
-def _insert(table: str, columns: Sequence[str], rows: int = 1) -> str:
-    row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
+def _insert(table: str, columns: Sequence[str], rows: int = 1, unset: Collection[int] = ()) -> str:
+    row = ", ".join("NULL" if at in unset else "?" for at in range(len(columns)))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([f'({row})'] * rows)}"
 
 
 def _replace(columns: Sequence[str]) -> str:
@@ -90,6 +90,7 @@ def spend(by: Sequence[str], *, team: bool) -> str:
 
 
 _ROWS = (128, 32, 8, 1)
+_MOST_TEXTS = 64
 """How many rows a statement inserts. More than the largest saves nothing that can be measured."""
 
 
@@ -102,17 +103,35 @@ class Many:
 
     def __init__(self, table: str, columns: Sequence[str], conflict: str) -> None:
         """Insert into `columns`, and on conflict do as `conflict` says."""
-        self._texts = [
-            (rows, f"{_insert(table, columns, rows)} ON CONFLICT {conflict}") for rows in _ROWS
-        ]
+        self.width = len(columns)
+        self._table = table
+        self._columns = columns
+        self._conflict = conflict
+        self._texts: dict[tuple[int, tuple[int, ...]], str] = {}
 
-    def pieces(self, rows: int) -> Iterator[tuple[int, int, str]]:
-        """Split so many rows; each piece is its first row, the row after its last, and its SQL."""
+    def pieces(self, rows: int) -> Iterator[tuple[int, int]]:
+        """Split so many rows; each piece is its first row and the row after its last."""
         start = 0
-        for size, text in self._texts:
+        for size in _ROWS:
             while rows - start >= size:
-                yield start, start + size, text
+                yield start, start + size
                 start += size
+
+    def whole_text(self, rows: int) -> str:
+        """Return the SQL for so many rows, each with every column."""
+        return self.text(rows, ()) or ""
+
+    def text(self, rows: int, unset: tuple[int, ...]) -> str | None:
+        """Return the SQL for so many rows; the columns `unset` are NULL in all of them.
+
+        A NULL that is written out costs nothing; one that is a parameter takes the module a search.
+        None where there would be too many texts to stay compiled.
+        """
+        text = self._texts.get((rows, unset))
+        if text is None and (len(self._texts) < _MOST_TEXTS or not unset):
+            inserted = _insert(self._table, self._columns, rows, unset)
+            text = self._texts[rows, unset] = f"{inserted} ON CONFLICT {self._conflict}"
+        return text
 
 
 # What has ended stays as it is.
