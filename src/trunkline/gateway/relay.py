@@ -159,6 +159,7 @@ class Relay(Call):
             return
         if self._status == 0:
             self.head(status, headers)
+        self._headers = headers  # those that came first are the connection's, for its next answer
         self._connection = None
         tap = self._tap
         if rest:
