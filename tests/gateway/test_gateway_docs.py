@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from running import CHAT, Gateway, running
 
+import trunkline
 from trunkline.gateway.admin.routes import ROUTES
 from trunkline.gateway.tallies import GAUGES
 from trunkline.sandbox.server import SandboxServer
 from trunkline.store.records import Entry, Spend
 
 DOCS = Path(__file__).parents[2] / "docs"
+PACKAGE = Path(trunkline.__file__).parent
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SQL = re.compile(r"^```sql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HELP = re.compile(rb"^# HELP (trunkline_\S+)", re.MULTILINE)
@@ -60,6 +62,17 @@ def test_every_metric_is_on_the_page_and_no_other(gateway: Gateway) -> None:
     shown = set(re.findall(r"^\| `(trunkline_\w+)` ", page("gateway.md"), re.MULTILINE))
     assert shown == known
     assert {f"trunkline_{name}" for name in GAUGES} <= shown
+
+
+def test_every_code_of_an_error_on_the_page_is_one_that_is_given() -> None:
+    rows = re.findall(
+        r"^\| ((?:`\w+`(?:, )?)+) \| (?:[45]\d\d|in the)", page("gateway.md"), re.MULTILINE
+    )
+    codes = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
+    assert len(codes) > 20
+    source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    put_together = {"requests_exceeded", "tokens_exceeded", "concurrency_exceeded"}
+    assert {code for code in codes - put_together if f'"{code}"' not in source} == set()
 
 
 def test_every_route_of_the_admin_api_is_on_the_page_with_its_roles() -> None:
