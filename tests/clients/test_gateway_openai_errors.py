@@ -227,6 +227,8 @@ def test_an_upstream_that_is_not_there_is_502_and_costs_nothing(
 ) -> None:
     error = refused(openai.InternalServerError, lambda: create(client, model="down/some/model"))
     assert (error.status_code, error.code) == (502, "upstream_unreachable")
+    assert error.message.endswith("The upstream 'down' refused the connection.")
+    assert "127.0.0.1" not in str(error.body)
     row = gateway.entry(error.request_id or "")
     assert (row["outcome"], float(row["cost"])) == ("refused", 0.0)
 
@@ -269,6 +271,7 @@ def test_a_stream_that_is_cut_is_never_taken_for_a_whole_answer(
     with pytest.raises(openai.APIError) as caught:
         list(raw.parse())
     assert not isinstance(caught.value, openai.APIConnectionError)
+    assert "127.0.0.1" not in str(caught.value.body)
     row = gateway.entry(raw.headers["x-request-id"])
     assert row["outcome"] == "truncated"
     assert row["output_tokens"] > 0

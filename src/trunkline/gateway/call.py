@@ -9,14 +9,14 @@ from typing import Protocol
 import msgspec
 
 from trunkline import errors
-from trunkline.errors import APIError
+from trunkline.errors import APIConnectionError, APIError
 from trunkline.gateway import quote
 from trunkline.gateway.asked import Asked
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.guard import Holder
-from trunkline.gateway.plans import Plan
+from trunkline.gateway.plans import Plan, Target
 from trunkline.gateway.quote import Tariff
-from trunkline.gateway.refusals import STOPPING, Fault, in_band, tell
+from trunkline.gateway.refusals import STOPPING, Fault, in_band, of_error, tell
 from trunkline.gateway.tap import Tokens
 from trunkline.store.records import Entry
 
@@ -168,6 +168,15 @@ class Call:
             self.exchange.end(in_band(STOPPING, self.exchange.id))
         else:
             tell(self.exchange, STOPPING, keep=False)
+
+    def fault_of(self, error: APIError, target: Target) -> Fault:
+        """Return what the client is told of a target's error, which is not where the target is."""
+        fault = of_error(error, hide=self.desk.hide())
+        if target.pool is None or not isinstance(error, APIConnectionError):
+            return fault
+        url, name = target.pool.url, f"the upstream {target.upstream!r}"
+        said = fault.message.replace(url.authority, name).replace(repr(url.host), f"of {name}")
+        return msgspec.structs.replace(fault, message=said[:1].upper() + said[1:])
 
     def lines(self, lines: bytes) -> bytes:
         """Return the header lines of an answer: who served it, and what is left of limits."""

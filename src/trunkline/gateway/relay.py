@@ -19,7 +19,7 @@ from trunkline.gateway.call import FREE, MOVING, Call, may_have_run
 from trunkline.gateway.outgoing import body_for
 from trunkline.gateway.plans import Target
 from trunkline.gateway.quote import Tariff
-from trunkline.gateway.refusals import EVENTS, JSON, STOPPING, in_band, of_error, tell
+from trunkline.gateway.refusals import EVENTS, JSON, STOPPING, in_band, tell
 from trunkline.gateway.tap import StreamTap, Tokens, read_whole
 from trunkline.gateway.upstream import UpstreamConnection
 from trunkline.wire import strict_json
@@ -332,7 +332,7 @@ class Relay(Call):
 
     def _cut(self, error: APIError) -> None:
         """End a stream that has begun with an error in it."""
-        fault = of_error(error, hide=self.desk.hide())
+        fault = self.fault_of(error, self._target)
         if self._first:
             self._failed(error)
             return
@@ -353,7 +353,7 @@ class Relay(Call):
             self.send()
             return
         error.provider = error.provider or self.entry.provider
-        fault = of_error(error, hide=self.desk.hide())
+        fault = self.fault_of(error, target)
         tell(self.exchange, fault)
         if 400 <= self._status < 600 or not self._sent or not may_have_run(error):
             # an upstream that refuses bills nothing; neither does one that was not reached

@@ -29,7 +29,7 @@ from trunkline.gateway import quote
 from trunkline.gateway.asked import Endpoint
 from trunkline.gateway.call import FREE, MOVING, Call, may_have_run
 from trunkline.gateway.plans import Target
-from trunkline.gateway.refusals import EVENTS, JSON, STOPPING, in_band, of_error, tell
+from trunkline.gateway.refusals import EVENTS, JSON, STOPPING, in_band, tell
 from trunkline.gateway.tap import Tokens
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Translated(Call):
 
     def _failed(self, error: APIError, target: Target) -> None:
         error.provider = error.provider or self.entry.provider
-        fault = of_error(error, hide=self.desk.hide())
+        fault = self.fault_of(error, target)
         if self.exchange.begun:
             self.exchange.end(in_band(fault, self.exchange.id))
             cut = isinstance(error, errors.APIConnectionError)
