@@ -1,7 +1,8 @@
-"""OpenAI's JavaScript client, unchanged, against a gateway."""
+"""JavaScript clients, unchanged, against a gateway: OpenAI's and Hugging Face's own."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,13 @@ def ask(packages: Path, gateway: Gateway, key: str) -> Ask:
     """Run a scenario."""
     url = gateway.url.replace("http://", f"http://{key}@")
     return lambda scenario: javascript.run(packages, "gateway.mjs", scenario, url)
+
+
+@pytest.fixture
+def hub(packages: Path, gateway: Gateway, key: str) -> Ask:
+    """Run a scenario of @huggingface/inference."""
+    url = gateway.url.replace("http://", f"http://{key}@")
+    return lambda scenario: javascript.run(packages, "gateway_hub.mjs", scenario, url)
 
 
 def test_it_chats_and_streams_with_usage_only_where_asked(ask: Ask, gateway: Gateway) -> None:
@@ -97,3 +105,27 @@ def test_what_it_leaves_is_settled_as_cancelled(ask: Ask, gateway: Gateway) -> N
     assert [row["status"] for row in (left, waited)] == [499, 499]
     assert left["output_tokens"] > 0
     assert waited["output_tokens"] is None
+
+
+def test_hugging_faces_client_finds_the_gateway_by_each_spelling_of_its_address(hub: Ask) -> None:
+    found = hub("chat")
+    assert found.keys() == {"/", "/v1", "/v1/chat/completions"}
+    for whole, streamed in found.values():
+        assert whole.startswith("[simulated]")
+        assert streamed == whole
+
+
+def test_hugging_faces_client_calls_tools(hub: Ask) -> None:
+    assert [json.loads(told) for told in hub("tools")] == [{"city": "Paris"}, {"city": "Paris"}]
+
+
+def test_hugging_faces_client_raises_its_own_errors(hub: Ask, gateway: Gateway) -> None:
+    found = hub("errors")
+    statuses = {fault: error["status"] for fault, error in found.items()}
+    assert statuses == {
+        "400": 400, "401": 502, "402": 402, "429": 429, "500": 500,
+        "truncated": 200, "error-mid-stream": 200,
+    }  # fmt: skip
+    assert {error["name"] for error in found.values()} == {"ProviderApiError"}
+    assert "ended before the answer did" in found["truncated"]["message"]
+    assert gateway.entry(found["500"]["id"])["status"] == 500
