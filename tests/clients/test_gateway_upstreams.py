@@ -146,3 +146,26 @@ def test_what_is_no_answer_is_a_bad_gateway(
     ):
         create(client, stream=streamed)
     assert caught.value.status_code == 502
+
+
+def _said(index: int, finish: str | None = None) -> bytes:
+    delta = {} if finish else {"content": f"I am {index}. "}
+    choice = {"index": index, "delta": delta, "finish_reason": finish}
+    return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize("done", [b"", b"data: [DONE]\n\n"], ids=["cut", "marked"])
+def test_of_two_answers_both_have_to_end(serve: Serve, tmp_path: Path, done: bytes) -> None:
+    def streams(visit: Visit) -> None:
+        both = [_said(0), _said(1), _said(0), _said(0, "stop"), _said(1)]
+        for last in ([], [_said(1, "length")]):
+            visit.request()
+            events = b"".join([*both, *last, done])
+            visit.send(STREAM_HEAD, b"%x\r\n%b\r\n" % (len(events), events), LAST)
+
+    with asking(serve, tmp_path, streams) as client:
+        with pytest.raises(openai.APIError) as caught:
+            list(create(client, stream=True, n=2))
+        assert caught.value.code == "upstream_truncated"
+        chunks = list(create(client, stream=True, n=2))
+    assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "length"

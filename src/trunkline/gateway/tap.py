@@ -74,6 +74,7 @@ class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     text: str | None = None
     finish_reason: str | None = None
+    index: int | None = 0
 
 
 class _Chunk(msgspec.Struct, gc=False):
@@ -140,14 +141,16 @@ class StreamTap:
     """Follows a streamed answer. Feed it the bytes; it gives back those that may go on."""
 
     __slots__ = (
+        "_ended",
         "_hide_usage",
+        "_last",
+        "_open",
         "_plain",
         "_reader",
         "_rest",
         "done",
         "events",
         "failure",
-        "finished",
         "said_bytes",
         "tokens",
         "unreadable",
@@ -162,8 +165,11 @@ class StreamTap:
         self.tokens = Tokens()
         self.done = False
         """Whether the end was marked."""
-        self.finished = False
-        """Whether a choice gave its reason for ending."""
+        self._ended = False
+        self._open: set[int | None] = set()
+        """Choices that have begun and not ended."""
+        self._last: int | None = -1
+        """The choice that spoke last."""
         self.failure: bytes | None = None
         """The data of an event that is an error, or that cannot be read; nothing follows it."""
         self.unreadable = False
@@ -172,6 +178,11 @@ class StreamTap:
         """Events that said something."""
         self.said_bytes = 0
         """Size of the text in them."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice that began gave its reason for ending."""
+        return self._ended and not self._open
 
     @property
     def whole(self) -> bool:
@@ -292,6 +303,8 @@ class StreamTap:
                 if text and len(delta.tool_calls) <= _NULL_SIZE:  # a piece of text: nearly all are
                     self.events += 1
                     self.said_bytes += len(text) if text.isascii() else _size(text)
+                    if choice.index != self._last:
+                        self._speaks(choice.index)
                     return True
         if usage is not None or chunk.x_groq is not None:
             tokens = (
@@ -302,8 +315,7 @@ class StreamTap:
         if not choices:
             return usage is None or not self._hide_usage
         for choice in choices:
-            if choice.finish_reason:
-                self.finished = True
+            self._speaks(choice.index, ends=bool(choice.finish_reason))
             delta = choice.delta or _NOTHING
             text = choice.text or delta.content
             thought = delta.reasoning or delta.reasoning_content
@@ -312,6 +324,15 @@ class StreamTap:
                 self.events += 1
                 self.said_bytes += _size(text) + _size(thought) + len(calls) // 2
         return True
+
+    def _speaks(self, index: int | None, *, ends: bool = False) -> None:
+        """Note which choice goes on, or ends."""
+        self._last = index
+        if ends:
+            self._ended = True
+            self._open.discard(index)
+        else:
+            self._open.add(index)
 
     def _rare(self, data: bytes, name: str) -> bool:
         text = data.strip()
@@ -342,7 +363,9 @@ class StreamTap:
             return True
         for choice in choices:
             if isinstance(choice, dict):
-                self.finished = self.finished or bool(choice.get("finish_reason"))
+                index = choice.get("index")
+                ends = bool(choice.get("finish_reason"))
+                self._speaks(index if type(index) is int else 0, ends=ends)
                 self.events += 1
                 self.said_bytes += len(str(choice.get("delta") or choice.get("text") or "")) // 2
         return bool(choices) or not self._hide_usage
