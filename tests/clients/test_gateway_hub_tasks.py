@@ -26,6 +26,21 @@ targets = [
   { upstream = "huggingface", model = "feature-extraction/fault-503" },
   { upstream = "tei", model = "sandbox/tei" },
 ]
+[upstreams.quick]
+kind = "huggingface"
+base_url = "{url}/v1"
+key_env = "EMULATOR_KEY"
+first_byte_seconds = 0.5
+[routes.hurried]
+targets = [
+  { upstream = "quick", model = "feature-extraction/fault-stall-head;seconds=30" },
+  { upstream = "tei", model = "sandbox/tei" },
+]
+[routes.keyed]
+targets = [
+  { upstream = "emulator", model = "org/fault-503" },
+  { upstream = "huggingface", model = "sentence-transformers/all-MiniLM-L6-v2" },
+]
 [routes.mine]
 targets = [
   { upstream = "huggingface", model = "feature-extraction/fault-422" },
@@ -131,13 +146,24 @@ def test_errors_of_a_translated_call_raise_the_clients_own(
 def test_the_second_target_embeds_where_the_first_does_not(
     client: openai.OpenAI, gateway: Gateway
 ) -> None:
-    for route, upstream in (("vectors", "huggingface"), ("served", "tei")):
+    for route, upstream in (("vectors", "huggingface"), ("served", "tei"), ("hurried", "tei")):
         raw = client.embeddings.with_raw_response.create(model=route, input="red")
         assert len(raw.parse().data[0].embedding) == 384
         row = gateway.entry(raw.headers["x-request-id"])
         assert (row["upstream"], row["attempts"], row["outcome"]) == (upstream, 2, "ok")
     with pytest.raises(openai.UnprocessableEntityError):
         client.embeddings.create(model="mine", input="red")
+
+
+def test_an_upstreams_key_goes_to_that_upstream_alone(
+    client: openai.OpenAI, behind: SandboxServer
+) -> None:
+    before = len(behind.requests)
+    assert client.embeddings.create(model="keyed", input="red").data
+    new = [*behind.requests][before:]
+    keyed = [one for one in new if "hf_emulator_key" in one.headers.get("authorization", "")]
+    assert {one.path for one in keyed} == {"/v1/embeddings"}
+    assert len(new) > len(keyed)
 
 
 def test_a_client_that_gives_up_ends_the_upstreams_work(

@@ -89,6 +89,19 @@ def test_a_stream_says_what_the_whole_answer_says_and_usage_only_where_asked(
     assert all(chunk.choices for chunk in plain)
 
 
+@pytest.mark.parametrize("options", [None, {"include_usage": False}, {"more": [1.50, "a"]}])
+def test_options_of_a_stream_that_ask_for_no_usage_get_none_and_are_kept(
+    client: openai.OpenAI, behind: SandboxServer, gateway: Gateway, options: Any
+) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model=PLAIN, messages=MESSAGES, stream=True, extra_body={"stream_options": options}
+    )
+    chunks = list(raw.parse())
+    assert not any(chunk.usage for chunk in chunks)
+    assert behind.requests[-1].json["stream_options"] == {**(options or {}), "include_usage": True}
+    assert gateway.entry(raw.headers["x-request-id"])["token_source"] == "provider"
+
+
 @pytest.mark.parametrize(
     "model", [LLAMA, f"huggingface/groq/{LLAMA}", GROQ, f"{LLAMA}:cheapest", f"hf/{LLAMA}"]
 )

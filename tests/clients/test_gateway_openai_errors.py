@@ -277,6 +277,18 @@ def test_a_stream_that_is_cut_is_never_taken_for_a_whole_answer(
     assert row["output_tokens"] > 0
 
 
+def test_a_whole_answer_that_is_cut_is_an_error_and_charged_as_unknown(
+    client: openai.OpenAI, gateway: Gateway
+) -> None:
+    error = refused(
+        openai.InternalServerError, lambda: create(client, model="emulator/org/fault-cut-length")
+    )
+    assert error.status_code == 502
+    row = gateway.entry(error.request_id or "")
+    assert (row["outcome"], row["cost"], row["token_source"]) == ("failed", None, "unknown")
+    assert float(row["charged"]) == float(row["reserved"]) > 0
+
+
 def test_a_stream_that_stalls_is_ended_by_the_gateway(
     client: openai.OpenAI, gateway: Gateway
 ) -> None:
