@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from terminals import PATIENCE, PROGRAM, Run
 
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
@@ -73,12 +74,12 @@ def serve(routed: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Serv
         served.stop()
 
 
-def curl(url: str, key: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
+def curl(url: str, key: str, body: dict[str, Any] | None = None, *options: str) -> tuple[int, Any]:
     """Return status and decoded body."""
     sent = ("-H", "Content-Type: application/json", "-d", json.dumps(body)) if body else ()
     command = ("curl", "-sS", "--noproxy", "*", "-w", "\n%{http_code}", "--max-time", "20")
     done = subprocess.run(
-        [*command, "-H", f"Authorization: Bearer {key}", *sent, url],
+        [*command, *options, "-H", f"Authorization: Bearer {key}", *sent, url],
         capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -180,6 +181,29 @@ def test_a_budget_of_the_command_line_is_kept_by_the_running_gateway(
     assert soon(lambda: curl(f"{served.url}/v1/models", key)[0] == 200)
     status, told = curl(url, key, CHAT)
     assert (status, told["error"]["code"]) == (402, "budget_exceeded")
+
+
+@needs_curl
+def test_it_serves_over_tls_with_a_certificate_of_the_operators(
+    run: Run, routed: dict[str, str], serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    made = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    made.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    for blob in made.cert_chain_pems:
+        blob.write_to_path(str(tmp_path / "chain.pem"), append=True)
+    (tmp_path / "trunkline.toml").write_text(
+        '[listen]\ntls_certificate = "chain.pem"\ntls_key = "key.pem"\n'
+    )
+    served = serve()
+    assert served.url.startswith("https://127.0.0.1:")
+    key = run("keys", "create", "--quiet", env=routed).stdout.strip()
+    known = ("--cacert", str(tmp_path / "ca.pem"))
+    assert soon(lambda: curl(f"{served.url}/v1/models", key, None, *known)[0] == 200)
+    status, answer = curl(f"{served.url}/v1/chat/completions", key, CHAT, *known)
+    assert status == 200
+    assert answer["choices"]
 
 
 def test_a_second_gateway_on_the_same_store_or_port_says_what_to_do(
