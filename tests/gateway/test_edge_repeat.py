@@ -64,6 +64,9 @@ class Held:
     def write(self, data: bytes) -> None:
         self.sent += data
 
+    def is_closing(self) -> bool:
+        return self.closed
+
     def close(self) -> None:
         self.closed = True
 
@@ -113,6 +116,7 @@ class Side:
         while answer and self.noting.open:
             self.noting.answer()
             await asyncio.sleep(0)
+        await asyncio.sleep(0)  # what is written goes out when the loop's turn has ended
 
 
 def alike(pieces: list[bytes], slow: Iterable[int] = ()) -> Side:

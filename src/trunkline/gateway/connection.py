@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from trunkline.gateway.exchange import HELD_BACK, Exchange
 from trunkline.gateway.refusals import of_bytes, tell
+from trunkline.gateway.slow_client import SlowClient
 from trunkline.wire.http1_read import HttpError, too_large
 from trunkline.wire.http1_serve import Head, Repeat, RequestStream, repeat_of
 
@@ -23,10 +24,10 @@ _AHEAD_BYTES = 64 * 1024
 """Of their bodies, before no more is read until it is their turn."""
 _AHEAD_MOST = 1024 * 1024
 """What of them may come in spite of that, in one read."""
+_SMALL = 16 * 1024
+"""Bytes of a write that waits for others of its turn; larger ones are work enough by themselves."""
 _PARTING = 2.0
 """Seconds that a client which is refused early has to read why."""
-_EXPECTED = b"100-continue"
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(asyncio.Protocol):
@@ -37,11 +38,10 @@ class Connection(asyncio.Protocol):
         "_current",
         "_discarding",
         "_failure",
-        "_held",
         "_limit",
         "_paused_reading",
         "_repeat",
-        "_stalled",
+        "_slow",
         "_stream",
         "_transport",
         "_waiting",
@@ -76,9 +76,7 @@ class Connection(asyncio.Protocol):
         """Whether nothing more is read or answered: the connection is being closed."""
         self._continued = False
         self._paused_reading = False
-        self._held = 0
-        """Bytes that a slow client had not taken when it was last looked at."""
-        self._stalled = 0.0
+        self._slow: SlowClient | None = None
         self._transport: asyncio.Transport | None = None
 
     # called by the loop
@@ -98,16 +96,14 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
-        stream = self._stream
-        if self._current is None and not stream.reading:
-            repeat = self._repeat
-            if repeat is not None and (body := repeat.body_of(data)) is not None:
-                self._take_repeated(repeat.head, body)
-            else:
-                self._feed(data)
-                self._remember(data)
+        repeat = self._repeat
+        if self._current is not None or self._stream.reading:
+            self._feed(data)
+        elif repeat is not None and (body := repeat.body_of(data)) is not None:
+            self._take_repeated(repeat.head, body)
         else:
             self._feed(data)
+            self._remember(data)
 
     def _remember(self, data: bytes) -> None:
         """Learn to recognise a request that came alone and whole; or give its head its time."""
@@ -159,8 +155,7 @@ class Connection(asyncio.Protocol):
             return
         self._continued = True
         self.until = self.edge.after(self.edge.limits.body_seconds)
-        if not current.done and current.head.headers.get(b"expect", b"").lower() == _EXPECTED:
-            self.write(_CONTINUE)
+        current.invite()
 
     def eof_received(self) -> bool:
         """Take a client that stops sending for one that is gone."""
@@ -182,8 +177,9 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold back: the client reads slowly. Until it has caught up, nothing more is read of it."""
-        self.writable, self._stalled = False, self.edge.now
-        self._held = self._transport.get_write_buffer_size() if self._transport else 0
+        self.writable = False
+        if self._transport is not None:
+            self._slow = SlowClient(self._transport, self.edge.now)
         self.until = self.edge.after(self.edge.limits.stall_seconds)
         current = self._current
         if current is not None and current.on_flow is not None:
@@ -279,8 +275,14 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Write to the client."""
-        if self._transport is not None:
-            self._transport.write(data)
+        transport = self._transport
+        if transport is None:
+            return
+        if len(data) < _SMALL and self.writable:
+            self.edge.outbox.post(transport, data)
+        else:
+            self.edge.outbox.flush()
+            transport.write(data)
 
     def next(self) -> None:
         """Go on to the next request, or part, after an answer has ended."""
@@ -335,16 +337,16 @@ class Connection(asyncio.Protocol):
             self._part()
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once, though not before what was written is on its way."""
         if self._transport is not None:
+            self.edge.outbox.flush()
             self._transport.abort()
 
     def late(self) -> None:
         """End a stage that took too long."""
         current = self._current
-        if not self.writable or self._discarding:
-            if not self._reads_on():
-                self.abort()
+        if self._slow is not None and (self._discarding or not self.writable):
+            self._look_at_client(self._slow)
         elif current is None and not self._stream.reading:
             self._part()
         elif current is None or not (current.whole or current.begun):
@@ -353,15 +355,13 @@ class Connection(asyncio.Protocol):
             self.edge.application.refused("late")
             self.abort()
 
-    def _reads_on(self) -> bool:
-        """Tell whether a slow client has read on since the last look; then it has more time."""
-        edge, limits = self.edge, self.edge.limits
-        unread = self._transport.get_write_buffer_size() if self._transport else 0
-        if not 0 < unread < self._held or self._stalled + limits.total_seconds < edge.now:
-            return False
-        self._held = unread
-        self.until = edge.after(limits.stall_seconds)
-        return True
+    def _look_at_client(self, slow: SlowClient) -> None:
+        """Give a client that reads on, if slowly, more time."""
+        edge = self.edge
+        if slow.reads_on(edge.now, edge.limits.total_seconds):
+            self.until = edge.after(edge.limits.stall_seconds)
+        else:
+            slow.drop()
 
     def _failed(self, error: HttpError) -> None:
         """Answer what is no request, once what came before it is answered."""
@@ -392,7 +392,8 @@ class Connection(asyncio.Protocol):
         if transport is None or self._discarding:
             return
         self._discarding = True
-        self._stalled, self._held = self.edge.now, transport.get_write_buffer_size() + 1
+        self.edge.outbox.flush()
+        self._slow = SlowClient(transport, self.edge.now)
         self.until = self.edge.after(_PARTING)
         if (unread or self._stream.reading) and transport.can_write_eof():
             transport.write_eof()  # to close with bytes unread could reset the answer on its way

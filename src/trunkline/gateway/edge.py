@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import ssl
 import time
 from email.utils import formatdate
@@ -15,10 +16,13 @@ from typing import Protocol
 from trunkline.gateway.config import Edge as Limits
 from trunkline.gateway.connection import Connection
 from trunkline.gateway.exchange import Exchange
+from trunkline.gateway.outbox import Outbox
 from trunkline.wire.http1_read import HttpLimits
 
 TURN = 0.25
 """Seconds between two looks at the clock: how exact time limits are."""
+_KERNEL_HOLDS = 128 * 1024
+"""Bytes of answers that the kernel may hold for a client that does not read; it doubles the number."""
 _GOODBYE = 5.0
 """Seconds that a client has to end its TLS."""
 
@@ -51,6 +55,7 @@ class Edge:
         )
         self.most = most
         self.connections: set[Connection] = set()
+        self.outbox = Outbox()
         self.draining = False
         self.now = time.monotonic()
         self.wall = time.time()
@@ -84,6 +89,8 @@ class Edge:
             ssl_shutdown_timeout=_GOODBYE if secure else None,
         )
         self._turn()
+        for listening in self._server.sockets:  # those that are accepted have the same
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_HOLDS)
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 

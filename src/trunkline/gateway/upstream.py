@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 import httptools
 
 from trunkline.errors import APIConnectionError, APIError, ServiceUnavailableError
+from trunkline.gateway.outbox import Outbox
 from trunkline.transport.aio import AioTransport
 from trunkline.transport.trouble import Step, closed_early, trouble
 from trunkline.types import Timeouts
@@ -102,7 +103,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Send a request whose answer `receiver` takes."""
         self._receiver = receiver
         if self._transport is not None:
-            self._transport.write(data)
+            self._pool.outbox.post(self._transport, data)
 
     def flow(self, go_on: bool) -> None:  # noqa: FBT001 - the two ways of one callback
         """Stop or go on reading: the client is slow, or has caught up."""
@@ -265,6 +266,7 @@ class Upstream:
         """Open nothing yet; at most `most` connections are open at the same time."""
         self.url = url
         self.limits = limits or HttpLimits()
+        self.outbox = Outbox()
         self.names_without: tuple[bytes, ...] = ()
         """Names of headers, as an answer had them, none of which says who answers."""
         self.turn = 0.0
