@@ -93,7 +93,7 @@ const scenarios = {
   async aborted() {
     const stream = await completions.create({ model: "emulator/js-gone/fault-stall;seconds=30", messages, stream: true });
     for await (const _ of stream) break;
-    const giving_up = { signal: AbortSignal.timeout(300) };
+    const giving_up = { signal: AbortSignal.timeout(1500) };
     return failure(() => completions.create({ model: "emulator/js-wait/fault-stall-head;seconds=30", messages }, giving_up));
   },
 };

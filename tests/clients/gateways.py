@@ -32,8 +32,8 @@ prices."*" = {{ input = 1, output = 2, context = 100_000 }}
 [upstreams.impatient]
 base_url = "{url}/v1"
 key_env = "EMULATOR_KEY"
-first_byte_seconds = 0.5
-idle_seconds = 0.5
+first_byte_seconds = 1.0
+idle_seconds = 1.0
 prices."*" = {{ input = 1, output = 2 }}
 [upstreams.poor]
 base_url = "{url}/v1"

@@ -30,7 +30,7 @@ targets = [
 kind = "huggingface"
 base_url = "{url}/v1"
 key_env = "EMULATOR_KEY"
-first_byte_seconds = 0.5
+first_byte_seconds = 1.0
 [routes.hurried]
 targets = [
   { upstream = "quick", model = "feature-extraction/fault-stall-head;seconds=30" },
@@ -171,7 +171,7 @@ def test_a_client_that_gives_up_ends_the_upstreams_work(
 ) -> None:
     model = "huggingface/hf-inference/feature-extraction/fault-stall-head;seconds=30"
     with pytest.raises(openai.APITimeoutError):
-        client.with_options(timeout=1).embeddings.create(model=model, input="red")
+        client.with_options(timeout=2).embeddings.create(model=model, input="red")
     (row,) = rows(gateway, model, 1)
     assert (row["status"], row["outcome"]) == (499, "cancelled")
     asked = [seen for seen in behind.requests if "fault-stall-head" in seen.path]
