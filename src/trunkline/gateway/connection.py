@@ -69,8 +69,7 @@ class Connection(asyncio.Protocol):
         """The request whose body is arriving, or that is being answered."""
         self._waiting: deque[Exchange] | None = None
         """Requests behind the one that is being answered."""
-        self._limit = 0
-        """Bytes that the present request's body may have."""
+        self._limit = 0  # bytes that the present request's body may have
         self._failure: HttpError | None = None
         self._discarding = False
         """Whether nothing more is read or answered: the connection is being closed."""

@@ -141,6 +141,11 @@ class Exchange:
 
     # answering
 
+    def invite(self) -> None:
+        """Ask for the body, where the client waits to be asked."""
+        if not self.done and self.head.headers.get(b"expect", b"").lower() == b"100-continue":
+            self.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
     def answer(
         self, status: int, headers: Iterable[tuple[str, str]], body: bytes, *, keep: bool = True
     ) -> None:
