@@ -1,0 +1,127 @@
+"""Cycles of a burst of calls, the gateway's death at a random instant, and a start, reconciled."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from pathlib import Path
+
+import msgspec
+from crowd import COST, Caller, Said, Upstream, read_book, upstream
+from running import running
+
+
+class Tally(msgspec.Struct):
+    """What a number of cycles came to."""
+
+    cycles: int = 0
+    asked: int = 0
+    served: int = 0
+    """Requests that the upstream saw."""
+    answered: int = 0
+    """Whole answers that callers had."""
+    rows: int = 0
+    settled: int = 0
+    unknown: int = 0
+    missing: int = 0
+    """Requests that the upstream saw and the ledger does not know."""
+    doubled: int = 0
+    """Requests with more than one row, or that were sent upstream twice."""
+    wrong: int = 0
+    """Rows still open after a start, or charged something else than they should be."""
+    drift: int = 0
+    """Picodollars between the sums of spend and the rows."""
+    seconds: float = 0.0
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is missing, doubled or wrong."""
+        return not (self.missing or self.doubled or self.wrong or self.drift)
+
+
+async def cycles(folder: Path, count: int, *, seed: int, callers: int = 32) -> Tally:
+    """Run cycles with one store."""
+    chance = random.Random(seed)
+    tally = Tally()
+    began = time.monotonic()
+    async with upstream() as serving:
+        serving.pause = 0.003
+        with running(folder, serving.config) as gateway:
+            key = gateway.new_key()
+            last = charged = calls = 0
+            last = ""
+            for cycle in range(count):
+                seen = serving.seen.copy()
+                tasks = [
+                    asyncio.create_task(_burst(Caller(gateway.port, key), f"c{cycle}/n{n}", n))
+                    for n in range(callers)
+                ]
+                await asyncio.sleep(chance.random() * 0.15)
+                gateway.process.kill()
+                said = [one for group in await asyncio.gather(*tasks) for one in group]
+                await asyncio.to_thread(gateway.process.wait)
+                await _quiet(serving)
+                await asyncio.to_thread(gateway.start)
+                book = read_book(gateway.store, last)
+                _reconcile(tally, serving.seen - seen, said, book.by_model())
+                last = max((row["id"] for row in book.rows), default=last)
+                charged += sum(row["charged"] for row in book.rows)
+                calls += len(book.rows)
+                tally.drift += abs(book.charged - charged) + abs(book.calls - calls)
+            assert gateway.stop() == 0
+            assert list(folder.glob("*.journal/*.journal")) == []
+            whole = read_book(gateway.store)
+            tally.drift += abs(whole.charged - sum(row["charged"] for row in whole.rows))
+            tally.rows = len(whole.rows)
+    tally.seconds = time.monotonic() - began
+    return tally
+
+
+async def _burst(caller: Caller, name: str, number: int) -> list[tuple[str, Said | None]]:
+    """Ask until the gateway is gone."""
+    said: list[tuple[str, Said | None]] = []
+    while True:
+        model = f"{name}-{len(said)}"
+        try:
+            one = await caller.ask(model, stream=(number + len(said)) % 3 == 0)
+        except (OSError, EOFError):
+            said.append((model, None))
+            caller.close()
+            return said
+        said.append((model, one))
+        if not one.whole:
+            return said
+
+
+async def _quiet(serving: Upstream) -> None:
+    while serving.open:
+        await asyncio.sleep(0.002)
+
+
+def _reconcile(
+    tally: Tally,
+    served: dict[str, int],
+    said: list[tuple[str, Said | None]],
+    rows: dict[str, list[dict[str, object]]],
+) -> None:
+    asked = {model for model, _ in said}
+    tally.cycles += 1
+    tally.asked += len(asked)
+    tally.served += len(served)
+    tally.answered += sum(one is not None and one.done for _, one in said)
+    for model, times in served.items():
+        tally.missing += model not in rows
+        tally.doubled += times > 1
+    for model, found in rows.items():
+        tally.doubled += len(found) > 1
+        tally.wrong += model not in asked
+        for row in found:
+            tally.settled += row["state"] == "settled"
+            tally.unknown += row["state"] == "unknown"
+            tally.wrong += row["state"] == "open"
+            due = {"ok": {COST}, "unknown": {row["reserved"]}}.get(str(row["outcome"]))
+            tally.wrong += due is not None and row["charged"] not in due
+    for _, one in said:
+        if one is not None and one.done:
+            tally.missing += not any(r["id"] == one.request_id for f in rows.values() for r in f)
