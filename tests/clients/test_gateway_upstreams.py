@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import pytest
 from questions import MESSAGES
 from running import running
 
-from loopback import LAST, STREAM_HEAD, Script, Upstream, Visit
+from loopback import LAST, STREAM_HEAD, UNFRAMED_HEAD, Script, Upstream, Visit, completion, whole
 
 Serve = Callable[..., Upstream]
 CHUNK = (
@@ -169,3 +170,84 @@ def test_of_two_answers_both_have_to_end(serve: Serve, tmp_path: Path, done: byt
         assert caught.value.code == "upstream_truncated"
         chunks = list(create(client, stream=True, n=2))
     assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "length"
+
+
+def test_a_stream_that_ends_with_its_connection_is_whole_if_it_said_its_end(
+    serve: Serve, tmp_path: Path
+) -> None:
+    def ends(visit: Visit) -> None:
+        visit.request()
+        visit.send(UNFRAMED_HEAD.replace(b"HTTP/1.1", b"HTTP/1.0"), *CHUNK)
+
+    def cut(visit: Visit) -> None:
+        visit.request()
+        visit.send(UNFRAMED_HEAD, CHUNK[0], CHUNK[1][:30])
+
+    with asking(serve, tmp_path, ends, cut) as client:
+        chunks = list(create(client, stream=True))
+        assert [c.choices[0].finish_reason for c in chunks] == [None, "stop"]
+        with pytest.raises(openai.APIError) as caught:
+            list(create(client, stream=True))
+    assert caught.value.code == "upstream_truncated"
+
+
+def test_an_upstream_that_refuses_a_large_body_before_it_has_all_of_it_is_heard(
+    serve: Serve, tmp_path: Path
+) -> None:
+    def refuse(visit: Visit) -> None:
+        visit.head()
+        visit.answer(b'{"error":{"message":"too large here"}}', 413, connection="close")
+        visit.hold("heard")
+
+    upstream = serve(refuse)
+    config = f'default_upstream = "odd"\n[upstreams.odd]\nbase_url = "{upstream.url}/v1"\n'
+    messages = [{"role": "user", "content": "word " * 1_000_000}]
+    with (
+        running(tmp_path, config) as gateway,
+        openai.OpenAI(
+            base_url=f"{gateway.url}/v1", api_key=gateway.new_key(), max_retries=0, timeout=10
+        ) as client,
+        pytest.raises(openai.APIStatusError, match="too large here") as caught,
+    ):
+        create(client, messages=messages)
+    upstream.say("heard")
+    assert caught.value.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx-request-id: anothers\r\nx: ",
+        b"H",
+        b"garbage",
+    ],
+    ids=["whole", "head", "letter", "garbage"],
+)
+def test_what_an_upstream_sends_after_its_answer_spoils_neither_that_call_nor_another(
+    serve: Serve, tmp_path: Path, more: bytes
+) -> None:
+    def chatty(visit: Visit) -> None:
+        visit.request()
+        visit.send(whole(completion()), more)
+
+    def plain(visit: Visit) -> None:
+        visit.request()
+        visit.answer()
+
+    with asking(serve, tmp_path, chatty, plain) as client:
+        for _ in range(2):
+            assert create(client).choices[0].message.content
+
+
+def test_a_packed_answer_that_nobody_asked_for_is_told_as_no_answer(
+    serve: Serve, tmp_path: Path
+) -> None:
+    def packed(visit: Visit) -> None:
+        request = visit.request()
+        assert request.headers["accept-encoding"] == "identity"
+        visit.answer(gzip.compress(b'{"choices":[]}'), **{"content-encoding": "gzip"})
+
+    with asking(serve, tmp_path, packed) as client, pytest.raises(openai.InternalServerError) as e:
+        create(client)
+    assert (e.value.status_code, e.value.code) == (502, "upstream_invalid_response")

@@ -229,6 +229,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     # called by the parser
 
+    def on_message_begin(self) -> None:
+        if self._whole:
+            raise HttpError("bytes arrived after the answer was complete")
+
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status >= 200:
@@ -237,8 +241,6 @@ class UpstreamConnection(asyncio.Protocol):
             self._headers.clear()  # an interim answer; the real one follows
 
     def on_message_complete(self) -> None:
-        if self._whole:
-            raise HttpError("bytes arrived after the answer was complete")
         if self._status:
             self._whole = True
             self._keep = self._parser.should_keep_alive()
