@@ -54,9 +54,15 @@ class Wire:
         if buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         sock.settimeout(20)
-        sock.connect(("127.0.0.1", gateway.port))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket = sock if tls is None else tls.wrap_socket(sock, server_hostname="localhost")
+        try:
+            sock.connect(("127.0.0.1", gateway.port))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.socket = (
+                sock if tls is None else tls.wrap_socket(sock, server_hostname="localhost")
+            )
+        except OSError:
+            sock.close()
+            raise
         self.rest = b""
 
     def __enter__(self) -> Self:
