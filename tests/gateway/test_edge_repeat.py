@@ -280,3 +280,18 @@ def test_only_a_whole_request_with_a_length_is_remembered() -> None:
     assert repeat_of(data + data, head) is None
     head.length = None
     assert repeat_of(data, head) is None
+
+
+@given(
+    segments=st.lists(st.binary(max_size=80) | REQUESTS, max_size=5),
+    spoilt=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 200), st.binary(max_size=4))),
+)
+@settings(max_examples=400, deadline=None)
+def test_arbitrary_bytes_are_read_or_refused(
+    segments: list[bytes], spoilt: list[tuple[int, int, bytes]]
+) -> None:
+    for at, place, other in spoilt:
+        if at < len(segments):
+            data = segments[at]
+            segments[at] = data[:place] + other + data[place + len(other) :]
+    alike([segment for segment in segments if segment])
