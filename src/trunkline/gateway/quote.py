@@ -76,9 +76,15 @@ def settle(entry: Entry, tokens: Tokens, tariff: Tariff, answers: int) -> None:
     entry.input_tokens, entry.output_tokens = told_input, told_output
     if tokens.cached is not None:
         entry.cached_tokens = tokens.cached
-    entry.input_price, entry.output_price = tariff.input, tariff.output
     entry.price_source = tariff.source
-    cost = entry.cost = price(told_input, told_output, tariff)
+    input_price, output_price = tariff.input, tariff.output
+    if told_input and told_output and input_price and output_price:
+        cost: int | None = -(-(told_input * input_price + told_output * output_price) // _MILLION)
+        if cost is not None and cost > LARGEST:
+            cost = LARGEST
+    else:
+        cost = price(told_input, told_output, tariff)
+    entry.input_price, entry.output_price, entry.cost = input_price, output_price, cost
     if cost is not None and cost > entry.reserved > 0 and entry.note is None:
         entry.note = "cost above the reserve"
 

@@ -64,7 +64,7 @@ class Relay(Call):
             entry.provider = target.provider
         connection = None if self._again else pool.take()
         if connection is not None:
-            self.connected(connection)
+            self._send_on(connection)
         else:
             self._opening = pool.open(self)
 
@@ -75,13 +75,23 @@ class Relay(Call):
         self._opening = None
         if self.settled:
             connection.hang_up()
-            return
+        else:
+            self._send_on(connection)
+
+    def _send_on(self, connection: UpstreamConnection) -> None:
         target, exchange = self._target, self.exchange
         self._connection = connection
         self._sent = True
         self.entry.attempts += 1
         self.until = exchange.connection.edge.now + target.first_byte_seconds
-        body = body_for(target, self.asked, exchange.body)
+        asked, body = self.asked, exchange.body
+        if (
+            asked.model != target.model
+            or asked.changes
+            or target.one_limit
+            or target.tune is not None
+        ):
+            body = body_for(target, asked, body)
         connection.send(self, b"%b%d\r\n\r\n%b" % (target.head, len(body), body))
 
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
@@ -150,7 +160,12 @@ class Relay(Call):
         if self._status == 0 and not (self.asked.stream and status == 200):
             self._connection = None
             self._status = status
-            self._note(headers)
+            pool = self._target.pool
+            if pool is not None and tuple(headers) == pool.names_without:
+                entry = self.entry
+                entry.first_byte = time.time() - entry.started
+            else:
+                self._note(headers)
             if status == 200:
                 self._answer(rest)
             else:

@@ -6,6 +6,7 @@ published: that is `metrics`, which is loaded when somebody asks.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
 from trunkline.gateway.summary import summary
@@ -58,7 +59,11 @@ class Telemetry(Tallies):
             series.first_bytes.add(entry.first_byte)
         if entry.ended is not None:
             seconds = entry.ended - entry.started
-            series.durations.add(seconds if seconds > 0 else 0.0)  # the clock may have been set
+            if seconds < 0:
+                seconds = 0.0  # the clock has been set
+            durations = series.durations
+            durations.counts[bisect_left(durations.bounds, seconds)] += 1
+            durations.total += seconds
         if entry.status == 499:
             self.disconnects.add("waiting" if entry.first_byte is None else "answering")
 
