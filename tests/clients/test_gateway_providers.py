@@ -185,3 +185,23 @@ def test_the_providers_key_is_never_told(gateway: Gateway, key: str) -> None:
     assert KEY not in json.dumps(told) + str(headers) + gateway.log.read_text()
     _, _, listed = gateway.ask("GET", "/admin/config", key=gateway.admin_key)
     assert KEY not in str(listed)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "provider", "path"),
+    [
+        ("embeddings", "together", "/together/v1/embeddings"),
+        ("completions", "together", "/together/v1/completions"),
+        ("embeddings", "groq", "/groq/openai/v1/embeddings"),
+        ("embeddings", "hf-inference", f"/hf-inference/models/{MODEL}/v1/embeddings"),
+    ],
+)
+def test_other_calls_go_to_the_address_that_was_given_too(
+    gateway: Gateway, key: str, recorder: Recorder, endpoint: str, provider: str, path: str
+) -> None:
+    body = {"model": f"{provider}/{MODEL}", "input": "red", "prompt": "red"}
+    status, _, _ = gateway.ask("POST", f"/v1/{endpoint}", body, key)
+    assert status == 200
+    _, asked, headers, sent = recorder.asked[-1]
+    assert (asked, dict(headers)["authorization"]) == (path, f"Bearer {KEY}")
+    assert json.loads(sent)["model"] == MODEL

@@ -194,10 +194,11 @@ class Plans:
     def _direct(self, upstream: Connected, model: str, endpoint: str) -> Target:
         row = PROVIDERS[upstream.config.provider or ""]
         tariff = self._configured(upstream, model)
-        if endpoint != "chat":
+        if endpoint != "chat" and upstream.config.base_url is None:
             name = f"huggingface/{row.name}/{model}"
             return Target(upstream.name, None, name, b"", b"", tariff, row.name)
-        url = below(upstream.base, (row.chat_path or "").replace("{model}", _in_path(model)))
+        path = (row.chat_path or "").replace(PATHS["chat"], PATHS[endpoint])
+        url = below(upstream.base, path.replace("{model}", _in_path(model)))
         target = self._written(upstream, url, model, row.name, tariff)
         return msgspec.structs.replace(
             target, tune=row.tune, refuses=row.chat_refuses, one_limit=row.name != "openai"
