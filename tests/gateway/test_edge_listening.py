@@ -190,6 +190,22 @@ def test_without_descriptors_nothing_spins_and_all_is_well_afterwards(
         assert gateway.stop() == 0
 
 
+@pytest.mark.parametrize(("connections", "limit"), [(1000, 2256), (1_000_000, None)])
+def test_as_many_descriptors_are_taken_as_clients_need_where_that_is_allowed(
+    tmp_path: Path, sandbox_server: SandboxServer, connections: int, limit: int | None
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    config = f"[listen]\nconnections = {connections}\n"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with running(tmp_path, config, sandbox_server.environment) as gateway:
+            now = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)
+            assert now == (limit or hard, hard)
+            assert ("ulimit -n" in gateway.log.read_text()) is (limit is None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_at_the_end_idle_clients_are_let_go_and_the_others_are_answered(
     tmp_path: Path, sandbox_server: SandboxServer
 ) -> None:

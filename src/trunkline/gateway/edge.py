@@ -6,6 +6,7 @@ It knows no route and no key; `Application` decides what becomes of a request.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import socket
 import ssl
@@ -15,6 +16,7 @@ from typing import Protocol
 
 from trunkline.gateway.config import Edge as Limits
 from trunkline.gateway.connection import Connection
+from trunkline.gateway.descriptors import allow_descriptors
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.outbox import Outbox
 from trunkline.wire.http1_read import HttpLimits
@@ -25,6 +27,7 @@ _KERNEL_HOLDS = 128 * 1024
 """Bytes of answers that the kernel may hold for a client that does not read; it doubles the number."""
 _GOODBYE = 5.0
 """Seconds that a client has to end its TLS."""
+_log = logging.getLogger(__name__)
 
 
 class Application(Protocol):
@@ -78,6 +81,9 @@ class Edge:
     ) -> int:
         """Begin to listen and return the port; raises OSError."""
         loop = asyncio.get_running_loop()
+        few = allow_descriptors(self.most)
+        if few is not None:
+            _log.warning(few)
         secure = tls is not None
         self._server = await loop.create_server(
             lambda: Connection(self, secure=secure),
