@@ -194,10 +194,10 @@ def resident(gateway: Gateway) -> int:
     return int(re.findall(r"VmRSS:\s+(\d+) kB", text)[0]) * 1024
 
 
-def peak(gateway: Gateway) -> int:
-    """The most bytes of memory that the process has had."""
-    text = Path(f"/proc/{gateway.process.pid}/status").read_text()
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", text)[0]) * 1024
+def bounded(what: str, grown: int, most: int) -> None:
+    """Assert that the process has not grown by more than this many MiB; `-s` shows by how much."""
+    print(f"{what}: grown by {grown / (1 << 20):.1f} MiB")
+    assert grown < most << 20, f"{what}: grown by {grown / (1 << 20):.1f} MiB"
 
 
 def eventually(true: Any, what: str, seconds: float = 10.0) -> None:
