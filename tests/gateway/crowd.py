@@ -255,14 +255,22 @@ async def settled_book(gateway: Gateway, after: str = "") -> Book:
             await asyncio.sleep(0.02)
 
 
+async def ask_once(port: int, key: str, model: str, *, stream: bool = False) -> Said:
+    """Ask on a connection of its own."""
+    caller = Caller(port, key)
+    try:
+        return await caller.ask(model, stream=stream)
+    finally:
+        caller.close()
+        await asyncio.sleep(0)
+
+
 async def ask_all(
     port: int, keys: list[str], name: str, count: int, *, stream: bool = False
 ) -> list[Said]:
     """Ask with as many connections at once, the keys in turn; answers may end when the gate opens."""
-    callers = [Caller(port, keys[number % len(keys)]) for number in range(count)]
-    said = await asyncio.gather(
-        *[c.ask(f"{name}/{n:03}", stream=stream) for n, c in enumerate(callers)]
-    )
-    for caller in callers:
-        caller.close()
-    return list(said)
+    asking = [
+        ask_once(port, keys[number % len(keys)], f"{name}/{number:03}", stream=stream)
+        for number in range(count)
+    ]
+    return list(await asyncio.gather(*asking))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crowd import COST, Caller, Said, Upstream, ask_all, read_book, settled_book, upstream
+from crowd import COST, Caller, Said, Upstream, ask_all, ask_once, read_book, settled_book, upstream
 from running import Gateway, running
 
 from trunkline.types.money import dollars
@@ -116,7 +116,7 @@ def test_what_was_in_flight_when_the_process_died_is_unknown_and_counts_against_
         reserve = await reserve_of(gateway)
         key = gateway.new_key(budgets=[budget(5 * reserve)])
         serving.gate.clear()
-        asking = [asyncio.create_task(Caller(gateway.port, key).ask(f"1/{n:03}")) for n in range(3)]
+        asking = [asyncio.create_task(ask_once(gateway.port, key, f"1/{n:03}")) for n in range(3)]
         while sum(serving.seen.values()) < 4:
             await asyncio.sleep(0.01)
         gateway.kill()
