@@ -36,6 +36,7 @@ FORBIDDEN = frozenset(
 )
 """Names under which other gateways let a client choose address or credential."""
 _COUNTS = frozenset({"best_of", "max_completion_tokens", "max_tokens", "n"})
+_LONGEST_NAME = 500
 _MOST_ANSWERS = 128
 _MOST_TOKENS = 1 << 31
 
@@ -74,8 +75,8 @@ def read_asked(data: bytes, endpoint: Endpoint) -> Asked:
     if type(body) is not dict:
         raise RequestError("The body must be a JSON object.")
     model, most = body.get("model"), body.get("max_tokens")
-    if type(model) is not str or not model:
-        raise _forbidden(body) or RequestError("You must provide a model parameter.", param="model")
+    if type(model) is not str or not 0 < len(model) <= _LONGEST_NAME:
+        raise _forbidden(body) or _no_model(model)
     if most is not None:
         _check_count("max_tokens", most)
     more = False
@@ -123,6 +124,13 @@ def _with_usage(options: Any) -> tuple[dict[str, bytes | None], bool]:
         return _UNCHANGED, False
     wanted = strict_json.encode({**(options or {}), "include_usage": True})
     return {"stream_options": wanted}, True
+
+
+def _no_model(model: Any) -> RequestError:
+    if isinstance(model, str) and model:
+        message = f"'model' has {len(model)} characters, more than any name ({_LONGEST_NAME})."
+        return RequestError(message, param="model")
+    return RequestError("You must provide a model parameter.", param="model")
 
 
 def _no_flag() -> RequestError:
