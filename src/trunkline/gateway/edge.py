@@ -49,7 +49,14 @@ class Application(Protocol):
 class Edge:
     """The listening side: its connections, their limits and its clock."""
 
-    def __init__(self, application: Application, limits: Limits, *, most: int = 20_000) -> None:
+    def __init__(
+        self,
+        application: Application,
+        limits: Limits,
+        *,
+        most: int = 20_000,
+        outbox: Outbox | None = None,
+    ) -> None:
         """Open nothing yet; `most` connections are served at the same time."""
         self.application = application
         self.limits = limits
@@ -58,7 +65,7 @@ class Edge:
         )
         self.most = most
         self.connections: set[Connection] = set()
-        self.outbox = Outbox()
+        self.outbox = outbox or Outbox()
         self.draining = False
         self.now = time.monotonic()
         self.wall = time.time()

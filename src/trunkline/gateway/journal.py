@@ -65,8 +65,12 @@ class Journal:
         durable: bool = False,
         segment: int = SEGMENT_BYTES,
         sync: Callable[[int], None] = os.fdatasync,
+        released: Callable[[], None] = lambda: None,
     ) -> None:
-        """Begin the first segment; raises OSError. `take` is told of everything that was written."""
+        """Begin the first segment; raises OSError. `take` is told of everything that was written.
+
+        `released` is called behind the calls of one write, when all of them may have sent.
+        """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.boot = boot
         self.size = 0
@@ -78,6 +82,7 @@ class Journal:
         self._durable = durable
         self._segment = segment
         self._sync = sync
+        self._released = released
         self._number = 0
         self._file = -1
         self._sent: list[Entry] = []
@@ -171,6 +176,7 @@ class Journal:
                 call.noted()
             except Exception:  # a fault of one call must not strand the others
                 _log.exception("a call could not be sent")
+        self._released()
         if self.size > self._segment:
             self._go_on_in_another()
 

@@ -36,6 +36,7 @@ from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.listing import Listing
 from trunkline.gateway.log import Log
 from trunkline.gateway.opening import Opened, open_store, tls_context
+from trunkline.gateway.outbox import Outbox
 from trunkline.gateway.pages import ANONYMOUS_BYTES, Page, Pages, Rule
 from trunkline.gateway.plans import Plans
 from trunkline.gateway.prices import Prices
@@ -104,7 +105,10 @@ class Gateway:
         self._state = State(lambda: self.loaded)
         self._pools: dict[Place, Upstream] = {}
         self._transport = AioTransport(proxies=settings.proxies)
-        self._upstreams = Upstreams(config, environment, settings, self._transport, self._pools)
+        self._outbox = Outbox()
+        self._upstreams = Upstreams(
+            config, environment, settings, self._transport, self._pools, self._outbox
+        )
         self._hide_credentials()
         path = store_path(config, environment)
         durable = config.store.durability == "power"
@@ -128,6 +132,7 @@ class Gateway:
             secrets.token_hex(6),
             self._ledger.take,
             durable=config.store.durability == "power",
+            released=self._outbox.flush,
         )
         self._ledger.start()
         self._keeper = ContentKeeper(self._store, config.content, time.time)
@@ -140,7 +145,12 @@ class Gateway:
         self._dispatch = self._dispatching()
         self._prices.renewed = self._forget_plans
         self._bridge: Bridge = serve(AdminApp(self._admin_parts()))
-        self._edge = Edge(self._application(), config.edge, most=config.listen.connections)
+        self._edge = Edge(
+            self._application(),
+            config.edge,
+            most=config.listen.connections,
+            outbox=self._outbox,
+        )
         self._directory.use(opened.reading, time.time())
         self._state.watch(self._parts())
         listen = config.listen
@@ -208,7 +218,12 @@ class Gateway:
             if missing:
                 raise ConfigurationError(" ".join(missing))
             upstreams = Upstreams(
-                loaded.config, self._environment, self._settings, self._transport, self._pools
+                loaded.config,
+                self._environment,
+                self._settings,
+                self._transport,
+                self._pools,
+                self._outbox,
             )
         except (TrunklineError, OSError) as error:
             _log.error("the configuration was not reloaded", extra={"reason": str(error)})

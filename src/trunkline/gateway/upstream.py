@@ -260,6 +260,7 @@ class Upstream:
         url: Url,
         *,
         transport: AioTransport,
+        outbox: Outbox | None = None,
         connect_seconds: float = 5.0,
         most: int = 10_000,
         idle_seconds: float = 50.0,
@@ -268,7 +269,7 @@ class Upstream:
         """Open nothing yet; at most `most` connections are open at the same time."""
         self.url = url
         self.limits = limits or HttpLimits()
-        self.outbox = Outbox()
+        self.outbox = outbox or Outbox()
         self.names_without: tuple[bytes, ...] = ()
         """Names of headers, as an answer had them, none of which says who answers."""
         self.turn = 0.0

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from trunkline.errors import ConfigurationError
-from trunkline.gateway.config import Config, Upstream as UpstreamConfig
+from trunkline.gateway.config import Config
+from trunkline.gateway.config import Upstream as UpstreamConfig
+from trunkline.gateway.outbox import Outbox
 from trunkline.gateway.plans import Connected, read_base
 from trunkline.gateway.upstream import Upstream
 from trunkline.providers.targets import placeholder
@@ -35,8 +37,10 @@ class Upstreams:
         settings: Settings,
         transport: AioTransport,
         pools: dict[Place, Upstream],
+        outbox: Outbox,
     ) -> None:
         """Find the credentials; raises ConfigurationError where one is not fit to be sent."""
+        self._outbox = outbox
         self._settings = settings
         self._transport = transport
         self._pools = pools
@@ -72,6 +76,7 @@ class Upstreams:
             pool = self._pools[place] = Upstream(
                 Url(url.scheme, url.host, url.port, "/"),
                 transport=self._transport,
+                outbox=self._outbox,
                 connect_seconds=config.connect_seconds,
                 most=config.connections,
                 limits=HttpLimits(),
