@@ -204,10 +204,10 @@ def failure_in_stream(data: bytes) -> Failure:
     """
     text = data.decode("utf-8", "replace")[:MAX_MESSAGE]
     try:
-        body = strict_json.decode(data)
+        body = strict_json.decode_sent(data)
     except strict_json.JsonError:
         return Failure(text or "The stream reports an error and says nothing more.", 500)
-    return _failure_told(body) if _describe(body)[0] else Failure(text, 500, body=body)
+    return _failure_told(body)
 
 
 def failure_in_body(body: Any) -> Failure | None:

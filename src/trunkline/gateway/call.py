@@ -17,7 +17,7 @@ from trunkline.gateway.guard import Holder
 from trunkline.gateway.plans import Plan, Target
 from trunkline.gateway.quote import Tariff
 from trunkline.gateway.refusals import STOPPING, Fault, in_band, of_error, tell
-from trunkline.gateway.tap import Tokens
+from trunkline.gateway.tokens import Tokens
 from trunkline.store.records import Entry
 
 LEDGER_DOWN = Fault(

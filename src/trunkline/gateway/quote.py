@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trunkline.gateway.tap import Tokens
+from trunkline.gateway.tokens import Tokens
 from trunkline.store.records import Entry
 from trunkline.types.money import LARGEST
 

@@ -20,7 +20,8 @@ from trunkline.gateway.outgoing import body_for
 from trunkline.gateway.plans import Target
 from trunkline.gateway.quote import Tariff
 from trunkline.gateway.refusals import EVENTS, JSON, STOPPING, in_band, tell
-from trunkline.gateway.tap import StreamTap, Tokens, read_whole
+from trunkline.gateway.tap import StreamTap
+from trunkline.gateway.tokens import Tokens, read_whole
 from trunkline.gateway.upstream import UpstreamConnection
 from trunkline.wire import strict_json
 

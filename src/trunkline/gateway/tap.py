@@ -1,4 +1,4 @@
-"""What a relayed answer says of itself, read while its bytes go through: usage, the end, errors. Pure.
+"""What a streamed answer says of itself, read while its bytes go through: usage, the end, errors. Pure.
 
 Only what matters is decoded (msgspec, typed); nothing is written anew. Events go on whole, so that an
 error can follow a stream that was cut in the middle of one.
@@ -6,63 +6,39 @@ error can follow a stream that was cut in the middle of one.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
+from trunkline.dialects import failures
+from trunkline.dialects.openai_read import DeltaReader
+from trunkline.errors import InvalidResponseError
+from trunkline.gateway.tokens import Tokens, UsageFrame, read_usage
+from trunkline.types import ChunkChoice
 from trunkline.wire import strict_json
-from trunkline.wire.sse import EventReader, EventTooLargeError, write_event
+from trunkline.wire.sse import Event, EventReader, EventTooLargeError, write_event
 
 MOST_EVENT = 1 << 20
 """Bytes that one event may have."""
 DONE = b"[DONE]"
 _BYTES_PER_TOKEN = 4
 """As receipts estimate where nobody counted."""
-_MOST_TOKENS = 1 << 40
-"""A count above this is no count."""
-
+_LONG = 64 * 1024
+"""Bytes of an event from which it is gathered by a reader that need not join it at each read."""
+_MOST_CHOICES = 1024
+"""Choices that one answer may have."""
+_NO_INDEX: Any = object()
 
 _NO_RAW = msgspec.Raw()
 _NULL_SIZE = 4
 """Bytes of `null`; a raw value that is no longer says nothing."""
 
 
-class Tokens(msgspec.Struct, gc=False):
-    """Token counts as the upstream told them; what is no count is None."""
-
-    input: int | None = None
-    output: int | None = None
-    cached: int | None = None
-
-    @property
-    def told(self) -> bool:
-        """Whether anything was counted."""
-        return self.input is not None or self.output is not None
-
-
-_Count = Annotated[int, msgspec.Meta(ge=0, lt=_MOST_TOKENS)]
-
-
-class _Details(msgspec.Struct, gc=False):
-    cached_tokens: _Count | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: _Count | None = None
-    completion_tokens: _Count | None = None
-    prompt_tokens_details: _Details | None = None
-
-
-def _tokens(usage: _Usage) -> Tokens:
-    details = usage.prompt_tokens_details
-    cached = None if details is None else details.cached_tokens
-    return Tokens(usage.prompt_tokens, usage.completion_tokens, cached)
-
-
 class _Delta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
+    reasoning_text: str | None = None
     tool_calls: msgspec.Raw = _NO_RAW
     refusal: str | None = None
 
@@ -71,70 +47,20 @@ _NOTHING = _Delta()
 
 
 class _Choice(msgspec.Struct, gc=False):
+    index: Any = None
     delta: _Delta | None = None
     text: str | None = None
     finish_reason: str | None = None
-    index: int | None = 0
 
 
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: UsageFrame | None = None
     error: Any = None
     x_groq: dict[str, Any] | None = None
 
 
-class _Whole(msgspec.Struct, gc=False):
-    usage: _Usage | None = None
-    error: Any = None
-    choices: msgspec.Raw = _NO_RAW
-    data: msgspec.Raw = _NO_RAW
-
-
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
-_decode_whole = msgspec.json.Decoder(_Whole).decode
-
-
-def read_whole(data: bytes) -> Tokens | None:
-    """Read an answer that was not streamed; None where it is no answer: no JSON, or an error."""
-    try:
-        whole = _decode_whole(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _read_loosely(data)
-    if whole.error is not None or (len(whole.choices) <= _NULL_SIZE and len(whole.data) < 2):
-        return None
-    return Tokens() if whole.usage is None else _tokens(whole.usage)
-
-
-def _read_loosely(data: bytes) -> Tokens | None:
-    """Read an answer of which some field is not what it should be, or whose text is damaged."""
-    try:
-        body = strict_json.decode_sent(data)
-    except strict_json.JsonError:
-        return None
-    if not isinstance(body, dict) or body.get("error"):
-        return None
-    if body.get("choices") is None and body.get("data") is None:
-        return None
-    return read_usage(body.get("usage"))
-
-
-def read_usage(usage: Any) -> Tokens:
-    """Read token counts, of chats and of embeddings; what is no count is None."""
-    if not isinstance(usage, dict):
-        return Tokens()
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    told = (usage.get("prompt_tokens"), usage.get("completion_tokens"), cached)
-    return Tokens(*[_count(count) for count in told])
-
-
-def _count(value: Any) -> int | None:
-    if type(value) is int and 0 <= value < _MOST_TOKENS:
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return _count(int(value))
-    return None
 
 
 class StreamTap:
@@ -143,7 +69,8 @@ class StreamTap:
     __slots__ = (
         "_ended",
         "_hide_usage",
-        "_last",
+        "_index",
+        "_mended",
         "_open",
         "_plain",
         "_reader",
@@ -151,6 +78,7 @@ class StreamTap:
         "done",
         "events",
         "failure",
+        "finished",
         "said_bytes",
         "tokens",
         "unreadable",
@@ -160,16 +88,21 @@ class StreamTap:
         """Start a stream; `hide_usage` keeps back the frame with usage that only we asked for."""
         self._hide_usage = hide_usage
         self._rest = b""
-        self._plain = True
+        self._plain = False
+        """Whether lines end with LF alone, as far as has been seen."""
         self._reader: EventReader | None = None
+        """Reads the rest of a stream that is not plain."""
+        self._index = _NO_INDEX
+        """The last event's choice, as the event told it."""
+        self._open: set[int] = set()
+        self._ended: set[int] = set()
+        self._mended = b""
+        """What goes on in place of the last event's data."""
         self.tokens = Tokens()
         self.done = False
         """Whether the end was marked."""
-        self._ended = False
-        self._open: set[int | None] = set()
-        """Choices that have begun and not ended."""
-        self._last: int | None = -1
-        """The choice that spoke last."""
+        self.finished = False
+        """Whether every choice that began gave its reason for ending."""
         self.failure: bytes | None = None
         """The data of an event that is an error, or that cannot be read; nothing follows it."""
         self.unreadable = False
@@ -178,11 +111,6 @@ class StreamTap:
         """Events that said something."""
         self.said_bytes = 0
         """Size of the text in them."""
-
-    @property
-    def finished(self) -> bool:
-        """Whether every choice that began gave its reason for ending."""
-        return self._ended and not self._open
 
     @property
     def whole(self) -> bool:
@@ -207,27 +135,22 @@ class StreamTap:
             and b"\r" not in data
         ):
             # one whole event, as nearly every read brings it: no need to take it apart
-            return data if self._event(data[6:-2], "") else b""
+            return data if self._event(data[6:-2], "") else self._instead()
         if not self._plain:
-            return self._feed_odd(data)
+            return self._feed_odd(data) if self._reader is not None else self._feed_first(data)
         if self._rest:
             data = self._rest + data
-        if b"\r" in data or data[:1] == b"\xef":
-            self._plain = False
-            self._rest = b""
-            return self._feed_odd(data)
+        if b"\r" in data or len(data) > MOST_EVENT:
+            return self._feed_other(data)
         end = data.rfind(b"\n\n")
         if end < 0:
-            self._keep(data)
-            return b""
+            return self._keep(data)
         rest = data[end + 2 :]
-        if rest:
-            self._keep(rest)
-        else:
-            self._rest = b""
+        self._rest = b""
         if data.find(b"\n\n") == end and not rest:
             return self._block(data[:end])
-        return b"".join([self._block(block) for block in data[:end].split(b"\n\n")])
+        out = b"".join([self._block(block) for block in data[:end].split(b"\n\n")])
+        return out + self._keep(rest) if rest else out
 
     def finish(self) -> bytes:
         """Take the end of the input; returns a last event whose blank line never came."""
@@ -239,43 +162,78 @@ class StreamTap:
         else:
             rest = rest.rstrip(b"\n")
             out = self._block(rest) if rest else b""
-        if self.unreadable:  # cut in the middle of an event
-            self.failure, self.unreadable = None, False
+        self._forgive()
         return out
 
-    def _keep(self, rest: bytes) -> None:
-        self._rest = rest
-        if len(rest) > MOST_EVENT:
-            self._break(b"an event is larger than %d bytes" % MOST_EVENT)
+    def _forgive(self) -> None:
+        """Take back a failure that is an event cut in its middle."""
+        failure = self.failure
+        if failure is not None and (self.unreadable or not _is_json(failure)):
+            self.failure, self.unreadable = None, False
+
+    def _keep(self, rest: bytes) -> bytes:
+        """Keep what has come of an event."""
+        if self.failure is None and not self.done:
+            if len(rest) > _LONG:
+                return self._feed_other(rest)
+            self._rest = rest
+        return b""
 
     def _block(self, block: bytes) -> bytes:
         """Look at one event's lines, and return what of them goes on to the client."""
         if self.failure is not None or self.done:
             return b""
         if block[:6] == b"data: " and b"\n" not in block:
-            return block + b"\n\n" if self._event(block[6:], "") else b""
-        events = EventReader(MOST_EVENT).feed(block + b"\n\n")
+            return block + b"\n\n" if self._event(block[6:], "") else self._instead()
+        events = _reader_within().feed(block + b"\n\n")
         if events:  # without the ids and times to wait that no client of this API asks for
             return self._written(events)
         only_comments = all(line[:1] in (b":", b"") for line in block.split(b"\n"))
         return block + b"\n\n" if only_comments else b""
 
+    def _feed_first(self, data: bytes) -> bytes:
+        """Begin: only here may a mark of the byte order stand."""
+        if not data:
+            return b""
+        if data[:1] == b"\xef":
+            self._reader = EventReader(MOST_EVENT)
+            return self._feed_odd(data)
+        self._plain = True
+        return self.feed(data)
+
+    def _feed_other(self, data: bytes) -> bytes:
+        """Go on with a stream that turns out not to be plain, or to have long events."""
+        self._plain = False
+        self._rest = b""
+        self._reader = _reader_within()
+        return self._feed_odd(data)
+
     def _feed_odd(self, data: bytes) -> bytes:
         """Read a stream whose lines end in another way; its events are written anew."""
         if self._reader is None:
-            self._reader = EventReader(MOST_EVENT)
+            return b""
         try:
-            events = self._reader.feed(data)
+            return self._written(self._reader.feed(data))
         except EventTooLargeError as error:
-            events = error.before
-            self._reader = None
-            sent = self._written(events)
-            self._break(b"an event is larger than %d bytes" % MOST_EVENT)
+            sent = self._written(error.before)
+            if self.failure is None and not self.done:
+                self._break(b"an event is larger than %d bytes" % MOST_EVENT)
             return sent
-        return self._written(events)
 
-    def _written(self, events: list[Any]) -> bytes:
-        return b"".join(write_event(e.data, e.name) for e in events if self._event(e.data, e.name))
+    def _instead(self) -> bytes:
+        """Return what goes on in place of an event that does not."""
+        mended, self._mended = self._mended, b""
+        return write_event(mended) if mended else b""
+
+    def _written(self, events: list[Event]) -> bytes:
+        written: list[bytes] = []
+        for event in events:
+            if self._event(event.data, event.name):
+                written.append(write_event(event.data, event.name))
+            elif self._mended:
+                written.append(write_event(self._mended, event.name))
+                self._mended = b""
+        return b"".join(written)
 
     def _event(self, data: bytes, name: str) -> bool:
         if self.failure is not None or self.done:
@@ -284,99 +242,110 @@ class StreamTap:
             return self._rare(data, name)
         try:
             chunk = _decode_chunk(data)
-        except msgspec.ValidationError:
-            return self._loose(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._damaged(data)
+            return self._odd(data)
         if chunk.error is not None:
-            self._fail(data)
-            return False
-        return self._look(chunk)
+            return self._odd(data)
+        return self._look(chunk, data)
 
-    def _look(self, chunk: _Chunk) -> bool:
+    def _look(self, chunk: _Chunk, data: bytes) -> bool:
         usage, choices = chunk.usage, chunk.choices
         if usage is None and choices is not None and len(choices) == 1:
             choice = choices[0]
             delta = choice.delta
-            if delta is not None and not choice.finish_reason:
+            if delta is not None and not choice.finish_reason and choice.index == self._index:
                 text = delta.content or delta.reasoning_content or delta.reasoning
                 if text and len(delta.tool_calls) <= _NULL_SIZE:  # a piece of text: nearly all are
                     self.events += 1
                     self.said_bytes += len(text) if text.isascii() else _size(text)
-                    if choice.index != self._last:
-                        self._speaks(choice.index)
                     return True
+        if choices is None:
+            return self._odd(data)
         if usage is not None or chunk.x_groq is not None:
-            tokens = (
-                read_usage((chunk.x_groq or {}).get("usage")) if usage is None else _tokens(usage)
-            )
-            if tokens.told:
-                self.tokens = tokens
+            aside = chunk.x_groq or {}
+            self._count(read_usage(aside.get("usage")) if usage is None else usage.tokens())
         if not choices:
             return usage is None or not self._hide_usage
-        for choice in choices:
-            self._speaks(choice.index, ends=bool(choice.finish_reason))
+        for position, choice in enumerate(choices):
             delta = choice.delta or _NOTHING
-            text = choice.text or delta.content
-            thought = delta.reasoning or delta.reasoning_content
-            calls = delta.tool_calls
-            if text or thought or len(calls) > _NULL_SIZE:
-                self.events += 1
-                self.said_bytes += _size(text) + _size(thought) + len(calls) // 2
-        return True
+            thought = delta.reasoning or delta.reasoning_content or delta.reasoning_text
+            calls = len(delta.tool_calls)
+            said = _size(choice.text or delta.content) + _size(thought) + _size(delta.refusal)
+            said += calls // 2 if calls > _NULL_SIZE else 0
+            self._choice(choice.index, position, said, choice.finish_reason)
+        self._index = choices[-1].index
+        return self.failure is None
 
-    def _speaks(self, index: int | None, *, ends: bool = False) -> None:
-        """Note which choice goes on, or ends."""
-        self._last = index
-        if ends:
-            self._ended = True
+    def _choice(self, told: Any, position: int, said: int, finish: str | None) -> None:
+        """Take note of what one choice of an event says."""
+        index = told if isinstance(told, int) and told >= 0 else position
+        if finish:
+            self._ended.add(index)
             self._open.discard(index)
-        else:
+        elif index not in self._ended:
             self._open.add(index)
+        self.finished = bool(self._ended) and not self._open
+        if said:
+            self.events += 1
+            self.said_bytes += said
+        if len(self._open) + len(self._ended) > _MOST_CHOICES:
+            self._break(b"more than %d choices" % _MOST_CHOICES)
+
+    def _count(self, tokens: Tokens) -> None:
+        if tokens.told:
+            self.tokens = tokens
 
     def _rare(self, data: bytes, name: str) -> bool:
         text = data.strip()
         if text == DONE:
             self.done = True
-            return False
-        if not text:
-            return True
-        if name == "error":
+        elif name == "error":
             self._fail(data)
-            return False
-        if text[:1] != b"{":
+        elif text[:1] == b"{":
+            return self._event(text, "")
+        elif text:
             self._break(data)
-            return False
-        return self._event(text, "")
+        return False
 
-    def _loose(self, data: bytes) -> bool:
-        """Look at a chunk of which some field is of an unusual kind."""
-        body = strict_json.decode_sent(data)
-        if body.get("error"):
-            self._fail(data)
-            return False
-        usage, choices = body.get("usage"), body.get("choices")
-        tokens = read_usage(usage)
-        if tokens.told:
-            self.tokens = tokens
-        if not isinstance(choices, list):
-            return True
-        for choice in choices:
-            if isinstance(choice, dict):
-                index = choice.get("index")
-                ends = bool(choice.get("finish_reason"))
-                self._speaks(index if type(index) is int else 0, ends=ends)
-                self.events += 1
-                self.said_bytes += len(str(choice.get("delta") or choice.get("text") or "")) // 2
-        return bool(choices) or not self._hide_usage
-
-    def _damaged(self, data: bytes) -> bool:
+    def _odd(self, data: bytes) -> bool:
+        """Look at a chunk of which some field is of an unusual kind, or whose text is damaged."""
         try:
-            body = strict_json.decode_repaired(data)
+            body = strict_json.decode_sent(data)
         except strict_json.JsonError:
             self._break(data)
             return False
-        return self._loose(strict_json.encode(body)) if isinstance(body, dict) else True
+        if failures.failure_in_body(body) is not None:
+            self._fail(data)
+            return False
+        usage, aside = body.get("usage"), body.get("x_groq")
+        if usage is None and isinstance(aside, dict):
+            self._count(read_usage(aside.get("usage")))
+        else:
+            self._count(read_usage(usage))
+        try:
+            calls = _without_calls(body.get("choices"))
+            chunk = DeltaReader().read(body)
+        except InvalidResponseError:
+            self._break(data)
+            return False
+        for position, choice in enumerate(chunk.choices if chunk else ()):
+            said = _said(choice) + (0 if position else calls // 2)
+            self._choice(choice.index, position, said, choice.finish_reason)
+        self._index = _NO_INDEX
+        if self.failure is not None:
+            return False
+        if usage is not None and self._hide_usage and not (chunk and chunk.choices):
+            return False
+        return self._readable(data)
+
+    def _readable(self, data: bytes) -> bool:
+        """Put marks for bytes that are no text, where clients would fail on them."""
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            self._mended = data.decode("utf-8", "replace").encode()
+            return False
+        return True
 
     def _break(self, data: bytes) -> None:
         self._fail(data)
@@ -391,3 +360,35 @@ def _size(text: str | None) -> int:
     if not text:
         return 0
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def _reader_within() -> EventReader:
+    """Return a reader for what is not a stream's beginning."""
+    reader = EventReader(MOST_EVENT)
+    reader.feed(b"\n")
+    return reader
+
+
+def _without_calls(choices: Any) -> int:
+    """Take calls of tools out of a chunk, which need what came before to be read; return their size."""
+    size = 0
+    for choice in choices if isinstance(choices, list) else ():
+        delta = choice.get("delta") if isinstance(choice, dict) else None
+        calls = delta.pop("tool_calls", None) if isinstance(delta, dict) else None
+        if calls:
+            size += len(str(calls))
+    return size
+
+
+def _said(choice: ChunkChoice) -> int:
+    delta, text = choice.delta, choice.extra.get("text")
+    said = (text if isinstance(text, str) else None, delta.content, delta.reasoning, delta.refusal)
+    return sum(_size(part) for part in said)
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        strict_json.decode_sent(data)
+    except strict_json.JsonError:
+        return False
+    return True

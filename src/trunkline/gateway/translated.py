@@ -30,7 +30,7 @@ from trunkline.gateway.asked import Endpoint
 from trunkline.gateway.call import FREE, MOVING, Call, may_have_run
 from trunkline.gateway.plans import Target
 from trunkline.gateway.refusals import EVENTS, JSON, STOPPING, in_band, tell
-from trunkline.gateway.tap import Tokens
+from trunkline.gateway.tokens import Tokens
 
 if TYPE_CHECKING:
     from trunkline.client import AsyncClient

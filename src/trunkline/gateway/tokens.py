@@ -1,0 +1,105 @@
+"""Token counts as upstreams tell them, and what a whole answer says of itself. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from trunkline.dialects import failures
+from trunkline.wire import strict_json
+
+_MOST_TOKENS = 1 << 40
+"""A count above this is no count."""
+_NO_RAW = msgspec.Raw()
+_SHORT = 16
+"""Bytes of a list that may have nothing in it."""
+
+
+class Tokens(msgspec.Struct, gc=False):
+    """Token counts as the upstream told them; what is no count is None."""
+
+    input: int | None = None
+    output: int | None = None
+    cached: int | None = None
+
+    @property
+    def told(self) -> bool:
+        """Whether anything was counted."""
+        return self.input is not None or self.output is not None
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=_MOST_TOKENS)]
+
+
+class _Details(msgspec.Struct, gc=False):
+    cached_tokens: _Count | None = None
+
+
+class UsageFrame(msgspec.Struct, gc=False):
+    """Usage as chats tell it, where every count is one."""
+
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
+    prompt_tokens_details: _Details | None = None
+    cached_tokens: _Count | None = None
+
+    def tokens(self) -> Tokens:
+        """Return the counts."""
+        details = self.prompt_tokens_details
+        cached = self.cached_tokens if details is None else details.cached_tokens
+        return Tokens(self.prompt_tokens, self.completion_tokens, cached)
+
+
+class _Whole(msgspec.Struct, gc=False):
+    usage: UsageFrame | None = None
+    error: Any = None
+    choices: msgspec.Raw = _NO_RAW
+    data: msgspec.Raw = _NO_RAW
+
+
+_decode_whole = msgspec.json.Decoder(_Whole).decode
+
+
+def read_whole(data: bytes) -> Tokens | None:
+    """Read an answer that was not streamed; None where it is no answer: no JSON, or an error."""
+    try:
+        whole = _decode_whole(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _read_loosely(data)
+    if whole.error is not None or (len(whole.choices) < _SHORT and len(whole.data) < _SHORT):
+        return _read_loosely(data)
+    return Tokens() if whole.usage is None else whole.usage.tokens()
+
+
+def _read_loosely(data: bytes) -> Tokens | None:
+    """Read an answer of which some field is not what it mostly is, or whose text is damaged."""
+    try:
+        body = strict_json.decode_sent(data)
+    except strict_json.JsonError:
+        return None
+    if not isinstance(body, dict) or failures.failure_in_body(body) is not None:
+        return None
+    choices = body.get("choices")
+    if not (isinstance(choices, list) and choices) and not isinstance(body.get("data"), list):
+        return None
+    return read_usage(body.get("usage"))
+
+
+def read_usage(usage: Any) -> Tokens:
+    """Read token counts, of chats and of embeddings; what is no count is None."""
+    if not isinstance(usage, dict):
+        return Tokens()
+    details = usage.get("prompt_tokens_details")
+    aside = details if isinstance(details, dict) else usage
+    cached = aside.get("cached_tokens")
+    told = (usage.get("prompt_tokens"), usage.get("completion_tokens"), cached)
+    return Tokens(*[_count(count) for count in told])
+
+
+def _count(value: Any) -> int | None:
+    if type(value) is int and 0 <= value < _MOST_TOKENS:
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return _count(int(value))
+    return None
