@@ -270,6 +270,16 @@ def test_files_that_may_not_grow_are_an_error_and_nothing_is_half_written(tmp_pa
         assert store.charged("") == [a_spend(calls=1000)]
 
 
+def test_a_full_disk_can_be_read_after_a_commit_has_failed(tmp_path: Path):
+    with opened(tmp_path / "gateway.db") as store:
+        store.commit(a_batch(1, an_entry(1)))
+        with small_files(16_000):  # too little for the files that another connection would make
+            with pytest.raises(StoreError, match="its disk"):
+                store.commit(large_batch(2))
+            assert store.entries() == [an_entry(1)]
+        store.commit(large_batch(2))
+
+
 def test_a_store_that_finds_no_room_is_made_when_there_is_some(tmp_path: Path):
     with closing(SqliteStore(tmp_path / "gateway.db")) as store:
         with small_files(0), pytest.raises(StoreError, match="its disk"):

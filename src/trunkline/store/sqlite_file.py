@@ -21,6 +21,8 @@ WAL_BYTES = 64 * 1024 * 1024
 """What the write-ahead log may keep on disk between two bursts."""
 _TURNS = 5
 """How often a file that others are opening too is asked for its write-ahead log."""
+_PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+"""Errors that say nothing against the connection."""
 
 
 class SqliteFile:
@@ -42,7 +44,10 @@ class SqliteFile:
         try:
             yield connection
         except TROUBLE as error:
-            connection.close()
+            if _goes_on(connection, error):
+                self._give_back(connection)
+            else:
+                connection.close()
             raise explained(error, self.path) from error
         except BaseException:
             connection.close()
@@ -131,6 +136,14 @@ class SqliteFile:
         # Prompts whose time is over are overwritten, not only forgotten.
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+
+
+def _goes_on(connection: sqlite3.Connection, error: Exception) -> bool:
+    """Tell whether a connection is as good as before. While a disk is full no new one could be opened."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return False
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF in _PASSING and not connection.in_transaction
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
