@@ -37,6 +37,8 @@ FORBIDDEN = frozenset(
 """Names under which other gateways let a client choose address or credential."""
 _COUNTS = frozenset({"best_of", "max_completion_tokens", "max_tokens", "n"})
 _LONGEST_NAME = 500
+_LONG = 16 * 1024
+"""Bytes from which to look at the messages is cheaper than to search the text."""
 _MOST_ANSWERS = 128
 _MOST_TOKENS = 1 << 31
 
@@ -86,7 +88,7 @@ def read_asked(data: bytes, endpoint: Endpoint) -> Asked:
             raise _forbidden(body) or RequestError(
                 "'messages' must be a list with at least one message.", param="messages"
             )
-        more = b'"type"' in data and _more_than_text(messages)
+        more = (len(data) > _LONG or b'"type"' in data) and _more_than_text(messages)
     else:
         _check_input(body, endpoint)
     if _UNUSUAL.isdisjoint(body):

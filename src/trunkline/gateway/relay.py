@@ -27,6 +27,8 @@ from trunkline.wire import strict_json
 
 _PROVIDER, _REQUEST_ID = b"x-inference-provider", b"x-request-id"
 _PLAIN = re.compile(rb"[\x20-\x7e]{1,200}")
+_LARGE = 64 * 1024
+"""Bytes of a body that is not joined to its head."""
 QUIET_SECONDS = 600.0
 """Between two events that say something, however many comments arrive."""
 
@@ -93,7 +95,10 @@ class Relay(Call):
             or target.tune is not None
         ):
             body = body_for(target, asked, body)
-        connection.send(self, b"%b%d\r\n\r\n%b" % (target.head, len(body), body))
+        if len(body) < _LARGE:
+            connection.send(self, b"%b%d\r\n\r\n%b" % (target.head, len(body), body))
+        else:
+            connection.send_large(self, b"%b%d\r\n\r\n" % (target.head, len(body)), body)
 
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
         """Take the head of an answer whose body is still coming."""

@@ -17,9 +17,10 @@ from trunkline.gateway.outbox import Outbox
 from trunkline.transport.aio import AioTransport
 from trunkline.transport.trouble import Step, closed_early, trouble
 from trunkline.types import Timeouts
-from trunkline.wire.http1_read import HttpError, HttpLimits, complaint
+from trunkline.wire.http1_read import Body, HttpError, HttpLimits, complaint
 from trunkline.wire.message import Url
 
+_ENCODING, _ENCODING_TITLED = b"content-encoding", b"Content-Encoding"
 _PARTING = 1.0
 """Seconds that an upstream has to end a body whose end it has marked."""
 
@@ -58,8 +59,10 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_headers",
         "_keep",
+        "_packed",
         "_parser",
         "_parting",
+        "_paused",
         "_pieces",
         "_pool",
         "_receiver",
@@ -92,6 +95,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._told = False
         self._whole = False
         self._keep = False
+        self._paused = False
+        self._packed: Body | None = None
+        """Unpacks an answer that is compressed, though nobody asked for it."""
         self.closed = False
         self.received = False
         """Whether anything of the present answer has come."""
@@ -105,9 +111,17 @@ class UpstreamConnection(asyncio.Protocol):
         if self._transport is not None:
             self._pool.outbox.post(self._transport, data)
 
+    def send_large(self, receiver: Receiver, head: bytes, body: bytes) -> None:
+        """Send a request whose body is too large to be copied once more."""
+        self._receiver = receiver
+        if self._transport is not None:
+            self._pool.outbox.flush()
+            self._transport.writelines((head, body))
+
     def flow(self, go_on: bool) -> None:  # noqa: FBT001 - the two ways of one callback
         """Stop or go on reading: the client is slow, or has caught up."""
         if self._transport is not None and not self.closed:
+            self._paused = not go_on
             if go_on:
                 self._transport.resume_reading()
             else:
@@ -117,6 +131,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Wait a moment for the end of an answer of which enough has come, to keep the connection."""
         if self._receiver is not None:
             self._receiver = None
+            if self._paused:
+                self.flow(True)
             self._parting = asyncio.get_running_loop().call_later(_PARTING, self.hang_up)
 
     def hang_up(self) -> None:
@@ -149,6 +165,8 @@ class UpstreamConnection(asyncio.Protocol):
                 self._broken(complaint(error, "the server's answer"))
             return
         self._size += len(data)
+        if self._packed is not None and not self._unpacked(self._packed):
+            return
         if self._whole:
             self._end(receiver)
         elif self._size > self._pool.limits.body or (
@@ -157,6 +175,22 @@ class UpstreamConnection(asyncio.Protocol):
             self._broken(HttpError("the answer is too large"))
         elif receiver is not None and self._status:
             self._hand_over(receiver)
+
+    def _unpacked(self, packed: Body) -> bool:
+        """Put the plain bytes in the place of those that came; tells whether they can be had."""
+        came = self._pieces[:]
+        self._pieces.clear()
+        try:
+            for piece in came:
+                packed.add(piece)
+            if self._whole:
+                packed.check_whole()
+        except HttpError as error:
+            self._broken(error)
+            return False
+        self._pieces.extend(packed.parts)
+        packed.parts = []
+        return True
 
     def _hand_over(self, receiver: Receiver) -> None:
         """Hand over what a read has brought of an answer that goes on."""
@@ -183,7 +217,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._headers.clear()
             self._size = self._status = 0
             self._told = self._whole = self.received = False
+            self._packed = None
             self.used = True
+            if self._paused:
+                self.flow(True)
             self._pool.rest(self)
         else:
             self.hang_up()
@@ -199,10 +236,16 @@ class UpstreamConnection(asyncio.Protocol):
         self._forget()
         if receiver is None:
             return
-        if status and exc is None and not _framed(self._headers):
-            receiver.ended(status, self._headers, b"".join(self._pieces))
-            return
         url = self._pool.url
+        if status and exc is None and not _framed(self._headers):
+            try:
+                if self._packed is not None:
+                    self._packed.check_whole()
+            except HttpError as error:
+                receiver.broken(trouble(error, url, "body", received=True))
+            else:
+                receiver.ended(status, self._headers, b"".join(self._pieces))
+            return
         step: Step = "body" if status else "head"
         if exc is not None:
             receiver.broken(trouble(exc, url, step, received=received))
@@ -210,7 +253,10 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.broken(closed_early(url, step, received=received))
 
     def _broken(self, error: HttpError) -> None:
-        receiver, step = self._receiver, self._step()
+        step = self._step()
+        if self._receiver is not None and self._status and self._pieces:
+            self._hand_over(self._receiver)  # what came before is not lost
+        receiver = self._receiver
         self.hang_up()
         if receiver is not None:
             receiver.broken(trouble(error, self._pool.url, step, received=True))
@@ -237,6 +283,11 @@ class UpstreamConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status >= 200:
             self._status = status
+            headers = self._headers
+            if _ENCODING in headers or _ENCODING_TITLED in headers:
+                told = headers.get(_ENCODING) or headers.get(_ENCODING_TITLED) or b""
+                self._packed = Body(self._pool.limits.body)
+                self._packed.unpack(told.decode("latin-1"))
         else:
             self._headers.clear()  # an interim answer; the real one follows
 
