@@ -15,11 +15,11 @@ SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
     # First, since a bearer's token may have a key inside it.
     ("token", re.compile(r"[Bb](?i:earer)(?:\s|%20|\\[nrt])+[A-Za-z0-9._~+/=-]{8,}")),
     ("token", re.compile(r"eyJ[A-Za-z0-9_.-]{16,}")),
-    ("key", re.compile(r"hf_[A-Za-z0-9]{6,}")),
+    ("key", re.compile(r"hf_[A-Za-z0-9_]{6,}")),
     ("key", re.compile(_START + r"(?:sk|tl)[-_][A-Za-z0-9_-]{8,}")),
     ("key", re.compile(r"(?:sk|tl)-" + _DIGIT_SOON + r"[A-Za-z0-9_-]{20,}")),
-    ("key", re.compile(r"gh[opsur]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}")),
-    ("key", re.compile(r"(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{30,}|gsk_[A-Za-z0-9]{20,}")),
+    ("key", re.compile(r"gh[opsur]_[A-Za-z0-9_]{20,}|github_pat_[A-Za-z0-9_]{20,}")),
+    ("key", re.compile(r"(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{30,}|gsk_[A-Za-z0-9_]{20,}")),
 )
 """What a kind of secret is called, and its shape, in the order in which they are looked for."""
 
