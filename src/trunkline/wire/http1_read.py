@@ -48,18 +48,20 @@ _UNPACKED = frozenset({"", "identity", "chunked"})  # Cloudflare has been seen t
 _DEFAULT = HttpLimits()
 
 
-class _Body:
+class Body:
     """A message's body as it arrives: bounded, and decompressed where it says it is packed."""
 
     __slots__ = ("_inflate", "limit", "parts", "size")
 
     def __init__(self, limit: int) -> None:
+        """Take at most `limit` bytes, counted when they are unpacked."""
         self.parts: list[bytes] = []
         self.size = 0
         self.limit = limit
         self._inflate: zlib._Decompress | None = None
 
     def unpack(self, encoding: str) -> None:
+        """Expect a body that is packed so; raises HttpError for what cannot be unpacked."""
         name = encoding.strip().lower()
         if name in _UNPACKED:
             return
@@ -68,6 +70,7 @@ class _Body:
         self._inflate = zlib.decompressobj(_ENCODINGS[name])
 
     def add(self, data: bytes) -> None:
+        """Take a piece as it came; raises HttpError."""
         if self._inflate is not None:
             if self._inflate.eof:
                 raise HttpError("bytes follow the end of the compressed body")
@@ -82,10 +85,12 @@ class _Body:
             self.parts.append(data)
 
     def check_whole(self) -> None:
+        """Raise HttpError where a packed body has ended too early."""
         if self._inflate is not None and not self._inflate.eof:
             raise HttpError("the compressed body ends too early")
 
     def take(self) -> bytes:
+        """Return what has come since the last time."""
         parts = self.parts
         if not parts:
             return b""
@@ -120,7 +125,7 @@ class ResponseReader:
         self._limits = limits
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
-        self._body = _Body(limits.body)
+        self._body = Body(limits.body)
         self._failure: HttpError | None = None
         self._framed = True
         self.head: ResponseHead | None = None
@@ -153,9 +158,9 @@ class ResponseReader:
             raise HttpError("the server wants to change the protocol") from error
         except httptools.HttpParserError as error:
             self.keep_alive = False
-            complaint = complaint(error, "the server's answer")
+            wrong = complaint(error, "the server's answer")
             if not self.complete:
-                raise complaint from None
+                raise wrong from None
         if self.head is None and self._head_bytes > self._limits.head:
             raise HttpError(f"the response head is larger than {self._limits.head} bytes")
 
@@ -272,7 +277,7 @@ class RequestReader:
         self._limits = limits
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
-        self._body = _Body(limits.body)
+        self._body = Body(limits.body)
         self._url = b""
         self.head: RequestHead | None = None
         self.complete = False
