@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_side import ended, sent
 
 from trunkline.gateway.journal_files import (
+    HEAD,
     MAGIC,
     FolderLock,
     Frame,
@@ -109,6 +112,15 @@ def test_reading_goes_on_from_any_position_it_gave(
     assert [one.entries for one in rest] == [every[at][begun:], *every[at + 1 :]]
     assert list(Segment(path).frames(whole[at].position, whole[at].position)) == []
     assert [one.entries for one in Segment(path).frames(0, whole[at].position)] == every[: at + 1]
+
+
+def test_a_frame_that_holds_something_else_is_damage(tmp_path: Path):
+    other = msgspec.msgpack.encode([1, 2, 3])
+    head = HEAD.pack(len(other), zlib.crc32(other))
+    path = written(tmp_path / "a-000001.journal", frame(FRAMES[0]), head + other, frame(FRAMES[1]))
+    segment = Segment(path)
+    assert [one.entries for one in segment.frames()] == FRAMES[:2]
+    assert segment.damaged == HEAD.size + len(other)
 
 
 def test_single_entries_leave_out_what_a_later_one_replaces_and_end_at_the_frames_end():

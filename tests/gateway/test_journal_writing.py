@@ -261,3 +261,34 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         Journal(tmp_path / "file", "boot", Taken().append)
+
+
+@pytest.mark.parametrize("room", [0, 2])
+def test_a_first_segment_without_room_is_an_error_and_leaves_no_file(tmp_path: Path, room: int):
+    with small_files(room), pytest.raises(OSError, match="large|space"):
+        Journal(tmp_path, "boot", Taken().append)
+    assert segments(tmp_path) == []
+
+
+def test_a_segment_that_cannot_be_followed_while_the_disk_is_full_serves_longer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    callers = [Caller() for _ in range(3)]
+
+    async def work() -> None:
+        journal = Journal(tmp_path, "boot", Taken().append, segment=1)
+        (tmp_path / "boot-000002.journal").symlink_to("/dev/full")
+        for number, caller in enumerate(callers):
+            journal.intend(sent(number), caller)
+            await asyncio.sleep(0)
+            assert journal.trouble is None
+        journal.close()
+
+    run(work)
+    assert all(caller.sent for caller in callers)
+    assert "next file cannot be made" in caplog.text
+    assert [e.id for entries in frames_in(tmp_path) for e in entries] == [
+        "req_000000",
+        "req_000001",
+        "req_000002",
+    ]

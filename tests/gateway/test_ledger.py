@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_side import BadStore, Caller, check_books, ended, new_store, run, sent, settle, until
 
-from trunkline.gateway.booking import as_sent, book, spend_of
+from trunkline.gateway.booking import as_sent, book, grouped, spend_of
 from trunkline.gateway.journal import Journal, Written
 from trunkline.gateway.journal_files import Frame, Segment, segments
 from trunkline.gateway.ledger import BACKLOG_BYTES, Ledger
@@ -299,6 +299,38 @@ def test_closing_tells_when_the_store_did_not_take_all_and_leaves_the_journal(
     ledger.start()
     assert not ledger.close()
     assert segments(tmp_path)
+
+
+def test_the_thread_asks_a_store_that_failed_again_without_being_given_more(
+    tmp_path: Path, store: SqliteStore
+):
+    bad = BadStore(store)
+    bad.fails = lambda _name, number: "before" if number == 1 else None
+    ledger = Ledger(bad, tmp_path)
+    ledger.start()
+
+    async def work() -> None:
+        ledger.take(Written("boot-000001", 100, 96, [], [ended(1)]))
+        await until(lambda: ledger.trouble is not None)
+        await until(lambda: ledger.behind == 0)
+
+    run(work)
+    assert ledger.close()
+    check_books(store, {"req_000001": ("settled", 7)})
+
+
+def test_what_waits_is_committed_in_groups_of_a_few_thousand(tmp_path: Path, store: SqliteStore):
+    frames = [
+        Frame(100 * n, 100 * n + 100, [ended(1000 * n + i) for i in range(1000)]) for n in range(12)
+    ]
+    assert [len(group) for group in grouped(frames)] == [5, 5, 2]
+    commits: list[int] = []
+    ledger = Ledger(store, tmp_path, committed=lambda _, entries: commits.append(entries))
+    for one in frames:
+        ledger.take(Written("boot-000001", one.position + 4, 100, [], one.entries))
+    assert ledger._commit_waiting() is None
+    assert commits == [5000, 5000, 2000]
+    assert len(store.entries(limit=20_000)) == 12_000
 
 
 def test_a_fault_of_another_kind_is_trouble_and_does_not_end_the_thread(

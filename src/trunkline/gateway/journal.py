@@ -7,6 +7,7 @@ process; with `durability = "power"` it is synced to the disk first.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -56,7 +57,7 @@ Take = Callable[[Written], None]
 class Journal:
     """Writes one process's segments: `<boot>-<number>.journal` in its folder."""
 
-    def __init__(
+    def __init__(  # keywords, each a setting of its own
         self,
         folder: Path,
         boot: str,
@@ -246,7 +247,7 @@ class Journal:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             if os.pwrite(file, MAGIC, 0) < len(MAGIC):
-                raise OSError(28, os.strerror(28))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if self._durable:
                 _sync_both(file, self._folder)
         except OSError:
