@@ -52,32 +52,41 @@ class Charges:
     All of its calls count, whatever budgets it had when they began.
     """
 
-    __slots__ = ("days", "held", "purses")
+    __slots__ = ("began", "days", "ends", "held", "purses", "today")
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.days: dict[int, int] = {}
-        """By the day of the call's start, counted from 1970."""
+        self.began = self.ends = 0.0
+        """The day that was charged last, and what it was charged."""
+        self.today = 0
+        self.days: dict[float, int] = {}
+        """Other days, by their beginnings; days are those of the calls' starts."""
         self.held = 0
         self.purses: list[Purse] = []
 
     def add(self, started: float, amount: int) -> None:
         """Count what a call was charged."""
-        day = int(started // DAY)
-        days = self.days
-        if day in days:
-            days[day] += amount
-        else:
-            days[day] = amount
-            if len(days) > _DAYS_KEPT:
-                del days[min(days)]
+        if not self.began <= started < self.ends:
+            self._turn(started)
+        self.today += amount
         for purse in self.purses:
             if purse.began <= started < purse.ends:
                 purse.spent += amount
 
     def within(self, began: float, ends: float) -> int:
         """Return what was charged for calls that began within whole days."""
-        return sum(amount for day, amount in self.days.items() if began <= day * DAY < ends)
+        days = ((self.began, self.today), *self.days.items())
+        return sum(amount for day, amount in days if began <= day < ends)
+
+    def _turn(self, started: float) -> None:
+        """Put the day away that was charged last, and take out the one of `started`."""
+        if self.today:
+            self.days[self.began] = self.today
+            if len(self.days) > _DAYS_KEPT:
+                del self.days[min(self.days)]
+        self.began = started // DAY * DAY
+        self.ends = self.began + DAY
+        self.today = self.days.pop(self.began, 0)
 
 
 class Purse:
@@ -215,10 +224,11 @@ class Holder:
 
         `tokens` were counted when it was sent; `used` were used in truth, None where nobody knows.
         """
+        reserved, charged = entry.reserved, entry.charged
         for charges in self.charges:
-            charges.held -= entry.reserved
-            if entry.charged:
-                charges.add(entry.started, entry.charged)
+            charges.held -= reserved
+            if charged:
+                charges.add(entry.started, charged)
         for meter in self.meters:
             meter.inflight -= 1
             if used is not None:
