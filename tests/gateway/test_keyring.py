@@ -309,4 +309,4 @@ def test_callers_and_viewers_change_nothing(store: SqliteStore, role: str) -> No
         with pytest.raises(RefusedError) as caught:
             attempt()
         assert caught.value.status in (403, 404)
-    assert {kept.id: kept for kept in store.keys()} == {reader.id: reader, key.id: key}
+    assert {kept.id: kept for kept in list(store.keys())} == {reader.id: reader, key.id: key}

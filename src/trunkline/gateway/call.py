@@ -56,6 +56,8 @@ class Desk(msgspec.Struct, frozen=True):
     """Counts a call that has ended."""
     attempted: Callable[[str, str], None]
     """Counts one exchange with an upstream that did not end well, and how it ended."""
+    refused: Callable[[str, str], None]
+    """Told of an upstream that does not accept its credential, and what it says."""
     kept: Callable[[str, bytes, bytes], None] | None
     """Keeps a prompt and its answer; None where that was not asked for."""
     live: set[Call]
@@ -72,7 +74,7 @@ class Call:
     until = float("inf")
     """Monotonic time at which the present step is late."""
 
-    def __init__(  # noqa: PLR0913  # what a call is
+    def __init__(  # noqa: PLR0913, PLR0917 - what a call is
         self,
         desk: Desk,
         exchange: Exchange,
@@ -151,7 +153,7 @@ class Call:
         used = None
         if told is not None:
             used = told + (entry.output_tokens or 0)
-            entry.token_source = "estimated" if estimated else "provider"  # noqa: S105 - no password
+            entry.token_source = "estimated" if estimated else "provider"
         entry.charged = entry.reserved if entry.cost is None else entry.cost
         entry.ended = time.time()
         entry.state = "settled"

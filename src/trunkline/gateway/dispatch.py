@@ -43,7 +43,7 @@ class Counters(msgspec.Struct, frozen=True):
 class Dispatch:
     """Takes requests for calls."""
 
-    def __init__(  # noqa: PLR0913  # what a call needs before it is one
+    def __init__(  # noqa: PLR0913, PLR0917 - what a call needs before it is one
         self,
         desk: Desk,
         plans: Plans,
@@ -76,6 +76,8 @@ class Dispatch:
         try:
             asked = read_asked(exchange.body, endpoint)
             plan = self._plan(caller, asked.model, endpoint)
+            if plan.refuses:
+                self._check_accepted(plan, asked)
             if not plan.relayed:
                 asked = self._translation(exchange.body, asked, endpoint)
         except RequestError as wrong:
@@ -115,6 +117,16 @@ class Dispatch:
                 f"{wrong.message} {wrong.hint or ''}".strip(), param="model"
             ) from wrong
         return _within(plan, caller) if caller.providers else plan
+
+    @staticmethod
+    def _check_accepted(plan: Plan, asked: Asked) -> None:
+        wrong = sorted(plan.refuses & asked.body.keys())
+        if wrong:
+            raise RequestError(
+                f"The provider of {plan.name!r} does not take {', '.join(wrong)}. Leave it out.",
+                param=wrong[0],
+                code="unsupported_parameter",
+            )
 
     def _hold(
         self, exchange: Exchange, caller: Caller, asked: Asked, plan: Plan, endpoint: Endpoint

@@ -57,7 +57,7 @@ Take = Callable[[Written], None]
 class Journal:
     """Writes one process's segments: `<boot>-<number>.journal` in its folder."""
 
-    def __init__(  # keywords, each a setting of its own
+    def __init__(  # noqa: PLR0913 - keywords, each a setting of its own
         self,
         folder: Path,
         boot: str,

@@ -5,6 +5,7 @@ Paths match exactly as they are sent; the rule is that of the row which a reques
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Literal
 
@@ -30,6 +31,10 @@ _NO_KEY = (
     "No valid key was given. Send `Authorization: Bearer <key>` with a key that is live; "
     "the gateway's operator gives them out."
 )
+
+
+_FAULT = Fault(500, "internal_error", "The gateway failed; its log says how. Try again.")
+_log = logging.getLogger(__name__)
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -131,7 +136,12 @@ class Pages:
 
     def call(self, exchange: Exchange) -> None:
         """Serve a request that is whole."""
-        exchange.page.serve(exchange)
+        try:
+            exchange.page.serve(exchange)
+        except Exception:
+            _log.exception("a page failed", extra={"request_id": exchange.id})
+            self._refused("fault")
+            tell(exchange, _FAULT, keep=False)
 
     def refused(self, reason: str) -> None:
         """Count what the edge refused itself."""

@@ -72,12 +72,15 @@ class Plan(msgspec.Struct, frozen=True):
     targets: tuple[Target, ...]
     relayed: bool
     """Whether every target takes the client's bytes; else the SDK carries the call."""
+    refuses: frozenset[str]
+    """Parameters that one of them does not take."""
 
 
 def plan_of(name: str, targets: Iterable[Target]) -> Plan:
     """Return the plan that asks `targets` in their order."""
     found = tuple(targets)
-    return Plan(name, found, all(target.pool is not None for target in found))
+    refuses = frozenset[str]().union(*[target.refuses for target in found])
+    return Plan(name, found, all(target.pool is not None for target in found), refuses)
 
 
 class UnknownModelError(Exception):

@@ -61,7 +61,7 @@ def most(asked: Asked, size: int, tariff: Tariff, *, output: bool = True) -> tup
             return None, likely
         output_price = 0
     amount = -(-(prompt * input_price + longest * output_price) // _MILLION)
-    return amount if amount < LARGEST else LARGEST, likely
+    return min(amount, LARGEST), likely
 
 
 def settle(entry: Entry, tokens: Tokens, tariff: Tariff, answers: int) -> None:
@@ -78,10 +78,10 @@ def settle(entry: Entry, tokens: Tokens, tariff: Tariff, answers: int) -> None:
         entry.cached_tokens = tokens.cached
     entry.price_source = tariff.source
     input_price, output_price = tariff.input, tariff.output
+    cost: int | None
     if told_input and told_output and input_price and output_price:
-        cost: int | None = -(-(told_input * input_price + told_output * output_price) // _MILLION)
-        if cost is not None and cost > LARGEST:
-            cost = LARGEST
+        exact = -(-(told_input * input_price + told_output * output_price) // _MILLION)
+        cost = min(exact, LARGEST)
     else:
         cost = price(told_input, told_output, tariff)
     entry.input_price, entry.output_price, entry.cost = input_price, output_price, cost
@@ -105,7 +105,7 @@ def price(input_tokens: int | None, output_tokens: int | None, tariff: Tariff) -
             return None
         output_price = 0
     amount = -(-(input_tokens * input_price + output_tokens * output_price) // _MILLION)
-    return amount if amount < LARGEST else LARGEST
+    return min(amount, LARGEST)
 
 
 def _plausible(count: int | None, limit: int) -> tuple[int | None, bool]:

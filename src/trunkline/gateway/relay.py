@@ -7,14 +7,12 @@ whole event, so that what fails before that can still go to the next target, or 
 from __future__ import annotations
 
 import asyncio
-import re
-import time
 
 from trunkline import errors
 from trunkline.dialects import failures
 from trunkline.dialects.openai_server import DONE_EVENT
 from trunkline.errors import APIError
-from trunkline.gateway import quote
+from trunkline.gateway import quote, verdicts
 from trunkline.gateway.call import FREE, MOVING, Call, may_have_run
 from trunkline.gateway.outgoing import body_for
 from trunkline.gateway.plans import Target
@@ -23,10 +21,8 @@ from trunkline.gateway.refusals import EVENTS, JSON, STOPPING, in_band, tell
 from trunkline.gateway.tap import StreamTap
 from trunkline.gateway.tokens import Tokens, read_whole
 from trunkline.gateway.upstream import UpstreamConnection
-from trunkline.wire import strict_json
+from trunkline.gateway.verdicts import header_of, note_head
 
-_PROVIDER, _REQUEST_ID = b"x-inference-provider", b"x-request-id"
-_PLAIN = re.compile(rb"[\x20-\x7e]{1,200}")
 _LARGE = 64 * 1024
 """Bytes of a body that is not joined to its head."""
 QUIET_SECONDS = 600.0
@@ -103,31 +99,14 @@ class Relay(Call):
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
         """Take the head of an answer whose body is still coming."""
         self._status, self._headers = status, headers
-        self._note(headers)
+        note_head(self.entry, headers, self._target.pool)
         if self.asked.stream and status == 200:
-            kind = _header(headers, b"content-type") or b"text/event-stream"
+            kind = header_of(headers, b"content-type") or b"text/event-stream"
             if kind[:17].lower() == b"text/event-stream":
                 self._idle_seconds = self._target.idle_seconds
                 self._tap = StreamTap(hide_usage=self.asked.hide_usage)
                 self._quiet = self.exchange.connection.edge.now + QUIET_SECONDS
                 self.exchange.on_flow = self._flow
-
-    def _note(self, headers: dict[bytes, bytes]) -> None:
-        """Note what an answer's head says of who answers."""
-        entry = self.entry
-        entry.first_byte = time.time() - entry.started
-        pool = self._target.pool
-        names = tuple(headers)
-        if pool is not None and names == pool.names_without:
-            return  # the same headers as the last time, none of which tells anything
-        told = _header(headers, _PROVIDER)
-        if told is not None and _PLAIN.fullmatch(told):
-            entry.provider = told.decode("ascii")
-        upstream_id = _header(headers, _REQUEST_ID)
-        if upstream_id is not None and _PLAIN.fullmatch(upstream_id):
-            entry.upstream_id = upstream_id.decode("ascii")
-        if pool is not None and told is None and upstream_id is None:
-            pool.names_without = names
 
     def piece(self, data: bytes) -> None:
         """Take a piece of the answer."""
@@ -159,19 +138,14 @@ class Relay(Call):
             self._stream_whole(b"")
         elif tap.done:
             self._drop()
-            self._cut(_truncated())
+            self._cut(verdicts.truncated())
 
     def ended(self, status: int, headers: dict[bytes, bytes], rest: bytes) -> None:
         """Take the rest of an answer that is whole."""
         if self._status == 0 and not (self.asked.stream and status == 200):
             self._connection = None
             self._status = status
-            pool = self._target.pool
-            if pool is not None and tuple(headers) == pool.names_without:
-                entry = self.entry
-                entry.first_byte = time.time() - entry.started
-            else:
-                self._note(headers)
+            note_head(self.entry, headers, self._target.pool)
             if status == 200:
                 self._answer(rest)
             else:
@@ -201,7 +175,7 @@ class Relay(Call):
         else:
             if rest:
                 self._pass_on(rest)
-            self._cut(_truncated())
+            self._cut(verdicts.truncated())
 
     def broken(self, error: APIError) -> None:
         """Take the end of the connection."""
@@ -212,7 +186,7 @@ class Relay(Call):
         if (
             connection is not None
             and connection.used
-            and not error_received(error)
+            and verdicts.nothing_received(error)
             and not self._again
         ):
             self._again = True  # it had died while idle: once more, on a new one
@@ -224,7 +198,7 @@ class Relay(Call):
         if tap is not None and tap.whole:
             self._stream_whole(tap.finish())
         elif tap is not None and not self._first:
-            self._cut(_truncated(error))
+            self._cut(verdicts.truncated(error))
         else:
             self._failed(error)
 
@@ -261,14 +235,12 @@ class Relay(Call):
         if self._hung_up_unsent():
             self.never_sent()
         else:
-            self._settle_partial(503, "failed", STOPPING.code)
+            self._settle_partial(self.exchange.status, "failed", STOPPING.code)
 
     def _flow(self, go_on: bool) -> None:  # noqa: FBT001 - the edge calls it so
         if self._connection is not None:
             self._connection.flow(go_on)
-        self.until = (
-            float("inf") if not go_on else self._quiet
-        )  # a slow client is the edge's to time
+        self.until = self._quiet if go_on else float("inf")  # a slow client is the edge's to time
 
     # answers
 
@@ -276,10 +248,10 @@ class Relay(Call):
         """Answer with what came, or say what is wrong with it."""
         status = self._status
         if not 200 <= status < 300:
-            self._failed(self._refusal(data))
+            self._failed(verdicts.refusal(status, self._headers, data))
             return
         if self.asked.stream:
-            self._failed(_not_streamed(data))
+            self._failed(verdicts.not_streamed(data))
             return
         self._answer(data)
 
@@ -287,7 +259,7 @@ class Relay(Call):
         """Answer with a 200 that came whole, unless it is none."""
         tokens = read_whole(data)
         if tokens is None:
-            self._failed(_no_answer(data))
+            self._failed(verdicts.no_answer(data))
             return
         entry, target = self.entry, self._target
         self.exchange.answer_ok(self.lines(JSON), data)
@@ -345,7 +317,7 @@ class Relay(Call):
             self._stream_whole(b"")
             return
         else:
-            error = _truncated()
+            error = verdicts.truncated()
         if self._first:
             self._failed(error)
         else:
@@ -366,6 +338,8 @@ class Relay(Call):
         """Go to the next target, or say what was wrong with the last."""
         target = self._target
         self.desk.attempted(target.upstream, type(error).__name__)
+        if isinstance(error, errors.AuthenticationError):
+            self.desk.refused(target.upstream, error.message)
         if self._at + 1 < len(self.plan.targets) and isinstance(error, MOVING) and self._first:
             self._at += 1
             self._again = False
@@ -383,14 +357,6 @@ class Relay(Call):
             self.settle(fault.status, "failed", Tokens(), self._tariff(), code=fault.code)
 
     # pieces of the above
-
-    def _refusal(self, data: bytes) -> APIError:
-        headers = {
-            n.lower().decode("latin-1"): v.decode("latin-1") for n, v in self._headers.items()
-        }
-        if 300 <= self._status < 400:
-            return errors.InvalidResponseError("The upstream redirects, which is not followed.")
-        return failures.error_for(failures.read_failure(self._status, headers, data))
 
     def _tariff(self) -> Tariff:
         return self._target.tariff_of(self.entry.provider)
@@ -426,44 +392,3 @@ class Relay(Call):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.hang_up()
-
-
-def _header(headers: dict[bytes, bytes], name: bytes) -> bytes | None:
-    """Find a header under any spelling of its name."""
-    found = headers.get(name) or headers.get(name.title())
-    if found is not None:
-        return found
-    return next((value for spelt, value in headers.items() if spelt.lower() == name), None)
-
-
-def error_received(error: APIError) -> bool:
-    """Tell whether any of an answer had come before it broke."""
-    return not isinstance(error, errors.APIConnectionError) or error.received
-
-
-def _truncated(cause: APIError | None = None) -> APIError:
-    why = f" {cause.message}" if cause is not None else ""
-    return errors.StreamTruncated(f"The upstream's stream ended before the answer did.{why}")
-
-
-def _not_streamed(data: bytes) -> APIError:
-    """Return the error in an answer that should have been a stream."""
-    return _error_in(data) or errors.InvalidResponseError(
-        "The upstream was asked for a stream and answered with something else."
-    )
-
-
-def _no_answer(data: bytes) -> APIError:
-    """Return the error in a 200 that is no answer."""
-    return _error_in(data) or errors.InvalidResponseError(
-        "The upstream answered 200 with something that is no answer."
-    )
-
-
-def _error_in(data: bytes) -> APIError | None:
-    try:
-        body = strict_json.decode_sent(data[: 64 * 1024])
-    except strict_json.JsonError:
-        return None
-    failure = failures.failure_in_body(body)
-    return failures.error_for(failure) if failure is not None else None

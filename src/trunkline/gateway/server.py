@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from trunkline.errors import ConfigurationError, TrunklineError
 from trunkline.gateway.access import Directory, Reading
 from trunkline.gateway.admin.app import AdminApp
 from trunkline.gateway.admin.parts import AdminParts, ReloadReport
+from trunkline.gateway.background import lasting
 from trunkline.gateway.booking import drop_segment
 from trunkline.gateway.bridge import Bridge, serve
 from trunkline.gateway.call import Call, Desk
@@ -27,6 +28,7 @@ from trunkline.gateway.config_environment import check_environment, store_path
 from trunkline.gateway.config_file import Loaded
 from trunkline.gateway.config_rules import is_loopback
 from trunkline.gateway.content import ContentKeeper
+from trunkline.gateway.credentials import Refusals
 from trunkline.gateway.dispatch import Counters, Dispatch
 from trunkline.gateway.edge import TURN, Edge
 from trunkline.gateway.guard import Guard
@@ -37,11 +39,12 @@ from trunkline.gateway.listing import Listing
 from trunkline.gateway.log import Log
 from trunkline.gateway.opening import Opened, open_store, tls_context
 from trunkline.gateway.outbox import Outbox
-from trunkline.gateway.pages import ANONYMOUS_BYTES, Page, Pages, Rule
+from trunkline.gateway.pages import Pages, Rule
 from trunkline.gateway.plans import Plans
 from trunkline.gateway.prices import Prices
 from trunkline.gateway.recovery import Recovered
 from trunkline.gateway.state import Parts, State, changes
+from trunkline.gateway.table import page_table
 from trunkline.gateway.telemetry import Telemetry
 from trunkline.gateway.upstream import Upstream
 from trunkline.gateway.upstreams import Place, Upstreams
@@ -106,9 +109,7 @@ class Gateway:
         self._pools: dict[Place, Upstream] = {}
         self._transport = AioTransport(proxies=settings.proxies)
         self._outbox = Outbox()
-        self._upstreams = Upstreams(
-            config, environment, settings, self._transport, self._pools, self._outbox
-        )
+        self._upstreams = self._connected(loaded)
         self._hide_credentials()
         path = store_path(config, environment)
         durable = config.store.durability == "power"
@@ -138,7 +139,7 @@ class Gateway:
         self._keeper = ContentKeeper(self._store, config.content, time.time)
         self._prices = Prices(
             Catalogs(self._catalog_file),
-            self._router_settings(),
+            self._upstreams.router_settings(),
             self._transport,
             self._upstreams.router_secret,
         )
@@ -157,7 +158,7 @@ class Gateway:
         tls = tls_context(listen.tls_certificate, listen.tls_key)
         port = await self._edge.listen(listen.host, listen.port, tls=tls)
         self._tasks = [
-            asyncio.create_task(self._lasting(work))
+            asyncio.create_task(lasting(work, _LOOK_SECONDS))
             for work in (self._look_for_changes, self._sweep, self._keep_prices)
         ]
         scheme = "http" if tls is None else "https"
@@ -217,14 +218,7 @@ class Gateway:
             missing = check_environment(loaded.config, self._environment)
             if missing:
                 raise ConfigurationError(" ".join(missing))
-            upstreams = Upstreams(
-                loaded.config,
-                self._environment,
-                self._settings,
-                self._transport,
-                self._pools,
-                self._outbox,
-            )
+            upstreams = self._connected(loaded)
         except (TrunklineError, OSError) as error:
             _log.error("the configuration was not reloaded", extra={"reason": str(error)})
             return ReloadReport(applied=False, error=str(error))
@@ -239,7 +233,32 @@ class Gateway:
         _log.info("the configuration was reloaded", extra={"changed": changed, "restart": restart})
         return ReloadReport(applied=True, changed=tuple(changed), restart=restart)
 
+    async def _renew(self) -> bool:
+        """Look for the upstreams' credentials again; tells whether one is another."""
+        before = self._upstreams.secrets()
+        try:
+            upstreams = await asyncio.to_thread(self._connected, self.loaded)
+        except (TrunklineError, OSError) as error:
+            _log.warning("a credential is not to be found", extra={"reason": str(error)})
+            return False
+        if upstreams.secrets() == before:
+            return False
+        self._upstreams = upstreams
+        self._hide_credentials()
+        self._dispatch.plans = self._plans()
+        return True
+
     # putting together
+
+    def _connected(self, loaded: Loaded) -> Upstreams:
+        return Upstreams(
+            loaded.config,
+            self._environment,
+            self._settings,
+            self._transport,
+            self._pools,
+            self._outbox,
+        )
 
     def _hide_credentials(self) -> None:
         for secret in self._credentials():
@@ -268,15 +287,6 @@ class Gateway:
         value = self._settings.catalog_file.value
         return None if value is None else Path(value)
 
-    def _router_settings(self) -> Settings:
-        """Return settings whose router is the configured one."""
-        rows = self.loaded.config.upstreams.values()
-        told = next((r.base_url for r in rows if r.kind == "huggingface" and r.base_url), None)
-        if told is None:
-            return self._settings
-        router = msgspec.structs.replace(self._settings.router, value=told)
-        return msgspec.structs.replace(self._settings, router=router)
-
     def _plans(self) -> Plans:
         upstreams = self._upstreams
         prices = self._prices
@@ -290,6 +300,7 @@ class Gateway:
             journal=self._journal,
             counted=self._counted if self._log.log_requests else self._telemetry.ended,
             attempted=self._telemetry.attempted,
+            refused=Refusals(self._renew).note,
             kept=kept,
             live=self._live,
             hide=self._credentials,
@@ -322,23 +333,11 @@ class Gateway:
     def _application(self) -> Pages:
         dispatch = self._dispatch
         listing = Listing(lambda: dispatch.plans, self._state.readiness, self._telemetry.exposition)
-        body = self.loaded.config.edge.body_bytes
-        metrics: Rule = "public" if is_loopback(self.loaded.config.listen.host) else "viewer"
-        admin = [
-            Page(method, "/admin", "staff", self._bridge, below=True, body=ANONYMOUS_BYTES)
-            for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-        ]
-        rows = [
-            Page("POST", "/v1/chat/completions", "key", dispatch.chat, "chat", body=body),
-            Page("POST", "/v1/completions", "key", dispatch.completions, "completions", body=body),
-            Page("POST", "/v1/embeddings", "key", dispatch.embeddings, "embeddings", body=body),
-            Page("GET", "/v1/models", "key", listing.models, "models"),
-            Page("GET", "/v1/models", "key", listing.model, "models", below=True),
-            Page("GET", "/health/live", "public", listing.live),
-            Page("GET", "/health/ready", "public", listing.ready),
-            Page("GET", "/metrics", metrics, listing.metrics),
-            *admin,
-        ]
+        config = self.loaded.config
+        metrics: Rule = "public" if is_loopback(config.listen.host) else "viewer"
+        rows = page_table(
+            dispatch, listing, self._bridge, body=config.edge.body_bytes, metrics=metrics
+        )
         return Pages(rows, self._directory, self._telemetry.refused)
 
     def _admin_parts(self) -> AdminParts:
@@ -359,15 +358,6 @@ class Gateway:
         self._telemetry.committed(seconds)
 
     # in the background
-
-    async def _lasting(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do work for ever; a failure is told and does not end it."""
-        while True:
-            try:
-                await work()
-            except Exception:
-                _log.exception("work in the background failed, and begins again")
-            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _look_for_changes(self) -> None:
         """Take over keys that another process has changed, within a second."""

@@ -43,12 +43,9 @@ class Telemetry(Tallies):
             upstream = entry.upstream
             self.answered[upstream] = self.answered.get(upstream, 0) + 1
         series.calls += 1
-        if entry.input_tokens is not None:
-            series.input_tokens += entry.input_tokens
-        if entry.output_tokens is not None:
-            series.output_tokens += entry.output_tokens
-        if entry.cached_tokens is not None:
-            series.cached_tokens += entry.cached_tokens
+        series.input_tokens += entry.input_tokens or 0
+        series.output_tokens += entry.output_tokens or 0
+        series.cached_tokens += entry.cached_tokens or 0
         if entry.cost is None:
             series.unpriced += 1
         elif entry.token_source == "provider":  # noqa: S105 - tokens of text

@@ -72,6 +72,8 @@ class Translated(Call):
                 await self._ask(target)
             except APIError as error:
                 self.desk.attempted(target.upstream, type(error).__name__)
+                if isinstance(error, errors.AuthenticationError):
+                    self.desk.refused(target.upstream, error.message)
                 if at < last and isinstance(error, MOVING) and not self.exchange.begun:
                     continue
                 self._failed(error, target)
@@ -199,7 +201,7 @@ class Translated(Call):
             self.never_sent()
             return
         self._task.cancel()
-        self._settle_partial(503, "failed", STOPPING.code)
+        self._settle_partial(self.exchange.status, "failed", STOPPING.code)
 
     def _flow(self, go_on: bool) -> None:  # noqa: FBT001 - the edge calls it so
         if self._flowing is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from typing import Any, Protocol, cast
 
 import httptools
@@ -178,18 +179,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _unpacked(self, packed: Body) -> bool:
         """Put the plain bytes in the place of those that came; tells whether they can be had."""
-        came = self._pieces[:]
-        self._pieces.clear()
         try:
-            for piece in came:
-                packed.add(piece)
-            if self._whole:
-                packed.check_whole()
+            packed.plain(self._pieces, last=self._whole)
         except HttpError as error:
             self._broken(error)
             return False
-        self._pieces.extend(packed.parts)
-        packed.parts = []
         return True
 
     def _hand_over(self, receiver: Receiver) -> None:
@@ -227,9 +221,6 @@ class UpstreamConnection(asyncio.Protocol):
         if receiver is not None:
             receiver.ended(status, headers, data)
 
-    def eof_received(self) -> bool:
-        return False
-
     def connection_lost(self, exc: Exception | None) -> None:
         receiver, self._receiver = self._receiver, None
         status, received = self._status, self.received
@@ -239,8 +230,7 @@ class UpstreamConnection(asyncio.Protocol):
         url = self._pool.url
         if status and exc is None and not _framed(self._headers):
             try:
-                if self._packed is not None:
-                    self._packed.check_whole()
+                (self._packed or Body(0)).check_whole()
             except HttpError as error:
                 receiver.broken(trouble(error, url, "body", received=True))
             else:
@@ -253,16 +243,13 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.broken(closed_early(url, step, received=received))
 
     def _broken(self, error: HttpError) -> None:
-        step = self._step()
+        step: Step = "body" if self._status else "head"
         if self._receiver is not None and self._status and self._pieces:
             self._hand_over(self._receiver)  # what came before is not lost
         receiver = self._receiver
         self.hang_up()
         if receiver is not None:
             receiver.broken(trouble(error, self._pool.url, step, received=True))
-
-    def _step(self) -> Step:
-        return "body" if self._status else "head"
 
     def _forget(self) -> None:
         if self._parting is not None:
@@ -283,9 +270,8 @@ class UpstreamConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status >= 200:
             self._status = status
-            headers = self._headers
-            if _ENCODING in headers or _ENCODING_TITLED in headers:
-                told = headers.get(_ENCODING) or headers.get(_ENCODING_TITLED) or b""
+            told = self._headers.get(_ENCODING) or self._headers.get(_ENCODING_TITLED)
+            if told is not None:
                 self._packed = Body(self._pool.limits.body)
                 self._packed.unpack(told.decode("latin-1"))
         else:
@@ -306,7 +292,7 @@ def _framed(headers: dict[bytes, bytes]) -> bool:
 class Upstream:
     """One server and the connections to it."""
 
-    def __init__(  # noqa: PLR0913  # keywords, each a setting of its own
+    def __init__(  # noqa: PLR0913 - keywords, each a setting of its own
         self,
         url: Url,
         *,
@@ -323,8 +309,8 @@ class Upstream:
         self.outbox = outbox or Outbox()
         self.names_without: tuple[bytes, ...] = ()
         """Names of headers, as an answer had them, none of which says who answers."""
-        self.turn = 0.0
-        """The loop's time at the last sweep."""
+        self.turn = time.monotonic()
+        """When the last sweep was."""
         self.opened = 0
         """Connections that are open or being opened."""
         self._transport = transport
@@ -351,7 +337,7 @@ class Upstream:
         self.opened += 1
         task = asyncio.get_running_loop().create_task(self._open(receiver))
         self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        task.add_done_callback(self._tried)
         return task
 
     def rest(self, connection: UpstreamConnection) -> None:
@@ -367,7 +353,7 @@ class Upstream:
 
     def sweep(self) -> None:
         """Close connections that have been idle for long; the oldest are in front."""
-        self.turn = asyncio.get_running_loop().time()
+        self.turn = time.monotonic()
         oldest = self.turn - self._idle_seconds
         kept = [c for c in self._idle if not c.closed]
         late = [c for c in kept if c.idle_since < oldest]
@@ -383,29 +369,24 @@ class Upstream:
         for connection in idle:
             connection.hang_up()
 
+    def _tried(self, task: asyncio.Task[None]) -> None:
+        self._opening.discard(task)
+        if task.cancelled():  # perhaps before it had begun
+            self.opened -= 1
+
     async def _open(self, receiver: Receiver) -> None:
+        connection = UpstreamConnection(self)
         try:
-            connection = await self._connected()
+            await self._transport.dial(connection, self.url, self._timeouts, math.inf)
         except APIConnectionError as error:
             self.opened -= 1
             receiver.broken(error)
             return
-        except BaseException as error:
+        except Exception as error:  # not a fault of the network, but nobody may wait for it
             self.opened -= 1
-            if isinstance(
-                error, Exception
-            ):  # not a fault of the network, but nobody may wait for it
-                receiver.broken(APIConnectionError(f"No connection: {type(error).__name__}."))
+            receiver.broken(APIConnectionError(f"No connection: {type(error).__name__}."))
             raise
         receiver.connected(connection)
-
-    async def _connected(self) -> UpstreamConnection:
-        connection = UpstreamConnection(self)
-        try:
-            await self._transport.dial(connection, self.url, self._timeouts, math.inf)
-        except OSError as error:
-            raise trouble(error, self.url, "connect") from error
-        return connection
 
 
 def _crowded(url: Url, most: int) -> ServiceUnavailableError:

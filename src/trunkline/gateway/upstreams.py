@@ -67,6 +67,15 @@ class Upstreams:
         found = [c for c in self.connected.values() if c.config.kind == "huggingface"]
         return found[0].secret if found else None
 
+    def router_settings(self) -> Settings:
+        """Return settings whose router is the configured one."""
+        rows = [c.config for c in self.connected.values() if c.config.kind == "huggingface"]
+        told = next((row.base_url for row in rows if row.base_url), None)
+        if told is None:
+            return self._settings
+        router = msgspec.structs.replace(self._settings.router, value=told)
+        return msgspec.structs.replace(self._settings, router=router)
+
     def pool(self, upstream: Connected) -> Upstream:
         """Return the connections to an upstream's server."""
         url, config = upstream.base, upstream.config
