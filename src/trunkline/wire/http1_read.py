@@ -89,6 +89,17 @@ class Body:
         if self._inflate is not None and not self._inflate.eof:
             raise HttpError("the compressed body ends too early")
 
+    def plain(self, pieces: list[bytes], *, last: bool) -> None:
+        """Put what pieces say in their place; raises HttpError."""
+        came = pieces[:]
+        pieces.clear()
+        for piece in came:
+            self.add(piece)
+        if last:
+            self.check_whole()
+        pieces.extend(self.parts)
+        self.parts = []
+
     def take(self) -> bytes:
         """Return what has come since the last time."""
         parts = self.parts
