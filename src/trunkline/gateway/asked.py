@@ -37,8 +37,6 @@ FORBIDDEN = frozenset(
 """Names under which other gateways let a client choose address or credential."""
 _COUNTS = frozenset({"best_of", "max_completion_tokens", "max_tokens", "n"})
 _LONGEST_NAME = 500
-_LONG = 16 * 1024
-"""Bytes from which to look at the messages is cheaper than to search the text."""
 _MOST_ANSWERS = 128
 _MOST_TOKENS = 1 << 31
 
@@ -59,7 +57,7 @@ class Asked(msgspec.Struct, frozen=True):
     most_output: int | None = None
     """The longest answer that it asks for, in tokens."""
     answers: int = 1
-    """How many are generated: `n`, or `best_of`."""
+    """How many are generated: `n`, or `best_of`, for each prompt."""
     wish: Any = None
     """The request as the SDK is asked, where its target speaks another dialect."""
 
@@ -88,11 +86,11 @@ def read_asked(data: bytes, endpoint: Endpoint) -> Asked:
             raise _forbidden(body) or RequestError(
                 "'messages' must be a list with at least one message.", param="messages"
             )
-        more = (len(data) > _LONG or b'"type"' in data) and _more_than_text(messages)
+        more = _more_than_text(messages)
     else:
         _check_input(body, endpoint)
     if _UNUSUAL.isdisjoint(body):
-        return Asked(model, False, body, _UNCHANGED, False, more, most)
+        return Asked(model, False, body, _UNCHANGED, False, more, most, _prompts(body, endpoint))
     return _unusual(model, body, endpoint, more=more)
 
 
@@ -105,7 +103,7 @@ def _unusual(model: str, body: dict[str, Any], endpoint: Endpoint, *, more: bool
         _check_count(name, body.get(name))
     lengths = [body.get("max_tokens"), body.get("max_completion_tokens")]
     most = max([count for count in lengths if count is not None], default=None)
-    answers = max(body.get("n") or 1, body.get("best_of") or 1)
+    answers = max(body.get("n") or 1, body.get("best_of") or 1) * _prompts(body, endpoint)
     stream = body.get("stream")
     if stream is None or stream is False:
         return Asked(model, False, body, _UNCHANGED, False, more, most, answers)
@@ -142,11 +140,21 @@ def _no_flag() -> RequestError:
 def _more_than_text(messages: list[Any]) -> bool:
     for message in messages:
         content = message.get("content") if type(message) is dict else None
-        if type(content) is list and any(
+        if content is None or type(content) is str:
+            continue
+        if type(content) is not list or any(
             type(part) is not dict or part.get("type") != "text" for part in content
         ):
             return True
     return False
+
+
+def _prompts(body: dict[str, Any], endpoint: Endpoint) -> int:
+    """Return how many texts are to be continued; a list of numbers is one, as tokens."""
+    prompt = body["prompt"] if endpoint == "completions" else None
+    if type(prompt) is list and prompt and type(prompt[0]) is not int:
+        return len(prompt)
+    return 1
 
 
 def _check_input(body: dict[str, Any], endpoint: Endpoint) -> None:
