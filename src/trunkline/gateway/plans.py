@@ -147,7 +147,9 @@ class Plans:
             found += [
                 (f"{upstream.name}/{model}", upstream.name, 0) for model in upstream.config.models
             ]
-            if upstream.config.kind == "huggingface":
+            if upstream.name == self._config.default_upstream and (
+                upstream.config.kind == "huggingface"
+            ):
                 entries = self._catalog().entries
                 found += [
                     (e.id, e.owned_by or e.id.partition("/")[0], e.created or 0) for e in entries
@@ -185,13 +187,16 @@ class Plans:
             raise self._unknown(name)
         self._check_listed(asked, name, endpoint)
         wanted = f"{asked.name}:{asked.suffix}" if asked.suffix else asked.name
-        tariffs = self._tariffs(upstream, asked)
+        prices = upstream.config.prices
+        told = prices.get(asked.name) or prices.get("*")
+        tariffs = {} if told is not None else self._tariffs(asked)
+        tariff = dearest(tariffs) if told is None else configured_tariff(told)
         if endpoint != "chat":  # the unified route chats only: the SDK finds the provider's own
             return Target(
-                upstream.name, None, str(asked), b"", b"", dearest(tariffs), asked.provider, tariffs
+                upstream.name, None, str(asked), b"", b"", tariff, asked.provider, tariffs
             )
         url = below(upstream.base, PATHS["chat"])
-        target = self._written(upstream, url, wanted, asked.provider, dearest(tariffs))
+        target = self._written(upstream, url, wanted, asked.provider, tariff)
         return msgspec.structs.replace(target, tariffs=tariffs, one_limit=True)
 
     def _direct(self, upstream: Connected, model: str, endpoint: str) -> Target:
@@ -227,15 +232,11 @@ class Plans:
         told = prices.get(model) or prices.get("*")
         return UNKNOWN if told is None else configured_tariff(told)
 
-    def _tariffs(self, upstream: Connected, asked: ModelId) -> dict[str, Tariff]:
+    def _tariffs(self, asked: ModelId) -> dict[str, Tariff]:
         """Return the prices of each provider that may serve a model on the router."""
-        told = upstream.config.prices.get(asked.name) or upstream.config.prices.get("*")
         catalog = self._catalog()
         entry = catalog.find(asked.name)
         offers = candidates(entry, asked.provider) if entry is not None else []
-        if told is not None:
-            tariff = configured_tariff(told)
-            return {offer.provider: tariff for offer in offers} or {asked.provider or "": tariff}
         source = f"{catalog.source} as of {catalog.as_of:%Y-%m-%dT%H:%MZ}"
         return {offer.provider: offer_tariff(offer, source) for offer in offers}
 

@@ -20,12 +20,15 @@ class Prices:
     def __init__(
         self,
         catalogs: Catalogs,
-        settings: Settings,
+        settings: Callable[[], Settings],
         transport: AsyncTransport,
         secret: Callable[[], Secret | None],
     ) -> None:
-        """Begin with what is known without asking anybody."""
-        self.catalog: Catalog = catalogs.offline(settings)
+        """Begin with what is known without asking anybody.
+
+        `settings` name the router, which is another one once the configuration says so.
+        """
+        self.catalog: Catalog = catalogs.offline(settings())
         self._catalogs = catalogs
         self._settings = settings
         self._transport = transport
@@ -48,11 +51,16 @@ class Prices:
         if time.monotonic() - self._asked > PAUSE:
             self._sooner.set()
 
+    def look_again(self) -> None:
+        """Ask at once: the router may be another one."""
+        self._sooner.set()
+
     async def keep_fresh(self) -> None:
         """Ask the router for its list now and then, until cancelled."""
         while True:
             self._asked = time.monotonic()
-            fresh = await self._catalogs.aread(self._transport, self._settings, self._secret())
+            settings = self._settings()
+            fresh = await self._catalogs.aread(self._transport, settings, self._secret())
             if fresh.as_of != self.catalog.as_of or fresh.source != self.catalog.source:
                 self.catalog = fresh
                 self.renewed()
@@ -62,4 +70,4 @@ class Prices:
                 await asyncio.wait_for(self._sooner.wait(), wait)
             except TimeoutError:
                 continue
-            self._catalogs.forget(self._settings)
+            self._catalogs.forget(self._settings())

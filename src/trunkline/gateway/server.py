@@ -139,9 +139,9 @@ class Gateway:
         self._keeper = ContentKeeper(self._store, config.content, time.time)
         self._prices = Prices(
             Catalogs(self._catalog_file),
-            self._upstreams.router_settings(),
+            lambda: self._upstreams.router_settings(),  # noqa: PLW0108 - a reload replaces them
             self._transport,
-            self._upstreams.router_secret,
+            lambda: self._upstreams.router_secret(),  # noqa: PLW0108
         )
         self._dispatch = self._dispatching()
         self._prices.renewed = self._forget_plans
@@ -229,6 +229,7 @@ class Gateway:
         self._hide_credentials()
         self._dispatch.plans = self._plans()
         self._dispatch.money = loaded.config.money
+        self._prices.look_again()
         self._edge.limits = loaded.config.edge
         _log.info("the configuration was reloaded", extra={"changed": changed, "restart": restart})
         return ReloadReport(applied=True, changed=tuple(changed), restart=restart)

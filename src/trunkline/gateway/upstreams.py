@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trunkline.errors import ConfigurationError
+from trunkline.errors import AuthenticationError, ConfigurationError
 from trunkline.gateway.config import Config
 from trunkline.gateway.config import Upstream as UpstreamConfig
 from trunkline.gateway.outbox import Outbox
@@ -120,7 +120,7 @@ class Upstreams:
 def credential(
     name: str, upstream: UpstreamConfig, environment: Mapping[str, str], router: str
 ) -> Secret | None:
-    """Find an upstream's credential; raises ConfigurationError for a variable that is not set.
+    """Find an upstream's credential; raises ConfigurationError where there is none in its variable.
 
     Hugging Face's is the user's own login where no variable is named.
     """
@@ -134,4 +134,7 @@ def credential(
         raise ConfigurationError(
             f"The environment variable {variable}, which upstreams.{name}.key_env names, is not set."
         )
-    return checked_secret(value, f"the environment variable {variable}")
+    try:
+        return checked_secret(value, f"the environment variable {variable}")
+    except AuthenticationError as error:
+        raise ConfigurationError(error.message) from error
