@@ -15,6 +15,8 @@ from trunkline.wire.http1_read import HttpError
 
 JSON = b"content-type: application/json\r\n"
 EVENTS = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+_LONGEST_CODE = 200
+"""Characters of an upstream's code that a client is told."""
 _KINDS = {
     401: "authentication_error",
     402: "insufficient_quota",
@@ -126,10 +128,12 @@ def of_error(error: APIError, *, hide: tuple[str, ...] = ()) -> Fault:
         message = error.message
         if isinstance(error, errors.PaymentRequiredError):
             message += " (The gateway's account at the upstream; not a budget of this gateway.)"
+    code, param = _code(error, status)[:_LONGEST_CODE], _param(error)
     for secret in hide:
-        message = message.replace(secret, "****")
+        message, code = message.replace(secret, "****"), code.replace(secret, "****")
+        param = param and param.replace(secret, "****")
     more: dict[str, Any] = {"provider": error.provider} if error.provider else {}
-    return Fault(status, _code(error, status), message, _param(error), error.retry_after, more)
+    return Fault(status, code, message, param, error.retry_after, more)
 
 
 def _status(error: APIError) -> int:
@@ -156,7 +160,7 @@ _CODES: tuple[tuple[type[APIError], str], ...] = (
 
 
 def _code(error: APIError, status: int) -> str:
-    if isinstance(error, errors.Timeout) and error.status is None:
+    if isinstance(error, errors.Timeout):
         return "upstream_timeout"
     for kind, code in _CODES:
         if isinstance(error, kind):
@@ -170,4 +174,4 @@ def _param(error: APIError) -> str | None:
     body = error.body
     inner = body.get("error") if isinstance(body, dict) else None
     param = inner.get("param") if isinstance(inner, dict) else None
-    return param if isinstance(param, str) else None
+    return param[:_LONGEST_CODE] if isinstance(param, str) else None

@@ -81,7 +81,8 @@ class Translated(Call):
                 _log.exception(
                     "a call could not be translated", extra={"request_id": self.entry.id}
                 )
-                self._failed(errors.InternalServerError("The gateway failed.", status=500), target)
+                failed = errors.InternalServerError("The gateway failed.", status=500)
+                self._failed(failed, target, ours=True)
             return
 
     def _begin(self, target: Target) -> None:
@@ -163,7 +164,7 @@ class Translated(Call):
             self.exchange.begin_bytes(200, self.lines(EVENTS), data)
         self.keep(data)
 
-    def _failed(self, error: APIError, target: Target) -> None:
+    def _failed(self, error: APIError, target: Target, *, ours: bool = False) -> None:
         error.provider = error.provider or self.entry.provider
         fault = self.fault_of(error, target)
         if self.exchange.begun:
@@ -172,7 +173,7 @@ class Translated(Call):
             self._settle_partial(200, "truncated" if cut else "failed", fault.code)
             return
         tell(self.exchange, fault)
-        answered = error.status is not None and error.status >= 400
+        answered = error.status is not None and error.status >= 400 and not ours
         if answered or 400 <= fault.status < 500 or not may_have_run(error):
             self.settle(fault.status, "refused", Tokens(), FREE, code=fault.code)
         else:
