@@ -86,8 +86,8 @@ async def _serve(
         gc.collect()
         gc.freeze()  # what is there now stays: no need to look at it again and again
         gc.set_threshold(20_000, 20, 50)
-        _welcome(started)
         stops = _Stops(gateway)
+        _welcome(started)
         await stops.first.wait()
         patience = loaded.config.edge.drain_seconds
         stopping = asyncio.create_task(gateway.stop(patience))
