@@ -292,3 +292,46 @@ def test_a_client_that_does_not_read_holds_the_upstream_back(line: Any) -> None:
         assert raw.endswith(DONE)
         connection.close()
         assert at.entry()["outcome"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("told", "tokens", "source"),
+    [
+        ({"prompt_tokens": -4}, None, "estimated"),
+        ({"prompt_tokens": "7"}, None, "estimated"),
+        (None, None, "estimated"),
+        ({"prompt_tokens": 10**30}, 16_000_000, "provider"),
+    ],
+)
+def test_a_count_that_is_none_is_not_billed(
+    line: Any, told: object, tokens: int | None, source: str
+) -> None:
+    body = {"data": [{"index": 0, "embedding": [0.5]}], "usage": told}
+    with line(giving(whole(json.dumps(body).encode())), giving(VECTOR)) as at:
+        assert at.embed()[0] == 200
+        row = at.entry()
+        assert row["token_source"] == source
+        assert 0 < row["input_tokens"] <= (tokens or 20)
+        assert not str(row["cost"]).startswith("-")
+
+
+def test_a_gateway_that_stops_tells_whoever_waits_and_charges_what_was_held(line: Any) -> None:
+    with line(then_waits(), giving(VECTOR)) as at:
+        at.gateway.config.write_text(
+            at.gateway.config.read_text() + "\n[edge]\ndrain_seconds = 0.1\n"
+        )
+        at.gateway.stop()
+        at.gateway.start()
+        connection = http.client.HTTPConnection("127.0.0.1", at.gateway.port, timeout=PATIENCE)
+        wish = json.dumps({"model": "words", "input": "hello"})
+        connection.request("POST", "/v1/embeddings", wish, {"authorization": f"Bearer {at.key}"})
+        at.one.wait("sent")
+        assert at.gateway.stop() == 0
+        answer = connection.getresponse()
+        assert answer.status == 503
+        request_id = answer.getheader("x-request-id")
+        assert json.loads(answer.read())["error"]["code"] == "gateway_stopping"
+        connection.close()
+        at.gateway.start()
+        row = at.gateway.entry(request_id or "")
+        assert (row["outcome"], row["cost"], row["status"]) == ("failed", None, 503)

@@ -632,3 +632,37 @@ def test_a_reader_that_pauses_holds_the_upstream_back(serve: Any, asker: Any) ->
         assert len(taker.body) == size
 
     one.run(follow())
+
+
+def test_whoever_waits_is_told_whatever_goes_wrong_in_connecting(
+    serve: Any, asker: Any, tmp_path: Any
+) -> None:
+    one = asker(serve(answers).url.replace("http:", "https:"), ca_file=str(tmp_path / "none.pem"))
+
+    async def fail() -> Taker:
+        taker = Taker()
+        task = one.pool.open(taker)
+        await taker.over.wait()
+        await asyncio.gather(task, return_exceptions=True)
+        return taker
+
+    assert isinstance(one.run(fail()).error, APIError)
+    assert one.pool.opened == 0
+
+
+def test_a_request_that_is_large_arrives_whole(serve: Any, asker: Any) -> None:
+    server = serve(saying(whole(BODY)))
+    one = asker(server)
+    body = b"[%b]" % (b"1," * 3_000_000 + b"1")
+
+    async def send() -> Taker:
+        taker = Taker()
+        taker.connected = lambda connection: connection.send_large(  # type: ignore[method-assign]
+            taker, b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n" % len(body), body
+        )
+        one.pool.open(taker)
+        await taker.over.wait()
+        return taker
+
+    assert one.run(send()).body == BODY
+    assert server.requests[0].body == body

@@ -53,6 +53,8 @@ class Translated(Call):
     _said = 0
     """Bytes of text that a stream has delivered."""
     _flowing: asyncio.Event | None = None
+    _streaming = False
+    """Whether something of a stream has gone to the client."""
 
     def __init__(self, *call: Any, client: Callable[[str], AsyncClient]) -> None:
         """As Call; `client` gives the SDK's client of an upstream."""
@@ -161,6 +163,7 @@ class Translated(Call):
         if self.exchange.begun:
             self.exchange.send(data)
         else:
+            self._streaming = True
             self.exchange.begin_bytes(200, self.lines(EVENTS), data)
         self.keep(data)
 
@@ -215,7 +218,7 @@ class Translated(Call):
         target = self._target or self.plan.targets[0]
         self.desk.attempted(target.upstream, outcome)
         tokens = Tokens()
-        if self.exchange.begun:
+        if self._streaming:
             tokens = Tokens(quote.text_tokens(self.exchange.size), quote.text_tokens(self._said))
         tariff = target.tariff_of(self.entry.provider)
         self.settle(status, outcome, tokens, tariff, estimated=True, code=code)

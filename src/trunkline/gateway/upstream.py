@@ -213,8 +213,6 @@ class UpstreamConnection(asyncio.Protocol):
             self._told = self._whole = self.received = False
             self._packed = None
             self.used = True
-            if self._paused:
-                self.flow(True)
             self._pool.rest(self)
         else:
             self.hang_up()
