@@ -285,3 +285,24 @@ def test_of_several_rates_the_tightest_is_told():
     )
     caller.hold(0, 1, 0.0, NOON)
     assert b"limit-requests: 2\r\n" in caller.labels(0.0)
+
+
+def test_a_revoked_key_leaves_nothing_behind_and_its_calls_still_count_for_its_team() -> None:
+    guard = Guard()
+    key = Key(
+        "key_gone",
+        team="red",
+        limits=Limits(requests_per_minute=5),
+        budgets=(Budget(1000, "day"), Budget(5000, "month")),
+    )
+    accounts = {("team", "red"): Account("team", "red", budgets=(Budget(100, "day"),))}
+    wall = 1_790_000_000.0
+    before = guard.holder(key, accounts, wall)
+    assert before.hold(60, 1, 0.0, wall) is None
+    guard.forget(["key_gone", "key_never"])
+    assert not [place for place in (*guard._charges, *guard._meters) if place[1] == "key_gone"]
+    assert not [place for place in guard._purses if place[1] == "key_gone"]
+    other = guard.holder(Key("key_other", team="red"), accounts, wall)
+    refusal = other.hold(50, 1, 0.0, wall)
+    assert refusal is not None
+    assert (refusal.code, refusal.scope) == ("budget_exceeded", "team")

@@ -88,6 +88,7 @@ class Directory:
             key.id: self._guard.holder(key, dict(accounts), wall)  # type: ignore[arg-type]  # kinds are strings
             for key in keys.values()
         }
+        self._guard.forget(key.id for key in reading.keys if key.revoked is not None)
         callers: dict[bytes, Caller] = {}
         for secret in reading.secrets:
             key = keys.get(secret.key)

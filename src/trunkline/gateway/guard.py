@@ -17,6 +17,7 @@ from trunkline.store.records import Account, Budget, Entry, Key, Limits, Period,
 from trunkline.types.money import shown
 
 MINUTE = 60.0
+PERIODS: tuple[Period, ...] = ("day", "month")
 DAY = 86400.0
 _DAYS_KEPT = 62
 """Enough for a month, and for a clock that was wrong meanwhile."""
@@ -316,6 +317,14 @@ class Guard:
                 if account.limits != Limits():
                     meters.append(self._meter(account.limits, scope, whose))
         return Holder(tuple(charges), tuple(purses), tuple(meters))
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Let go of keys that were revoked for good; calls in flight keep what they hold."""
+        for key in keys:
+            self._charges.pop(("key", key), None)
+            self._meters.pop(("key", key), None)
+            for period in PERIODS:
+                self._purses.pop(("key", key, period), None)
 
     def _charged(self, scope: str, whose: str) -> Charges:
         charges = self._charges.get((scope, whose))
