@@ -12,13 +12,12 @@ import msgspec
 
 from trunkline.gateway.tokens import Tokens
 from trunkline.store.records import Entry
-from trunkline.types.money import LARGEST
+from trunkline.types.money import LARGEST, cost_of
 
 if TYPE_CHECKING:
     from trunkline.gateway.asked import Asked
 
 _BYTES_PER_TOKEN = 4
-_MILLION = 10**6
 _MOST_CONTEXT = 16_000_000
 """Tokens that no model's context has: counts above are not believed where none is known."""
 
@@ -60,7 +59,7 @@ def most(asked: Asked, size: int, tariff: Tariff, *, output: bool = True) -> tup
         if longest:
             return None, likely
         output_price = 0
-    amount = -(-(prompt * input_price + longest * output_price) // _MILLION)
+    amount = cost_of(prompt, longest, input_price, output_price)
     return min(amount, LARGEST), likely
 
 
@@ -80,7 +79,7 @@ def settle(entry: Entry, tokens: Tokens, tariff: Tariff, answers: int) -> None:
     input_price, output_price = tariff.input, tariff.output
     cost: int | None
     if told_input and told_output and input_price and output_price:
-        exact = -(-(told_input * input_price + told_output * output_price) // _MILLION)
+        exact = cost_of(told_input, told_output, input_price, output_price)
         cost = min(exact, LARGEST)
     else:
         cost = price(told_input, told_output, tariff)
@@ -104,7 +103,7 @@ def price(input_tokens: int | None, output_tokens: int | None, tariff: Tariff) -
         if output_tokens:
             return None
         output_price = 0
-    amount = -(-(input_tokens * input_price + output_tokens * output_price) // _MILLION)
+    amount = cost_of(input_tokens, output_tokens, input_price, output_price)
     return min(amount, LARGEST)
 
 
