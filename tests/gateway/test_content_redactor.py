@@ -183,21 +183,21 @@ def test_a_pattern_that_may_be_slow_is_refused_with_the_reason_and_its_place(pat
 
 
 @pytest.mark.parametrize(
-    "pattern",
+    ("pattern", "secret"),
     [
-        r"\bACME-[0-9]{4,8}\b",
-        r"(?i)codename \w+",
-        r"(?:\d{1,3}\.){3}\d{1,3}",
-        r"[A-Z]{2}\d{2}(?: ?\d{4}){4}",
-        r"project (?:apollo|gemini|mercury)",
-        r"(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)",
-        r"(?P<user>\w{1,32})@corp\.internal",
-        r"user=\w{1,32} pass=\w{1,32}",
-        r"secret: .{0,500}?;",
+        (r"\bACME-[0-9]{4,8}\b", "ACME-12345"),
+        (r"(?i)codename \w+", "Codename Heron"),
+        (r"(?:\d{1,3}\.){3}\d{1,3}", "10.0.12.255"),
+        (r"[A-Z]{2}\d{2}(?: ?\d{4}){4}", "DE89 3704 0044 0532 0130"),
+        (r"project (?:apollo|gemini|mercury)", "project gemini"),
+        (r"(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)", "078-05-1120"),
+        (r"(?P<user>\w{1,32})@corp\.internal", "heron@corp.internal"),
+        (r"user=\w{1,32} pass=\w{1,32}", "user=heron pass=reeds"),
+        (r"secret: .{0,500}?;", "secret: reeds;"),
     ],
 )
-def test_usual_patterns_are_let_in(pattern):
-    OperatorPattern(pattern)
+def test_usual_patterns_are_let_in_and_take_out_what_they_name(pattern, secret):
+    assert OperatorPattern(pattern).replace(f"see {secret}, please", "[x]") == "see [x], please"
 
 
 @settings(max_examples=30)
