@@ -11,7 +11,17 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("@huggingface/inference@4.13.30", "openai@6.30.1")
+PACKAGES = (
+    "@ai-sdk/anthropic@3.0.140",
+    "@ai-sdk/openai@3.0.141",
+    "@ai-sdk/openai-compatible@2.0.92",
+    "@anthropic-ai/sdk@1.14.0",
+    "@huggingface/inference@4.13.30",
+    "ai@6.0.325",
+    "openai@6.30.1",
+    "zod@4.1.8",
+)
+"""The newest that this Node runs."""
 INSTALL_WITHIN = 100
 RUN_WITHIN = 30
 _NO_NETWORK = (

@@ -15,11 +15,11 @@ from trunkline.dialects.openai_server import RequestError
 from trunkline.gateway.guard import Refusal
 from trunkline.gateway.refusals import (
     Fault,
-    in_band,
     of_bytes,
     of_error,
     of_refusal,
     of_request,
+    openai_broken,
     tell,
 )
 from trunkline.wire.http1_read import HttpError
@@ -29,6 +29,8 @@ class Answered:
     """An exchange that keeps what it is answered."""
 
     id = "req_1"
+    page = None
+    voice = None
 
     def __init__(self) -> None:
         self.status = 0
@@ -145,7 +147,7 @@ def test_no_secret_comes_back_wherever_an_upstream_repeats_it(before: str, after
         assert SECRET not in repr(fault)
         assert SECRET not in json.dumps(told(fault)[2])
     stream = of_error(error_for(failure_in_stream(json.dumps(body).encode())), hide=(SECRET,))
-    assert SECRET.encode() not in in_band(stream, "req_1")
+    assert SECRET.encode() not in openai_broken(stream, "req_1")
 
 
 def test_an_upstreams_words_are_repeated_in_measure() -> None:
@@ -167,7 +169,7 @@ def test_the_parameter_and_the_provider_are_passed_on() -> None:
 
 
 def test_an_error_in_a_stream_is_its_last_event_and_says_it_is_partial() -> None:
-    raw = in_band(of_error(errors.StreamTruncated("It broke\r\n\r\noff.")), "req_1")
+    raw = openai_broken(of_error(errors.StreamTruncated("It broke\r\n\r\noff.")), "req_1")
     assert raw.endswith(b"\n\n")
     assert raw.count(b"\n\n") == 1
     assert b"[DONE]" not in raw

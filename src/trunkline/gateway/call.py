@@ -167,7 +167,7 @@ class Call:
     def tell_stopping(self) -> None:
         """Tell the client that the gateway ends, in whichever way it still can be told."""
         if self.exchange.begun:
-            self.exchange.end(in_band(STOPPING, self.exchange.id))
+            self.exchange.end(in_band(self.exchange, STOPPING))
         else:
             tell(self.exchange, STOPPING, keep=False)
 

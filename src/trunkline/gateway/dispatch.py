@@ -21,6 +21,7 @@ from trunkline.gateway.call import LEDGER_DOWN, Call, Desk
 from trunkline.gateway.config import Money
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.guard import Refusal
+from trunkline.gateway.interpreted import Interpreted
 from trunkline.gateway.journal import Journal
 from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.plans import Plan, Plans, UnknownModelError, plan_of
@@ -158,7 +159,9 @@ class Dispatch:
             time.time(),
             reserved,
         )
-        carrier: Carrier = Relay if asked.wish is None else self._translated
+        carrier: Carrier = self._translated if asked.wish is not None else Relay
+        if exchange.voice is not None:
+            carrier = Interpreted
         journal.intend(entry, carrier(self._desk, exchange, asked, plan, holder, likely, entry))
 
     def _unpriced(self, caller: Caller) -> tuple[Refusal | None, int]:

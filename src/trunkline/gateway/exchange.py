@@ -11,6 +11,7 @@ from trunkline.wire.http1 import LAST_CHUNK, check_header
 if TYPE_CHECKING:
     from trunkline.gateway.access import Caller
     from trunkline.gateway.connection import Connection
+    from trunkline.gateway.voices import Voice
     from trunkline.wire.http1_serve import Head
 
 REASONS = {
@@ -69,6 +70,7 @@ class Exchange:
         "parts",
         "size",
         "status",
+        "voice",
         "whole",
     )
 
@@ -100,6 +102,8 @@ class Exchange:
         """Called when the client leaves before the answer has ended."""
         self.on_flow: Callable[[bool], None] | None = None
         """Called with False when the client reads too slowly, with True when it has caught up."""
+        self.voice: Voice | None = None
+        """Writes a chat's answer in the client's own API; None where that is OpenAI's chat."""
 
     # what pages that are not in a hurry ask for
 

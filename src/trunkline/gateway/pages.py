@@ -15,6 +15,7 @@ from trunkline.gateway.access import Caller, Directory
 from trunkline.gateway.asked import Endpoint
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.refusals import Fault, tell
+from trunkline.gateway.voices import ErrorBody
 from trunkline.store.records import Role
 from trunkline.wire.http1_serve import Head
 
@@ -50,6 +51,8 @@ class Page(msgspec.Struct, frozen=True):
     """Whether every path below is meant, too."""
     body: int = 0
     """Bytes that a body may have."""
+    error_body: ErrorBody | None = None
+    """Writes errors as the API of this path has them; None writes OpenAI's."""
 
 
 class _Known(msgspec.Struct, frozen=True, gc=False):

@@ -53,14 +53,11 @@ STOPPING = Fault(
 
 def tell(exchange: Exchange, fault: Fault, *, keep: bool = True) -> None:
     """Answer with an error."""
-    body = error_body(
-        fault.message,
-        kind=fault.kind,
-        param=fault.param,
-        code=fault.code,
-        request_id=exchange.id,
-        **fault.more,
-    )
+    page = exchange.page
+    if page is None or page.error_body is None:
+        body = openai_error(fault, exchange.id)
+    else:
+        body = page.error_body(fault, exchange.id)
     lines = JSON
     if fault.retry_after is not None:
         lines += b"retry-after: %d\r\n" % max(round(fault.retry_after), 1)
@@ -69,8 +66,26 @@ def tell(exchange: Exchange, fault: Fault, *, keep: bool = True) -> None:
     exchange.answer_bytes(fault.status, lines, body, keep=keep)
 
 
-def in_band(fault: Fault, request_id: str) -> bytes:
-    """Return an error as the last event of a stream that has begun; no `[DONE]` follows it."""
+def openai_error(fault: Fault, request_id: str) -> bytes:
+    """Return an error's body as OpenAI has it."""
+    return error_body(
+        fault.message,
+        kind=fault.kind,
+        param=fault.param,
+        code=fault.code,
+        request_id=request_id,
+        **fault.more,
+    )
+
+
+def in_band(exchange: Exchange, fault: Fault) -> bytes:
+    """Return an error as the last event of a stream that has begun."""
+    voice = exchange.voice
+    return (openai_broken if voice is None else voice.broken)(fault, exchange.id)
+
+
+def openai_broken(fault: Fault, request_id: str) -> bytes:
+    """Return an error as the last event of an OpenAI stream; no `[DONE]` follows it."""
     return error_event(
         fault.message,
         kind=fault.kind,

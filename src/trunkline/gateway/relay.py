@@ -10,16 +10,16 @@ import asyncio
 
 from trunkline import errors
 from trunkline.dialects import failures
-from trunkline.dialects.openai_server import DONE_EVENT
 from trunkline.errors import APIError
 from trunkline.gateway import quote, verdicts
-from trunkline.gateway.call import FREE, MOVING, Call, may_have_run
+from trunkline.gateway.call import FREE, MOVING, may_have_run
+from trunkline.gateway.delivery import Delivery
 from trunkline.gateway.outgoing import body_for
 from trunkline.gateway.plans import Target
 from trunkline.gateway.quote import Tariff
-from trunkline.gateway.refusals import EVENTS, JSON, STOPPING, in_band, tell
+from trunkline.gateway.refusals import STOPPING, in_band, tell
 from trunkline.gateway.tap import StreamTap
-from trunkline.gateway.tokens import Tokens, read_whole
+from trunkline.gateway.tokens import Tokens
 from trunkline.gateway.upstream import UpstreamConnection
 from trunkline.gateway.verdicts import header_of, note_head
 
@@ -29,7 +29,7 @@ QUIET_SECONDS = 600.0
 """Between two events that say something, however many comments arrive."""
 
 
-class Relay(Call):
+class Relay(Delivery):
     """Relays one answer."""
 
     _at = 0
@@ -37,8 +37,6 @@ class Relay(Call):
     """Whether this is the second try of a request whose connection had died while idle."""
     _sent = False
     """Whether the present target has been sent the request."""
-    _first = True
-    """Whether nothing of a stream has gone to the client."""
     _status = 0
     _headers: dict[bytes, bytes] = {}  # noqa: RUF012 - replaced, never changed
     _tap: StreamTap | None = None
@@ -104,7 +102,7 @@ class Relay(Call):
             kind = header_of(headers, b"content-type") or b"text/event-stream"
             if kind[:17].lower() == b"text/event-stream":
                 self._idle_seconds = self._target.idle_seconds
-                self._tap = StreamTap(hide_usage=self.asked.hide_usage)
+                self._tap = self._new_tap()
                 self._quiet = self.exchange.connection.edge.now + QUIET_SECONDS
                 self.exchange.on_flow = self._flow
 
@@ -127,7 +125,7 @@ class Relay(Call):
             until = self._quiet
         self.until = until
         if out:
-            if self._first or self.desk.kept is not None:
+            if self._first or self._rewritten or self.desk.kept is not None:
                 self._pass_on(out)
             else:
                 self.exchange.send(out)
@@ -257,14 +255,12 @@ class Relay(Call):
 
     def _answer(self, data: bytes) -> None:
         """Answer with a 200 that came whole, unless it is none."""
-        tokens = read_whole(data)
+        tokens = self._read_whole(data)
         if tokens is None:
             self._failed(verdicts.no_answer(data))
             return
         entry, target = self.entry, self._target
-        self.exchange.answer_ok(self.lines(JSON), data)
-        if self.desk.kept is not None:
-            self.keep(data)
+        self._deliver(data)
         tariff = target.tariff
         if entry.provider is not None or target.tariffs:
             tariff = target.tariff_of(entry.provider)
@@ -283,22 +279,9 @@ class Relay(Call):
         else:
             self.settle(200, "ok", tokens, tariff)
 
-    def _pass_on(self, data: bytes) -> None:
-        exchange = self.exchange
-        if self._first:
-            self._first = False
-            exchange.begin_bytes(200, self.lines(EVENTS), data)
-        else:
-            exchange.send(data)
-        self.keep(data)
-
     def _stream_whole(self, rest: bytes) -> None:
         """End a stream that ended well, with the mark that says so."""
-        if self._first:
-            self._pass_on(rest + DONE_EVENT)
-            self.exchange.end()
-        else:
-            self.exchange.end(rest + DONE_EVENT)
+        self._deliver_end(rest)
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.let_end()
@@ -329,7 +312,7 @@ class Relay(Call):
         if self._first:
             self._failed(error)
             return
-        self.exchange.end(in_band(fault, self.exchange.id))
+        self.exchange.end(in_band(self.exchange, fault))
         truncated = isinstance(error, errors.APIConnectionError)
         self._drop()
         self._settle_partial(200, "truncated" if truncated else "failed", fault.code)

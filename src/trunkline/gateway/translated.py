@@ -171,7 +171,7 @@ class Translated(Call):
         error.provider = error.provider or self.entry.provider
         fault = self.fault_of(error, target)
         if self.exchange.begun:
-            self.exchange.end(in_band(fault, self.exchange.id))
+            self.exchange.end(in_band(self.exchange, fault))
             cut = isinstance(error, errors.APIConnectionError)
             self._settle_partial(200, "truncated" if cut else "failed", fault.code)
             return

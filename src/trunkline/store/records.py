@@ -186,3 +186,77 @@ class Content(msgspec.Struct, frozen=True):
     answer: str
     kept: float
     expires: float
+
+
+class Replica(msgspec.Struct, frozen=True):
+    """One process that serves from a store, as it says of itself in each beat."""
+
+    boot: str
+    """Its name in the ledger: `Entry.boot`."""
+    host: str
+    """Where it runs, for people: host name and process id."""
+    started: float
+    config: str
+    """A digest of its configuration."""
+    seen: float = 0.0
+    """When its last beat came, by the store's own clock; the store sets it."""
+
+
+class MoneyWish(msgspec.Struct, frozen=True):
+    """What a process wants of a budget that it shares with others."""
+
+    scope: str
+    """`key`, `owner` or `team`."""
+    whose: str
+    granted: int
+    """Picodollars that it wants to have been granted in all since it began: what it has charged and
+    holds, and what it means to spend next. Less than before gives the difference back."""
+    budgets: tuple[Budget, ...]
+    """The budgets in force; none of them may be passed."""
+
+
+class MoneyLease(msgspec.Struct, frozen=True):
+    """What a process may spend of a budget that it shares with others."""
+
+    scope: str
+    whose: str
+    granted: int
+    """Picodollars that it has been granted in all since it began; never less than the store knows it
+    has been charged."""
+    spent: tuple[int, ...]
+    """What all processes were charged in the present period of each budget asked for."""
+    elsewhere: int
+    """What other processes have been granted and not been charged yet."""
+
+
+class RateWish(msgspec.Struct, frozen=True):
+    """What a process wants of limits that it shares with others."""
+
+    scope: str
+    """`key`, `owner`, `team` or `upstream`."""
+    whose: str
+    limits: Limits
+    calls: int = 0
+    """Further requests in the store's present minute."""
+    tokens: int = 0
+    """Further tokens in that minute; less than 0 gives back what was not used."""
+    slots: int = 0
+    """Calls at the same time that it wants to be allowed, in all; less than before gives back."""
+
+
+class RateLease(msgspec.Struct, frozen=True):
+    """What a process may do of what it asked for, all or a part."""
+
+    scope: str
+    whose: str
+    minute: int
+    """The minute that calls and tokens are for: seconds since 1970 by the store's clock, over 60."""
+    minute_left: float
+    """Seconds until that minute ends."""
+    calls: int
+    tokens: int
+    slots: int
+    """In all."""
+    calls_left: int | None = None
+    """What is left of the minute for anybody; None where there is no limit."""
+    tokens_left: int | None = None

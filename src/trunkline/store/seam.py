@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, Protocol
 
 from trunkline.store.records import (
@@ -13,6 +13,11 @@ from trunkline.store.records import (
     Entry,
     Key,
     KeySecret,
+    MoneyLease,
+    MoneyWish,
+    RateLease,
+    RateWish,
+    Replica,
     Spend,
 )
 
@@ -37,6 +42,26 @@ class StoreConflictError(StoreError):
 
 class StoreMissingError(StoreError):
     """What was to be changed is not there."""
+
+
+class Rates(Protocol):
+    """Shares limits between the processes that serve. Every method raises StoreError.
+
+    Minutes are those of the clock behind it, so that it does not matter how clocks of replicas go.
+    """
+
+    def lease_rates(
+        self, boot: str, wishes: Sequence[RateWish], *, slot_seconds: float
+    ) -> list[RateLease]:
+        """Grant what limits allow, in one round trip, an answer to each wish in their order.
+
+        Slots of a process that has not asked for `slot_seconds` are nobody's again.
+        """
+        ...
+
+    def release_rates(self, boot: str) -> None:
+        """Give back all slots of a process."""
+        ...
 
 
 class Store(Protocol):
@@ -101,8 +126,8 @@ class Store(Protocol):
         """Drop the position of a journal that is gone."""
         ...
 
-    def open_entries(self) -> list[Entry]:
-        """Return the entries that have not ended."""
+    def open_entries(self, boots: Collection[str] | None = None) -> list[Entry]:
+        """Return the entries that have not ended, of these processes or of all."""
         ...
 
     def charged(self, since: str) -> list[Spend]:
@@ -142,4 +167,29 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close the connections; harmless when closed."""
+        ...
+
+
+class SharedStore(Store, Rates, Protocol):
+    """A store that several processes serve from at the same time."""
+
+    def beat(self, replica: Replica) -> list[Replica]:
+        """Note that a process serves, and return all that have not left, with when each was seen.
+
+        The first of the result is `replica` itself; `seen` of all of them is by the store's clock.
+        """
+        ...
+
+    def leave(self, boot: str) -> None:
+        """Forget a process, its leases and slots: nothing of it is in flight, and all is committed."""
+        ...
+
+    def lease_money(self, boot: str, wishes: Sequence[MoneyWish]) -> list[MoneyLease]:
+        """Grant what budgets allow, in one round trip, an answer to each wish in their order.
+
+        Of each scope what was charged in a budget's present period (by the store's clock), what was
+        granted to all processes and not charged yet, and the new grant together never pass it; a wish
+        for more gets as much as there is. `commit` moves what an entry of a process was charged from
+        its grant to what is spent, in the same transaction. A wish asked twice is granted once.
+        """
         ...

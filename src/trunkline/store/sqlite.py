@@ -6,7 +6,7 @@ Usable from any number of threads; other processes may read and write the file m
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,10 +137,11 @@ class SqliteStore:
         with self._file.writing() as connection:
             connection.execute(sql.FORGET_JOURNAL, (journal,))
 
-    def open_entries(self) -> list[Entry]:
-        """Return the entries that have not ended."""
+    def open_entries(self, boots: Collection[str] | None = None) -> list[Entry]:
+        """Return the entries that have not ended, of these processes or of all."""
         with self._file.reading() as connection:
-            return [read_entry(row) for row in connection.execute(sql.OPEN_ENTRIES).fetchall()]
+            found = [read_entry(row) for row in connection.execute(sql.OPEN_ENTRIES).fetchall()]
+        return found if boots is None else [entry for entry in found if entry.boot in boots]
 
     def charged(self, since: str) -> list[Spend]:
         """Return spend of `since` (a day) and later, whole rows."""
