@@ -198,6 +198,8 @@ class Replica(msgspec.Struct, frozen=True):
     started: float
     config: str
     """A digest of its configuration."""
+    lost: bool = False
+    """Whether it was given up."""
     seen: float = 0.0
     """When its last beat came, by the store's own clock; the store sets it."""
 

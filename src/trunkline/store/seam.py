@@ -40,6 +40,10 @@ class StoreConflictError(StoreError):
     """What was to be added is there already."""
 
 
+class StoreLostError(StoreError):
+    """The process was given up by others, who have settled its calls: it has to end and begin anew."""
+
+
 class StoreMissingError(StoreError):
     """What was to be changed is not there."""
 
@@ -114,7 +118,8 @@ class Store(Protocol):
         """Do all of a batch in one transaction. An entry that has ended is never changed again.
 
         A batch up to a position that its journal has reached was done before and is not done again.
-        So one that is replayed counts once, if batches begin at `position()`.
+        So one that is replayed counts once, if batches begin at `position()`. What becomes known of a
+        call that was settled as unknown takes that settlement's place, and its spend's too.
         """
         ...
 
@@ -173,15 +178,34 @@ class Store(Protocol):
 class SharedStore(Store, Rates, Protocol):
     """A store that several processes serve from at the same time."""
 
-    def beat(self, replica: Replica) -> list[Replica]:
-        """Note that a process serves, and return all that have not left, with when each was seen.
+    def join(self, replica: Replica) -> None:
+        """Note that a process begins to serve; StoreConflictError where one of that boot is known."""
+        ...
 
-        The first of the result is `replica` itself; `seen` of all of them is by the store's clock.
+    def beat(self, boot: str) -> list[Replica]:
+        """Note that a process still serves, and return all that have not left, itself first.
+
+        `seen` of all is by the store's clock. StoreLostError where it was given up, or is not known.
+        """
+        ...
+
+    def lose(self, boot: str, unseen_seconds: float) -> bool:
+        """Give a process up that no beat came from for so long; tells whether it is given up.
+
+        Its leases stay until `leave`, so that what is booked for it is taken from them.
         """
         ...
 
     def leave(self, boot: str) -> None:
         """Forget a process, its leases and slots: nothing of it is in flight, and all is committed."""
+        ...
+
+    def reloads(self) -> int:
+        """Return how often all processes were asked to read their configuration again."""
+        ...
+
+    def ask_reload(self) -> int:
+        """Ask all processes to read their configuration again; returns the number of `reloads`."""
         ...
 
     def lease_money(self, boot: str, wishes: Sequence[MoneyWish]) -> list[MoneyLease]:
