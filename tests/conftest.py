@@ -11,6 +11,7 @@ import pytest
 
 from faces import FACES, Face
 from loopback import Script, Upstream
+from servers import PostgresServer, RedisServer, started
 
 
 @pytest.fixture
@@ -49,3 +50,31 @@ def runner(request: pytest.FixtureRequest, serve: object) -> Iterator[asyncio.Ru
     """An event loop, of each kind."""
     with FACES[request.param]().runner as runner:
         yield runner
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the session; a test that ends or freezes it starts it again."""
+    server = started(PostgresServer)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """An empty database of this test's own."""
+    return postgres_server.new_database()
+
+
+@pytest.fixture(scope="session")
+def _redis_server() -> Iterator[RedisServer]:
+    server = started(RedisServer)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def redis_server(_redis_server: RedisServer) -> RedisServer:
+    """An empty Redis server; a test that ends or freezes it starts it again."""
+    _redis_server.flush()
+    return _redis_server
