@@ -10,13 +10,10 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from trunkline.catalog import Catalogs
-from trunkline.errors import ConfigurationError, TrunklineError
 from trunkline.gateway.access import Directory, Reading
 from trunkline.gateway.admin.app import AdminApp
 from trunkline.gateway.admin.parts import AdminParts, ReloadReport
@@ -24,9 +21,10 @@ from trunkline.gateway.background import lasting
 from trunkline.gateway.booking import drop_segment
 from trunkline.gateway.bridge import Bridge, serve
 from trunkline.gateway.call import Call, Desk
-from trunkline.gateway.config_environment import check_environment, store_path
+from trunkline.gateway.config_environment import store_path
 from trunkline.gateway.config_file import Loaded
 from trunkline.gateway.config_rules import is_loopback
+from trunkline.gateway.configured import Configured
 from trunkline.gateway.content import ContentKeeper
 from trunkline.gateway.credentials import Refusals
 from trunkline.gateway.dispatch import Counters, Dispatch
@@ -38,34 +36,18 @@ from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.listing import Listing
 from trunkline.gateway.log import Log
 from trunkline.gateway.opening import Opened, open_store, tls_context
-from trunkline.gateway.outbox import Outbox
 from trunkline.gateway.pages import Pages, Rule
-from trunkline.gateway.plans import Plans
-from trunkline.gateway.prices import Prices
 from trunkline.gateway.recovery import Recovered
-from trunkline.gateway.state import Parts, State, changes
+from trunkline.gateway.state import Parts, State
 from trunkline.gateway.table import page_table
 from trunkline.gateway.telemetry import Telemetry
-from trunkline.gateway.upstream import Upstream
-from trunkline.gateway.upstreams import Place, Upstreams
 from trunkline.settings import Settings
 from trunkline.store.records import Entry
 from trunkline.store.seam import StoreError
 from trunkline.store.sqlite import SqliteStore
-from trunkline.transport.aio import AioTransport
 
 _LOOK_SECONDS = 0.5
 """Between two looks whether keys have changed in the store."""
-_RESTART = (
-    "listen.",
-    "store.",
-    "content.",
-    "edge.head_bytes",
-    "edge.headers",
-    "edge.body_bytes",
-    "edge.drain_seconds",
-)
-"""Settings that only a restart changes."""
 _log = logging.getLogger(__name__)
 
 
@@ -90,15 +72,10 @@ class Gateway:
         read: Callable[[], Loaded],
     ) -> None:
         """Open nothing yet; `read` reads the configuration again. Raises ConfigurationError."""
-        self.loaded = loaded
+        self._configured = Configured(loaded, environment, settings, log, read)
         self._environment = environment
-        self._settings = settings
         self._log = log
-        self._read = read
         config = loaded.config
-        missing = check_environment(config, environment)
-        if missing:
-            raise ConfigurationError(" ".join(missing))
         self._telemetry = Telemetry(config.routes)
         self._guard = Guard()
         self._directory = Directory(self._guard)
@@ -106,11 +83,6 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self._hurried = False
         self._state = State(lambda: self.loaded)
-        self._pools: dict[Place, Upstream] = {}
-        self._transport = AioTransport(proxies=settings.proxies)
-        self._outbox = Outbox()
-        self._upstreams = self._connected(loaded)
-        self._hide_credentials()
         path = store_path(config, environment)
         durable = config.store.durability == "power"
         self._store = SqliteStore(path, durable=durable)
@@ -119,6 +91,11 @@ class Gateway:
         self._ledger = Ledger(
             self._store, self._folder, spool_bytes=spool, committed=self._committed
         )
+
+    @property
+    def loaded(self) -> Loaded:
+        """The configuration in force."""
+        return self._configured.loaded
 
     async def start(self) -> Started:
         """Open the store, bring in what dead processes left, and listen.
@@ -133,24 +110,19 @@ class Gateway:
             secrets.token_hex(6),
             self._ledger.take,
             durable=config.store.durability == "power",
-            released=self._outbox.flush,
+            released=self._configured.outbox.flush,
         )
         self._ledger.start()
         self._keeper = ContentKeeper(self._store, config.content, time.time)
-        self._prices = Prices(
-            Catalogs(self._catalog_file),
-            lambda: self._upstreams.router_settings(),  # noqa: PLW0108 - a reload replaces them
-            self._transport,
-            lambda: self._upstreams.router_secret(),  # noqa: PLW0108
-        )
         self._dispatch = self._dispatching()
-        self._prices.renewed = self._forget_plans
+        self._configured.renewed = self._renewed
+        self._configured.prices.renewed = self._forget_plans
         self._bridge: Bridge = serve(AdminApp(self._admin_parts()))
         self._edge = Edge(
             self._application(),
             config.edge,
             most=config.listen.connections,
-            outbox=self._outbox,
+            outbox=self._configured.outbox,
         )
         self._directory.use(opened.reading, time.time())
         self._state.watch(self._parts())
@@ -159,7 +131,7 @@ class Gateway:
         port = await self._edge.listen(listen.host, listen.port, tls=tls)
         self._tasks = [
             asyncio.create_task(lasting(work, _LOOK_SECONDS))
-            for work in (self._look_for_changes, self._sweep, self._keep_prices)
+            for work in (self._look_for_changes, self._sweep, self._configured.keep_prices)
         ]
         scheme = "http" if tls is None else "https"
         host = f"[{listen.host}]" if ":" in listen.host else listen.host
@@ -180,9 +152,7 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._bridge.close()
-        for pool in self._pools.values():
-            pool.close()
-        self._transport.close()
+        self._configured.close()
         self._journal.close()
         done = await asyncio.to_thread(self._close_books)
         self._store.close()
@@ -213,57 +183,16 @@ class Gateway:
 
     async def reload(self) -> ReloadReport:
         """Read the configuration again; one that is wrong leaves the old one running."""
-        try:
-            loaded = await asyncio.to_thread(self._read)
-            missing = check_environment(loaded.config, self._environment)
-            if missing:
-                raise ConfigurationError(" ".join(missing))
-            upstreams = self._connected(loaded)
-        except (TrunklineError, OSError) as error:
-            _log.error("the configuration was not reloaded", extra={"reason": str(error)})
-            return ReloadReport(applied=False, error=str(error))
-        changed = changes(self.loaded, loaded)
-        restart = tuple(n for n in changed if n.startswith(_RESTART))
-        self.loaded = loaded
-        self._upstreams = upstreams
-        self._hide_credentials()
-        self._dispatch.plans = self._plans()
-        self._dispatch.money = loaded.config.money
-        self._prices.look_again()
-        self._edge.limits = loaded.config.edge
-        _log.info("the configuration was reloaded", extra={"changed": changed, "restart": restart})
-        return ReloadReport(applied=True, changed=tuple(changed), restart=restart)
+        return await self._configured.reload()
 
-    async def _renew(self) -> bool:
-        """Look for the upstreams' credentials again; tells whether one is another."""
-        before = self._upstreams.secrets()
-        try:
-            upstreams = await asyncio.to_thread(self._connected, self.loaded)
-        except (TrunklineError, OSError) as error:
-            _log.warning("a credential is not to be found", extra={"reason": str(error)})
-            return False
-        if upstreams.secrets() == before:
-            return False
-        self._upstreams = upstreams
-        self._hide_credentials()
-        self._dispatch.plans = self._plans()
-        return True
+    def _renewed(self) -> None:
+        """Serve by the configuration in force."""
+        config = self.loaded.config
+        self._dispatch.plans = self._configured.plans()
+        self._dispatch.money = config.money
+        self._edge.limits = config.edge
 
     # putting together
-
-    def _connected(self, loaded: Loaded) -> Upstreams:
-        return Upstreams(
-            loaded.config,
-            self._environment,
-            self._settings,
-            self._transport,
-            self._pools,
-            self._outbox,
-        )
-
-    def _hide_credentials(self) -> None:
-        for secret in self._credentials():
-            self._log.hide(secret)
 
     def _open_store(self) -> Opened:
         given = self._environment.get("TRUNKLINE_ADMIN_KEY") or None
@@ -279,20 +208,8 @@ class Gateway:
             self._journal,
             self._ledger,
             self._keeper,
-            self._prices,
+            self._configured.prices,
             self._telemetry,
-        )
-
-    @property
-    def _catalog_file(self) -> Path | None:
-        value = self._settings.catalog_file.value
-        return None if value is None else Path(value)
-
-    def _plans(self) -> Plans:
-        upstreams = self._upstreams
-        prices = self._prices
-        return Plans(
-            self.loaded.config, upstreams.connected, upstreams.pool, prices.current, prices.missed
         )
 
     def _dispatching(self) -> Dispatch:
@@ -301,15 +218,15 @@ class Gateway:
             journal=self._journal,
             counted=self._counted if self._log.log_requests else self._telemetry.ended,
             attempted=self._telemetry.attempted,
-            refused=Refusals(self._renew).note,
+            refused=Refusals(self._configured.renew).note,
             kept=kept,
             live=self._live,
-            hide=self._credentials,
+            hide=self._configured.secrets,
         )
         counters = Counters(self._telemetry.refused, self._telemetry.rate_limited)
         return Dispatch(
             desk,
-            self._plans(),
+            self._configured.plans(),
             self._journal,
             self._ledger,
             self.loaded.config.money,
@@ -320,16 +237,10 @@ class Gateway:
     def _translated(self, *call: Any) -> Call:
         from trunkline.gateway.translated import Translated  # loads the SDK; chats do without it
 
-        return Translated(*call, client=self._client)
+        return Translated(*call, client=self._configured.client)
 
     def _forget_plans(self) -> None:
         self._dispatch.plans.forget()
-
-    def _client(self, name: str) -> Any:
-        return self._upstreams.client(name)
-
-    def _credentials(self) -> tuple[str, ...]:
-        return self._upstreams.secrets()
 
     def _application(self) -> Pages:
         dispatch = self._dispatch
@@ -379,14 +290,5 @@ class Gateway:
             now = self._edge.now
             for call in [c for c in self._live if c.until < now]:
                 call.late()
-            for pool in self._pools.values():
+            for pool in self._configured.pools.values():
                 pool.sweep()
-
-    async def _keep_prices(self) -> None:
-        if (
-            self._upstreams.router_secret() is None
-            and self.loaded.config.default_upstream != "huggingface"
-        ):
-            await asyncio.sleep(60.0)
-            return
-        await self._prices.keep_fresh()
