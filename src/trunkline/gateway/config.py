@@ -46,6 +46,29 @@ class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """After SIGTERM, for answers to end."""
 
 
+class Cors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sites whose scripts may call from a browser: none unless they are listed."""
+
+    origins: tuple[str, ...] = ()
+    """As browsers send them, `https://chat.example.org`; `*` alone is every site."""
+    methods: tuple[str, ...] = ("GET", "POST")
+    headers: tuple[str, ...] = (
+        "authorization",
+        "content-type",
+        "user-agent",
+        "idempotency-key",
+        "x-api-key",
+        "x-request-id",
+        "x-client-request-id",
+        "x-stainless-*",
+        "openai-*",
+        "anthropic-*",
+    )
+    """Headers that scripts may send; `*` is any run of characters."""
+    max_age_seconds: int = 600
+    """How long a browser may remember what it was told."""
+
+
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """US dollars for a million tokens; 0 says that it is free."""
 
@@ -139,5 +162,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     money: Money = Money()
     store: StoreConfig = StoreConfig()
     content: ContentConfig = ContentConfig()
+    cors: Cors = Cors()
     unlisted_models: Literal["refuse", "pass"] = "refuse"
     """What becomes of a model that the router's own list does not have."""

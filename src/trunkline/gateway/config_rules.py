@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from trunkline.gateway.config import Config, ContentConfig, Listen, Money
+from trunkline.gateway.config_cors_rules import cors_problems
 from trunkline.gateway.config_problems import Problem, Where, quoted
 from trunkline.gateway.config_upstream_rules import route_problems, upstream_problems
 from trunkline.gateway.config_values import leaves
@@ -54,6 +55,7 @@ def problems(config: Config) -> Iterator[Problem]:
         elif isinstance(value, str):
             yield from _text(where, value)
     yield from _listen(config.listen)
+    yield from cors_problems(config.cors)
     yield from upstream_problems(config)
     yield from route_problems(config)
     yield from _content(config.content)

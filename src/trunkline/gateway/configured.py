@@ -30,6 +30,7 @@ RESTART = (
     "listen.",
     "store.",
     "content.",
+    "cors.",
     "edge.head_bytes",
     "edge.headers",
     "edge.body_bytes",

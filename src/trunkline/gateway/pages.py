@@ -158,7 +158,7 @@ class Pages:
 
     def _found_below(self, method: bytes, path: bytes) -> Page | None:
         for of, start, page in self._below:
-            if of == method and _is_below(path, start):
+            if of == method and is_below(path, start):
                 return page
         return None
 
@@ -195,9 +195,10 @@ class Pages:
     def _methods(self, path: bytes) -> list[str]:
         """Return the methods of what is at a path."""
         exact = [method for method, at in self._exact if at == path]
-        below = [method for method, start, _ in self._below if _is_below(path, start)]
+        below = [method for method, start, _ in self._below if is_below(path, start)]
         return [method.decode() for method in exact or below]
 
 
-def _is_below(path: bytes, start: bytes) -> bool:
+def is_below(path: bytes, start: bytes) -> bool:
+    """Tell whether a path is one of those that begin with `start`, which ends in a slash."""
     return path.startswith(start) and len(path) > len(start)

@@ -26,6 +26,7 @@ from trunkline.gateway.config_file import Loaded
 from trunkline.gateway.config_rules import is_loopback
 from trunkline.gateway.configured import Configured
 from trunkline.gateway.content import ContentKeeper
+from trunkline.gateway.cors import open_pages
 from trunkline.gateway.credentials import Refusals
 from trunkline.gateway.dispatch import Counters, Dispatch
 from trunkline.gateway.edge import TURN, Edge
@@ -250,7 +251,7 @@ class Gateway:
         rows = page_table(
             dispatch, listing, self._bridge, body=config.edge.body_bytes, metrics=metrics
         )
-        return Pages(rows, self._directory, self._telemetry.refused)
+        return open_pages(rows, self._directory, self._telemetry.refused, config.cors)
 
     def _admin_parts(self) -> AdminParts:
         return AdminParts(
