@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trunkline.gateway.booking import spend_of
 from trunkline.gateway.journal import Written
 from trunkline.store.records import Entry
 from trunkline.store.seam import Store, StoreError
 from trunkline.store.sqlite import SqliteStore
+from trunkline.store.sums import spend_of
 
 START = 1_796_000_000.0
 PRICE = 7

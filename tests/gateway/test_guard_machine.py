@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 from ledger_side import sent, settle
 
-from trunkline.gateway.booking import spend_of
 from trunkline.gateway.guard import Guard, Holder, period_of
 from trunkline.store.records import Account, Budget, Entry, Key, Limits
+from trunkline.store.sums import spend_of
 
 KEYS = st.sampled_from(["key_a", "key_b", "key_c"])
 TEAMS = st.sampled_from([None, "red", "blue"])

@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_side import BadStore, Caller, check_books, ended, new_store, run, sent, settle, until
 
-from trunkline.gateway.booking import as_sent, book, grouped, spend_of
+from trunkline.gateway.booking import as_sent, book, grouped
 from trunkline.gateway.journal import Journal, Written
 from trunkline.gateway.journal_files import Frame, Segment, segments
 from trunkline.gateway.ledger import BACKLOG_BYTES, Ledger
 from trunkline.store.seam import StoreError, StoreValueError
 from trunkline.store.sqlite import SqliteStore
+from trunkline.store.sums import spend_of
 
 SURROGATE = "org/\ud83d"
 """Text that no store keeps."""

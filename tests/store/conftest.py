@@ -6,18 +6,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from store_samples import STORES
+from store_samples import STORES, Clock
 
-from trunkline.store.seam import Store
+from trunkline.store.seam import SharedStore
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """What time it is for the store."""
+    return Clock()
 
 
 @pytest.fixture(params=STORES)
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+def reopen(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> Iterator[Callable[[], SharedStore]]:
     """Open the same store once more, as another process would."""
-    opened: list[Store] = []
+    opened: list[SharedStore] = []
 
-    def start() -> Store:
-        opened.append(STORES[request.param](tmp_path))
+    def start() -> SharedStore:
+        opened.append(STORES[request.param](tmp_path, clock))
         return opened[-1]
 
     yield start
@@ -26,7 +34,7 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
 
 
 @pytest.fixture
-def store(reopen: Callable[[], Store]) -> Store:
+def store(reopen: Callable[[], SharedStore]) -> SharedStore:
     """A store with its schema."""
     store = reopen()
     store.migrate()

@@ -8,13 +8,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trunkline.store.records import Batch, Content, Entry, Key, KeySecret, Spend
-from trunkline.store.seam import Store
+from trunkline.store.records import Batch, Content, Entry, Key, KeySecret, Replica, Spend
+from trunkline.store.seam import SharedStore
 from trunkline.store.sqlite import SqliteStore
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "sqlite": lambda folder: SqliteStore(folder / "gateway.db"),
-    "sqlite, not durable": lambda folder: SqliteStore(folder / "gateway.db", durable=False),
+NOON = 1_795_953_600.0
+"""Of DAY."""
+
+
+class Clock:
+    """A store's clock, for all who have it open."""
+
+    def __init__(self, now: float = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+Open = Callable[[Path, Callable[[], float]], SharedStore]
+STORES: dict[str, Open] = {
+    "sqlite": lambda folder, clock: SqliteStore(folder / "gateway.db", clock=clock),
+    "sqlite, not durable": lambda folder, clock: SqliteStore(
+        folder / "gateway.db", durable=False, clock=clock
+    ),
 }
 """How to open each kind of store; what was opened in one folder is the same store again."""
 DAY = "2026-11-29"
@@ -90,3 +107,8 @@ def a_content(request_id: str = "req_1", **fields: Any) -> Content:
 
 def a_key(key_id: str = "key_a", **fields: Any) -> Key:
     return Key(id=key_id, created=1.5, **fields)
+
+
+def a_replica(boot: str = "boot_1", **fields: Any) -> Replica:
+    given: dict[str, Any] = {"host": "here 1", "started": 1.5, "config": "digest"}
+    return Replica(boot=boot, **(given | fields))

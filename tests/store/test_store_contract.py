@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from store_samples import (
     DAY,
     STORES,
+    Clock,
     a_batch,
     a_content,
     a_key,
@@ -21,7 +22,7 @@ from store_samples import (
     ended,
 )
 
-from trunkline.store.records import Account, Budget, Entry, Limits, Scope, Spend
+from trunkline.store.records import Account, Batch, Budget, Entry, Limits, Scope, Spend
 from trunkline.store.seam import (
     Store,
     StoreConflictError,
@@ -29,6 +30,7 @@ from trunkline.store.seam import (
     StoreMissingError,
     StoreValueError,
 )
+from trunkline.store.sums import spend_of
 from trunkline.types.money import LARGEST
 
 Reopen = Callable[[], Store]
@@ -206,14 +208,55 @@ def test_an_entry_may_begin_and_end_in_one_batch(store: Store):
     assert store.open_entries() == [an_entry(2)]
 
 
-@pytest.mark.parametrize("state", ["settled", "unknown"])
-def test_an_entry_that_has_ended_is_never_changed_again(store: Store, state: str):
-    first = ended(1, state=state)
-    store.commit(a_batch(1, first))
-    store.commit(a_batch(2, an_entry(1), ended(1, cost=99, charged=99)))
-    store.commit(a_batch(5, ended(1, state="unknown", cost=None), journal="two"))
-    assert store.entry(first.id) == first
+def committed(position: int, *entries: Entry, journal: str = "one") -> Batch:
+    """A batch as a gateway makes it: with what its entries add up to."""
+    return a_batch(position, *entries, spend=tuple(spend_of(entries)), journal=journal)
+
+
+LATER = (an_entry(1), ended(1, state="unknown", cost=None, charged=10), ended(1, charged=99))
+
+
+@pytest.mark.parametrize("later", LATER, ids=["open", "unknown", "settled"])
+def test_an_entry_that_has_ended_is_never_changed_again(store: Store, later: Entry):
+    store.commit(committed(1, ended(1, owner="ada", team="research")))
+    before = store.charged("")
+    store.commit(committed(2, later, ended(2)))
+    store.commit(committed(3, later, journal="two"))
+    store.commit(committed(4, ended(1, charged=99), later, later, journal="two"))
+    assert store.entry(ended(1).id) == ended(1, owner="ada", team="research")
+    assert store.charged("") == sorted([*before, *spend_of([ended(2)])], key=lambda row: row.owner)
     assert store.open_entries() == []
+
+
+UNKNOWN: dict[str, object] = {
+    "state": "unknown",
+    "outcome": "unknown",
+    "cost": None,
+    "charged": 10,
+    "team": "research",
+}
+
+
+def test_what_becomes_known_takes_the_place_of_what_was_unknown(store: Store, reopen: Reopen):
+    late = ended(1, provider="groq", team="research", cost=7, charged=7, input_tokens=5)
+    store.commit(committed(1, an_entry(1), ended(1, **UNKNOWN)))
+    store.commit(committed(2, ended(1, **(UNKNOWN | {"charged": 99})), journal="two"))
+    assert store.entry(late.id) == ended(1, **UNKNOWN)
+    assert store.charged("") == spend_of([ended(1, **UNKNOWN)])
+    reopen().commit(committed(1, ended(2), late, ended(3), journal="three"))
+    assert store.entry(late.id) == late
+    known = [late, ended(2), ended(3)]
+    assert sorted(store.charged(""), key=repr) == sorted(spend_of(known), key=repr)
+    store.commit(committed(2, ended(1, charged=3), ended(1, **UNKNOWN), journal="three"))
+    assert store.entry(late.id) == late
+    assert sorted(store.charged(""), key=repr) == sorted(spend_of(known), key=repr)
+
+
+def test_what_was_unknown_and_became_known_in_one_batch_counts_once(store: Store):
+    store.commit(committed(1, an_entry(1), ended(1, **UNKNOWN), ended(1, team="research")))
+    store.commit(committed(2, ended(1, **UNKNOWN), ended(2, **UNKNOWN), ended(2, team="research")))
+    assert store.entries() == [ended(2, team="research"), ended(1, team="research")]
+    assert store.charged("") == spend_of(store.entries())
 
 
 def test_a_batch_of_any_size_is_kept_whole(store: Store):
@@ -261,7 +304,7 @@ def test_each_journal_has_a_position_of_its_own(store: Store, reopen: Reopen):
 def test_a_journal_replayed_from_anywhere_counts_once(
     tmp_path_factory: pytest.TempPathFactory, chance: random.Random, records: int
 ):
-    store = STORES["sqlite, not durable"](tmp_path_factory.mktemp("replay"))
+    store = STORES["sqlite, not durable"](tmp_path_factory.mktemp("replay"), Clock())
     store.migrate()
     while store.position("one") < records:
         # A crash forgets what was done; the reader starts where the store says, or further back,
@@ -347,7 +390,7 @@ def test_amounts_near_the_largest_are_added_up_exactly(store: Store):
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, LARGEST) | st.integers(0, 10**10), min_size=1, max_size=20))
 def test_sums_of_money_are_exact(tmp_path_factory: pytest.TempPathFactory, amounts: list[int]):
-    store = STORES["sqlite, not durable"](tmp_path_factory.mktemp("sums"))
+    store = STORES["sqlite, not durable"](tmp_path_factory.mktemp("sums"), Clock())
     store.migrate()
     for position, amount in enumerate(amounts, 1):
         spend = (a_spend(cost=amount), a_spend(model="other", charged=amount))

@@ -7,7 +7,6 @@ there. A value that the store cannot keep costs that value alone, never the entr
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import msgspec
 
 from trunkline.gateway.journal_files import Frame
 from trunkline.gateway.keepable import keepable
-from trunkline.store.records import Batch, Entry, Spend
+from trunkline.store.records import Batch, Entry
 from trunkline.store.seam import Store, StoreValueError
+from trunkline.store.sums import spend_of
 
 AT_ONCE = 5_000
 """Entries of one commit, about."""
@@ -81,38 +81,6 @@ def as_sent(entry: Entry) -> Entry:
     return msgspec.structs.replace(
         entry, state="open", ended=None, status=None, outcome="", cost=None, charged=0
     )
-
-
-def spend_of(entries: Iterable[Entry]) -> list[Spend]:
-    """Add up the entries that have ended, by day, key, owner, team, model and provider."""
-    sums: dict[tuple[str, ...], list[int]] = {}
-    days: dict[int, str] = {}
-    for entry in entries:
-        if entry.state == "open":
-            continue
-        number = int(entry.started // 86400)
-        day = days.get(number)
-        if day is None:
-            day = days[number] = time.strftime("%Y-%m-%d", time.gmtime(entry.started))
-        group = (
-            day,
-            entry.key,
-            entry.owner or "",
-            entry.team or "",
-            entry.model,
-            entry.provider or "",
-        )
-        row = sums.get(group)
-        if row is None:
-            row = sums[group] = [0] * 7
-        row[0] += 1
-        row[1] += entry.cost is None
-        row[2] += entry.outcome != "ok"
-        row[3] += entry.input_tokens or 0
-        row[4] += entry.output_tokens or 0
-        row[5] += entry.cost or 0
-        row[6] += entry.charged
-    return [Spend(*group, *row) for group, row in sums.items()]  # type: ignore[arg-type]  # texts, then numbers
 
 
 def drop_segment(store: Store, path: Path) -> None:

@@ -19,12 +19,12 @@ from trunkline.gateway.booking import (
     book_apart,
     drop_segment,
     grouped,
-    spend_of,
 )
 from trunkline.gateway.journal import Written
 from trunkline.gateway.journal_files import Frame, Segment, boot_of, segments
 from trunkline.store.records import Batch, Entry
 from trunkline.store.seam import Store, StoreError, StoreValueError
+from trunkline.store.sums import spend_of
 
 GROUP_SECONDS = 0.1
 """How long entries are gathered for one commit."""

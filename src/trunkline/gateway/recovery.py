@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from trunkline.gateway.booking import AT_ONCE, book, drop_segment, grouped, spend_of
+from trunkline.gateway.booking import AT_ONCE, book, drop_segment, grouped
 from trunkline.gateway.journal_files import Segment, segments, set_aside
 from trunkline.store.records import Batch, Entry
 from trunkline.store.seam import Store, StoreError
+from trunkline.store.sums import spend_of
 
 _JOURNAL = "recovered"
 """The name under which the store counts what was settled here."""

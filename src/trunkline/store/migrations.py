@@ -1,4 +1,4 @@
-"""The schema of the SQLite store as numbered steps, and how a file is brought up to date.
+"""A schema as numbered steps: what a step is, and whether those that a database has are ours. Pure.
 
 A step that was released is never edited: every database has its checksum. Add another one.
 """
@@ -6,14 +6,11 @@ A step that was released is never edited: every database has its checksum. Add a
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from trunkline.store.seam import StoreError, StoreTooNewError
-from trunkline.store.sqlite_file import SqliteFile
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -29,102 +26,25 @@ class Migration(msgspec.Struct, frozen=True):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-_FIRST = Migration(
-    "keys, accounts, ledger, spend, journals, contents",
-    (
-        "CREATE TABLE access (number INTEGER NOT NULL)",
-        "INSERT INTO access VALUES (1)",
-        """CREATE TABLE keys (
-            id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL,
-            owner TEXT, team TEXT,
-            scope TEXT NOT NULL, limits TEXT NOT NULL, budgets TEXT NOT NULL,
-            created REAL NOT NULL, expires REAL, revoked REAL)""",
-        """CREATE TABLE secrets (
-            digest BLOB PRIMARY KEY NOT NULL, key TEXT NOT NULL REFERENCES keys (id),
-            hint TEXT NOT NULL, created REAL NOT NULL, expires REAL)""",
-        "CREATE INDEX secrets_of_key ON secrets (key)",
-        """CREATE TABLE accounts (
-            kind TEXT NOT NULL, name TEXT NOT NULL, limits TEXT NOT NULL, budgets TEXT NOT NULL,
-            PRIMARY KEY (kind, name)) WITHOUT ROWID""",
-        # With rowids: appending to it costs less than appending to a table without.
-        """CREATE TABLE ledger (
-            id TEXT PRIMARY KEY NOT NULL, boot TEXT NOT NULL, key TEXT NOT NULL,
-            owner TEXT, team TEXT, endpoint TEXT NOT NULL, model TEXT NOT NULL,
-            stream INTEGER NOT NULL, started REAL NOT NULL, reserved INTEGER NOT NULL,
-            state TEXT NOT NULL, ended REAL, status INTEGER, outcome TEXT NOT NULL, error TEXT,
-            upstream TEXT NOT NULL, provider TEXT, target_model TEXT NOT NULL,
-            attempts INTEGER NOT NULL, input_tokens INTEGER, output_tokens INTEGER,
-            cached_tokens INTEGER, token_source TEXT NOT NULL, cost INTEGER,
-            charged INTEGER NOT NULL, input_price INTEGER, output_price INTEGER,
-            price_source TEXT NOT NULL, first_byte REAL, upstream_id TEXT, note TEXT)""",
-        "CREATE INDEX ledger_open ON ledger (id) WHERE state = 'open'",
-        # Sums of money outgrow 64 bits: whole thousandths of a dollar, and picodollars below one.
-        """CREATE TABLE spend (
-            day TEXT NOT NULL, key TEXT NOT NULL, owner TEXT NOT NULL, team TEXT NOT NULL,
-            model TEXT NOT NULL, provider TEXT NOT NULL,
-            calls INTEGER NOT NULL, unpriced INTEGER NOT NULL, failed INTEGER NOT NULL,
-            input_tokens INTEGER NOT NULL CHECK (typeof(input_tokens) = 'integer'),
-            output_tokens INTEGER NOT NULL CHECK (typeof(output_tokens) = 'integer'),
-            cost_mills INTEGER NOT NULL, cost_picos INTEGER NOT NULL,
-            charged_mills INTEGER NOT NULL, charged_picos INTEGER NOT NULL,
-            PRIMARY KEY (day, key, owner, team, model, provider)) WITHOUT ROWID""",
-        "CREATE TABLE journals (name TEXT PRIMARY KEY NOT NULL, position INTEGER NOT NULL)",
-        """CREATE TABLE contents (
-            id TEXT PRIMARY KEY NOT NULL, prompt TEXT NOT NULL, answer TEXT NOT NULL,
-            kept REAL NOT NULL, expires REAL NOT NULL)""",
-        "CREATE INDEX contents_by_end ON contents (expires)",
-    ),
-)
-MIGRATIONS: tuple[Migration, ...] = (_FIRST,)
+class Applied(msgspec.Struct, frozen=True):
+    """A step that a database has."""
 
-_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-_CREATE = """CREATE TABLE migrations (
-    number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL,
-    applied TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)"""
-_APPLIED = "SELECT number, name, checksum FROM migrations ORDER BY number"
-_NOTE = "INSERT INTO migrations (number, name, checksum) VALUES (?, ?, ?)"
+    number: int
+    name: str
+    checksum: str
 
 
-def migrate(file: SqliteFile, steps: Sequence[Migration] = MIGRATIONS) -> list[str]:
-    """Apply the steps that a file lacks, each in a transaction, and return their names.
-
-    Others that start at the same time wait, and find it done.
-    """
-    applied: list[str] = []
-    while True:
-        with file.writing() as connection:
-            known = _known(connection, file.path)
-            _check(known, steps, file.path)
-            if len(known) == len(steps):
-                return applied
-            step = steps[len(known)]
-            for statement in step.statements:
-                connection.execute(statement)
-            connection.execute(_NOTE, (len(known) + 1, step.name, step.checksum))
-        applied.append(step.name)
-
-
-def _known(connection: sqlite3.Connection, path: Path) -> list[tuple[int, str, str]]:
-    """Return the steps that were applied, and begin their table where the file is empty."""
-    tables = {name for (name,) in connection.execute(_TABLES)}
-    if not tables:
-        connection.execute(_CREATE)
-    elif "migrations" not in tables:
-        raise StoreError(f"The file {path} is another program's database; name another file.")
-    return connection.execute(_APPLIED).fetchall()
-
-
-def _check(known: list[tuple[int, str, str]], steps: Sequence[Migration], path: Path) -> None:
+def check_applied(known: Sequence[Applied], steps: Sequence[Migration], place: str) -> None:
+    """Refuse a schema that is newer than this program's, or another; `place` says whose it is."""
     if len(known) > len(steps):
         raise StoreTooNewError(
-            f"The store {path} was changed by a newer Trunkline: its schema has step {len(known)} "
-            f"({known[-1][1]}), this program knows {len(steps)}. Use the newer program, or a "
+            f"The store {place} was changed by a newer Trunkline: its schema has step {len(known)} "
+            f"({known[-1].name}), this program knows {len(steps)}. Use the newer program, or a "
             "backup from before."
         )
-    for place, (number, name, checksum) in enumerate(known):
-        step = steps[place]
-        if (number, checksum) != (place + 1, step.checksum):
+    for at, (one, step) in enumerate(zip(known, steps, strict=False), 1):
+        if (one.number, one.checksum) != (at, step.checksum):
             raise StoreError(
-                f"The store {path} was made with another step {number} of the schema ({name}) "
-                f"than this program's ({step.name}); use the program that made it."
+                f"The store {place} was made with another step {one.number} of the schema "
+                f"({one.name}) than this program's ({step.name}); use the program that made it."
             )

@@ -119,7 +119,8 @@ class Store(Protocol):
 
         A batch up to a position that its journal has reached was done before and is not done again.
         So one that is replayed counts once, if batches begin at `position()`. What becomes known of a
-        call that was settled as unknown takes that settlement's place, and its spend's too.
+        call that was settled as unknown takes that settlement's place, and its spend's too. `spend`
+        is what the entries that have ended add up to; of what is known already it is taken off again.
         """
         ...
 
@@ -215,5 +216,10 @@ class SharedStore(Store, Rates, Protocol):
         granted to all processes and not charged yet, and the new grant together never pass it; a wish
         for more gets as much as there is. `commit` moves what an entry of a process was charged from
         its grant to what is spent, in the same transaction. A wish asked twice is granted once.
+        What was granted is only ever given back by a wish for less: a process may have spent it.
+
+        Charges count on the day of their call's start, as the process that carried it had it; those of
+        days to come count today too. StoreLostError for a process that has not joined, was given up
+        or has left.
         """
         ...

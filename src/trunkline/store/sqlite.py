@@ -5,13 +5,12 @@ Usable from any number of threads; other processes may read and write the file m
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
+from trunkline.store import sqlite_sharing as sharing
 from trunkline.store import sqlite_statements as sql
-from trunkline.store.migrations import migrate
 from trunkline.store.records import (
     Account,
     AccountKind,
@@ -20,32 +19,38 @@ from trunkline.store.records import (
     Entry,
     Key,
     KeySecret,
+    MoneyLease,
+    MoneyWish,
+    RateLease,
+    RateWish,
+    Replica,
     Spend,
 )
 from trunkline.store.seam import SpendBy, StoreMissingError, StoreValueError
+from trunkline.store.sqlite_commit import add_entries, add_spend
 from trunkline.store.sqlite_file import SqliteFile
-from trunkline.store.sqlite_rows import (
-    read,
-    read_entry,
-    read_spend,
-    without_unset,
-    written,
-    written_entries,
-    written_spend,
-)
+from trunkline.store.sqlite_rows import read, read_entry, read_spend, written
+from trunkline.store.sqlite_schema import migrate
 
 
 class SqliteStore:
-    """A `Store` in the file at `path`, which is made where it is missing, for this user alone."""
+    """A `SharedStore` in the file at `path`, which is made where it is missing, for this user alone."""
 
     def __init__(
-        self, path: str | Path, *, busy_seconds: float = 5.0, durable: bool = True
+        self,
+        path: str | Path,
+        *,
+        busy_seconds: float = 5.0,
+        durable: bool = True,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Open nothing yet.
 
         `busy_seconds` is how long to wait for another process that writes. Not `durable`, commits
         survive the death of the process, but the last of them may not survive a loss of power.
+        `clock` is the store's: the machine's, which all that share a file have.
         """
+        self._clock = clock
         self._file = SqliteFile(Path(path), busy_seconds=busy_seconds, durable=durable)
 
     def migrate(self) -> list[str]:
@@ -115,15 +120,13 @@ class SqliteStore:
         A batch up to a position that its journal has reached was done before and is not done again.
         So one that is replayed counts once, if batches begin at `position()`.
         """
-        entries, spend = batch.entries, batch.spend
         with self._file.writing() as connection:
             known = connection.execute(sql.POSITION, (batch.journal,)).fetchone()
             if batch.position <= (known[0] if known else 0):
                 return
-            for start, end in sql.ADD_ENTRIES.pieces(len(entries)):
-                _add(connection, sql.ADD_ENTRIES, end - start, written_entries(entries[start:end]))
-            for start, end in sql.ADD_SPEND.pieces(len(spend)):
-                _add(connection, sql.ADD_SPEND, end - start, written_spend(spend[start:end]))
+            change = add_entries(connection, batch)
+            add_spend(connection, change)
+            sharing.settle(connection, change.settled)
             connection.execute(sql.ADVANCE, (batch.journal, batch.position))
 
     def position(self, journal: str) -> int:
@@ -199,16 +202,57 @@ class SqliteStore:
         with self._file.writing() as connection:
             return connection.execute(sql.PURGE, (now,)).rowcount
 
+    def join(self, replica: Replica) -> None:
+        """Note that a process begins to serve; StoreConflictError where one of that boot is known."""
+        with self._file.writing() as connection:
+            sharing.join(connection, replica, self._clock())
+
+    def beat(self, boot: str) -> list[Replica]:
+        """Note that a process still serves, and return all that have not left, itself first."""
+        with self._file.writing() as connection:
+            return sharing.beat(connection, boot, self._clock())
+
+    def lose(self, boot: str, unseen_seconds: float) -> bool:
+        """Give a process up that no beat came from for so long; tells whether it is given up."""
+        with self._file.writing() as connection:
+            until = self._clock() - unseen_seconds
+            return connection.execute(sql.LOSE, (boot, until)).rowcount > 0
+
+    def leave(self, boot: str) -> None:
+        """Forget a process, its leases and slots."""
+        with self._file.writing() as connection:
+            sharing.leave(connection, boot)
+
+    def reloads(self) -> int:
+        """Return how often all processes were asked to read their configuration again."""
+        with self._file.reading() as connection:
+            (number,) = connection.execute(sql.RELOADS).fetchone()
+        return int(number)
+
+    def ask_reload(self) -> int:
+        """Ask all processes to read their configuration again; returns the number of `reloads`."""
+        with self._file.writing() as connection:
+            connection.execute(sql.ASK_RELOAD)
+            (number,) = connection.execute(sql.RELOADS).fetchone()
+        return int(number)
+
+    def lease_money(self, boot: str, wishes: Sequence[MoneyWish]) -> list[MoneyLease]:
+        """Grant what budgets allow, an answer to each wish in their order."""
+        with self._file.writing() as connection:
+            return sharing.lease_money(connection, boot, wishes, self._clock())
+
+    def lease_rates(
+        self, boot: str, wishes: Sequence[RateWish], *, slot_seconds: float
+    ) -> list[RateLease]:
+        """Grant what limits allow, an answer to each wish in their order."""
+        with self._file.writing() as connection:
+            return sharing.lease_rates(connection, boot, wishes, self._clock(), slot_seconds)
+
+    def release_rates(self, boot: str) -> None:
+        """Give back all slots of a process."""
+        with self._file.writing() as connection:
+            connection.execute(sql.FREE_ALL_SLOTS, (boot,))
+
     def close(self) -> None:
         """Close the connections; harmless when closed."""
         self._file.close()
-
-
-def _add(connection: sqlite3.Connection, many: sql.Many, rows: int, fields: list[Any]) -> None:
-    """Insert rows that stand one after the other in `fields`."""
-    unset, set_fields = without_unset(fields, many.width)
-    text = many.text(rows, unset)
-    if text is None:
-        connection.execute(many.whole_text(rows), fields)
-    else:
-        connection.execute(text, set_fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, compress, cycle
 from typing import Any, TypeVar
 
@@ -70,6 +70,14 @@ def written_spend(rows: Iterable[Spend]) -> list[Any]:
     for row in rows:
         *plain, cost, charged = msgspec.structs.astuple(row)
         fields += (*plain, *divmod(cost, MILL), *divmod(charged, MILL))
+    return fields
+
+
+def written_charges(charges: Mapping[tuple[str, str, str], int]) -> list[Any]:
+    """Return what scopes were charged on days, one row after the other."""
+    fields: list[Any] = []
+    for place, amount in charges.items():
+        fields += (*place, *divmod(amount, MILL))
     return fields
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from trunkline.store.records import Account, Content, Entry, Key, KeySecret
+from trunkline.store.records import Account, Content, Entry, Key, KeySecret, Replica
 from trunkline.store.seam import SpendBy
 
 VERSION = "SELECT number FROM access"
@@ -64,6 +64,8 @@ FORGET_JOURNAL = "DELETE FROM journals WHERE name = ?"
 _ENTRY = Entry.__struct_fields__
 ENTRY = _select("ledger", _ENTRY, "WHERE id = ?")
 OPEN_ENTRIES = _select("ledger", _ENTRY, "WHERE state = 'open' ORDER BY id")
+KNOWN_ENTRIES = _select("ledger", _ENTRY, "WHERE id IN (SELECT value FROM json_each(?))")
+"""Takes the ids as JSON."""
 
 
 def entries(*, key: bool, team: bool, before: bool) -> str:
@@ -136,18 +138,76 @@ class Many:
 
 # What has ended stays as it is.
 ADD_ENTRIES = Many("ledger", _ENTRY, f"(id) {_replace(_ENTRY[1:])} WHERE ledger.state = 'open'")
+CORRECT_ENTRIES = Many("ledger", _ENTRY, f"(id) {_replace(_ENTRY[1:])}")
 
 
-def _sum(name: str) -> str:
+def _sum(prefix: str) -> str:
     """Add up what is kept in two columns, and carry what makes a mill."""
-    rest = f"({name}_picos + excluded.{name}_picos)"
-    mills = f"{name}_mills = {name}_mills + excluded.{name}_mills + {rest} / {MILL}"
-    return f"{mills}, {name}_picos = {rest} % {MILL}"
+    rest = f"({prefix}picos + excluded.{prefix}picos)"
+    mills = f"{prefix}mills = {prefix}mills + excluded.{prefix}mills + {rest} / {MILL}"
+    return f"{mills}, {prefix}picos = {rest} % {MILL}"
 
 
 def _added() -> str:
     counts = [f"{name} = {name} + excluded.{name}" for name in _COUNTS]
-    return ", ".join([*counts, _sum("cost"), _sum("charged")])
+    return ", ".join([*counts, _sum("cost_"), _sum("charged_")])
 
 
 ADD_SPEND = Many("spend", (*BY, *_SUMS), f"({', '.join(BY)}) DO UPDATE SET {_added()}")
+DROP_EMPTY_SPEND = (
+    f"DELETE FROM spend WHERE {' AND '.join(f'{name} = ?' for name in BY)} AND calls = 0"
+)
+
+_CHARGE = ("scope", "whose", "day")
+ADD_CHARGES = Many(
+    "charges",
+    (*_CHARGE, "mills", "picos"),
+    f"({', '.join(_CHARGE)}) DO UPDATE SET {_sum('')}",
+)
+# Days to come count too: those of a process whose clock is ahead.
+CHARGED_SINCE = (
+    f"SELECT coalesce(SUM(mills) + SUM(picos) / {MILL}, 0), coalesce(SUM(picos) % {MILL}, 0) "
+    "FROM charges WHERE scope = ? AND whose = ? AND day >= ?"
+)
+
+_REPLICA = Replica.__struct_fields__
+JOIN = _insert("replicas", _REPLICA)
+BEAT = "UPDATE replicas SET seen = ? WHERE boot = ? AND NOT lost"
+REPLICAS = _select("replicas", _REPLICA, "ORDER BY boot <> ?, started, boot")
+LIVES = "SELECT 1 FROM replicas WHERE boot = ? AND NOT lost"
+LOSE = "UPDATE replicas SET lost = 1 WHERE boot = ? AND (lost OR seen <= ?)"
+FREE_ALL_SLOTS = "DELETE FROM slots WHERE boot = ?"
+LEAVE = (
+    "DELETE FROM leases WHERE boot = ?",
+    FREE_ALL_SLOTS,
+    "DELETE FROM replicas WHERE boot = ?",
+)
+RELOADS = "SELECT number FROM reloads"
+ASK_RELOAD = "UPDATE reloads SET number = number + 1"
+
+LEASES = "SELECT boot, granted, settled FROM leases WHERE scope = ? AND whose = ?"
+LEASES_ANY = "SELECT 1 FROM leases WHERE boot = ? LIMIT 1"
+_LEASE = "WHERE boot = ? AND scope = ? AND whose = ?"
+LEASE = f"SELECT granted, settled FROM leases {_LEASE}"
+GRANT = (
+    "INSERT INTO leases (boot, scope, whose, granted, settled) VALUES (?, ?, ?, ?, '0') "
+    "ON CONFLICT (boot, scope, whose) DO UPDATE SET granted = excluded.granted"
+)
+SETTLE = f"UPDATE leases SET granted = ?, settled = ? {_LEASE}"
+
+FORGET_MINUTES = "DELETE FROM rates WHERE minute < ?"
+RATE = "SELECT calls, tokens FROM rates WHERE minute = ? AND scope = ? AND whose = ?"
+COUNT = (
+    "INSERT INTO rates (minute, scope, whose, calls, tokens) VALUES (?, ?, ?, ?, ?) "
+    f"ON CONFLICT (minute, scope, whose) {_replace(('calls', 'tokens'))}"
+)
+FREE_SLOTS = "DELETE FROM slots WHERE seen <= ?"
+KEEP_SLOTS = "UPDATE slots SET seen = ? WHERE boot = ?"
+SLOTS_ELSEWHERE = (
+    "SELECT coalesce(SUM(slots), 0) FROM slots WHERE scope = ? AND whose = ? AND boot <> ?"
+)
+TAKE_SLOTS = (
+    "INSERT INTO slots (scope, whose, boot, slots, seen) VALUES (?, ?, ?, ?, ?) "
+    f"ON CONFLICT (scope, whose, boot) {_replace(('slots', 'seen'))}"
+)
+DROP_SLOTS = "DELETE FROM slots WHERE scope = ? AND whose = ? AND boot = ?"
