@@ -88,8 +88,8 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.peer = peer[:2] if isinstance(peer, tuple) else None
         edge.connections.add(self)
-        self.until = edge.head_until
-        if edge.draining or len(edge.connections) > edge.most:
+        self.until = edge.leave_until if edge.draining else edge.head_until
+        if len(edge.connections) > edge.most:
             edge.application.refused("overload")
             self._refuse(HttpError("the gateway has as many connections as it takes", 503))
 
@@ -331,9 +331,9 @@ class Connection(asyncio.Protocol):
         self._look_at_reading()
 
     def leave_when_idle(self) -> None:
-        """Close if nothing is being read or answered."""
-        if self._current is None and not self._stream.reading:
-            self._part()
+        """Close soon if nothing is being read or answered: a request may be on its way."""
+        if self._current is None and not self._stream.reading and not self._discarding:
+            self.until = min(self.until, self.edge.leave_until)
 
     def abort(self) -> None:
         """Close at once, though not before what was written is on its way."""

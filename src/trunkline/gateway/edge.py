@@ -11,6 +11,7 @@ import secrets
 import socket
 import ssl
 import time
+from collections.abc import Iterable
 from email.utils import formatdate
 from typing import Protocol
 
@@ -18,15 +19,14 @@ from trunkline.gateway.config import Edge as Limits
 from trunkline.gateway.connection import Connection
 from trunkline.gateway.descriptors import allow_descriptors
 from trunkline.gateway.exchange import Exchange
+from trunkline.gateway.listening import Listener
 from trunkline.gateway.outbox import Outbox
 from trunkline.wire.http1_read import HttpLimits
 
 TURN = 0.25
 """Seconds between two looks at the clock: how exact time limits are."""
-_KERNEL_HOLDS = 128 * 1024
-"""Bytes of answers that the kernel may hold for a client that does not read; it doubles the number."""
-_GOODBYE = 5.0
-"""Seconds that a client has to end its TLS."""
+_LEAVING = 0.5
+"""Seconds that clients without a request have to send one that is on its way, once a drain begins."""
 _log = logging.getLogger(__name__)
 
 
@@ -66,6 +66,7 @@ class Edge:
         self.most = most
         self.connections: set[Connection] = set()
         self.outbox = outbox or Outbox()
+        self.listeners: list[Listener] = []
         self.draining = False
         self.now = time.monotonic()
         self.wall = time.time()
@@ -81,31 +82,33 @@ class Edge:
         self._count = 0
         self._prefix = ""
         self._clock: asyncio.TimerHandle | None = None
-        self._server: asyncio.Server | None = None
+        self._tls: ssl.SSLContext | None = None
 
     async def listen(
-        self, host: str, port: int, *, tls: ssl.SSLContext | None = None, backlog: int = 4096
-    ) -> int:
-        """Begin to listen and return the port; raises OSError."""
-        loop = asyncio.get_running_loop()
+        self, sockets: Iterable[socket.socket], *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Begin to listen on sockets that are bound; raises OSError."""
         few = allow_descriptors(self.most)
         if few is not None:
             _log.warning(few)
-        secure = tls is not None
-        self._server = await loop.create_server(
+        self._tls = tls
+        if self._clock is None:
+            self._turn()
+        for sock in sockets:
+            await self.accept_from(sock)
+
+    async def accept_from(self, sock: socket.socket) -> Listener:
+        """Accept from one more socket; raises OSError."""
+        secure = self._tls is not None
+        listener = Listener(
+            sock,
             lambda: Connection(self, secure=secure),
-            host,
-            port,
-            ssl=tls,
-            backlog=backlog,
-            ssl_handshake_timeout=self.limits.head_seconds if secure else None,
-            ssl_shutdown_timeout=_GOODBYE if secure else None,
+            tls=self._tls,
+            handshake_seconds=self.limits.head_seconds,
         )
-        self._turn()
-        for listening in self._server.sockets:  # those that are accepted have the same
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_HOLDS)
-        bound: int = self._server.sockets[0].getsockname()[1]
-        return bound
+        await listener.begin()
+        self.listeners.append(listener)
+        return listener
 
     def request_id(self) -> str:
         """Return a new request id; ids grow with time."""
@@ -116,29 +119,43 @@ class Edge:
         """Return when what begins now, and may take `seconds`, is late."""
         return self.now + seconds + TURN
 
-    async def drain(self, seconds: float) -> None:
-        """Stop accepting, let answers end for `seconds`, then break off what is left."""
+    async def drain(self, seconds: float, *, handed_on: bool = False) -> None:
+        """Stop accepting, let answers end for `seconds`, then break off what is left.
+
+        Whoever had connected is served once more. `handed_on`, others accept from the sockets.
+        """
+        began = time.monotonic()
+        self.patience = seconds
         self.draining = True
         self._stand()
-        if self._server is not None:
-            self._server.close()
         for connection in list(self.connections):
             connection.leave_when_idle()
-        self.patience = seconds
-        began = time.monotonic()
+        await self._stop_listening(handed_on=handed_on)
         while self.connections and time.monotonic() < began + self.patience:  # noqa: ASYNC110 - it may be lowered meanwhile
             await asyncio.sleep(0.02)
 
     async def close(self) -> None:
         """Close every connection at once."""
-        if self._server is not None:
-            self._server.close()
+        await self._stop_listening(handed_on=True)
         for connection in list(self.connections):
             connection.abort()
         await asyncio.sleep(0)
         if self._clock is not None:
             self._clock.cancel()
             self._clock = None
+
+    async def _stop_listening(self, *, handed_on: bool) -> None:
+        listeners, self.listeners = self.listeners, []
+        if handed_on:
+            for listener in listeners:
+                listener.hand_on()
+        else:
+            await asyncio.gather(*(listener.close() for listener in listeners))
+
+    @property
+    def leave_until(self) -> float:
+        """Monotonic time until which a client without a request may send one, while draining."""
+        return self.after(min(_LEAVING, self.patience))
 
     def _turn(self) -> None:
         """Look at the clock, and at who is late."""

@@ -34,6 +34,7 @@ from trunkline.gateway.guard import Guard
 from trunkline.gateway.journal import Journal
 from trunkline.gateway.journal_files import boot_of, segments
 from trunkline.gateway.ledger import Ledger
+from trunkline.gateway.listening import bound
 from trunkline.gateway.listing import Listing
 from trunkline.gateway.log import Log
 from trunkline.gateway.opening import Opened, open_store, tls_context
@@ -129,7 +130,9 @@ class Gateway:
         self._state.watch(self._parts())
         listen = config.listen
         tls = tls_context(listen.tls_certificate, listen.tls_key)
-        port = await self._edge.listen(listen.host, listen.port, tls=tls)
+        sockets = await asyncio.to_thread(bound, listen.host, listen.port)
+        port = sockets[0].getsockname()[1]
+        await self._edge.listen(sockets, tls=tls)
         self._tasks = [
             asyncio.create_task(lasting(work, _LOOK_SECONDS))
             for work in (self._look_for_changes, self._sweep, self._configured.keep_prices)
