@@ -198,6 +198,10 @@ class Replica(msgspec.Struct, frozen=True):
     started: float
     config: str
     """A digest of its configuration."""
+    version: str = ""
+    """Of the program."""
+    trouble: str = ""
+    """Why it did not take the configuration that it was asked to read; empty where it did."""
     lost: bool = False
     """Whether it was given up."""
     seen: float = 0.0

@@ -183,9 +183,10 @@ class SharedStore(Store, Rates, Protocol):
         """Note that a process begins to serve; StoreConflictError where one of that boot is known."""
         ...
 
-    def beat(self, boot: str) -> list[Replica]:
+    def beat(self, boot: str, *, config: str | None = None, trouble: str = "") -> list[Replica]:
         """Note that a process still serves, and return all that have not left, itself first.
 
+        `config` and `trouble` are kept in place of what it said before; without `config` both stay.
         `seen` of all is by the store's clock. StoreLostError where it was given up, or is not known.
         """
         ...
