@@ -79,6 +79,28 @@ def test_sigterm_lets_answers_end_and_leaves_all_in_the_store_and_no_journal(tmp
     play(tmp_path, scene)
 
 
+def test_who_had_connected_when_the_stop_came_is_answered(tmp_path: Path):
+    async def scene(gateway: Gateway, serving: Upstream) -> None:
+        key = gateway.new_key()
+        kept = Caller(gateway.port, key)
+        assert (await kept.ask("first")).done
+        gateway.process.send_signal(signal.SIGSTOP)
+        callers = [Caller(gateway.port, key) for _ in range(20)]
+        for number, caller in enumerate([*callers, kept]):
+            await caller.send(f"n{number}")  # the kernel takes it, and keeps it
+        gateway.process.send_signal(signal.SIGTERM)
+        gateway.process.send_signal(signal.SIGCONT)
+        for caller in [*callers, kept]:
+            assert caller._streams is not None
+            head = await caller._streams[0].readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 ")
+            caller.close()
+        assert await exit_code(gateway) == 0
+        assert sum(serving.seen.values()) == 22
+
+    play(tmp_path, scene)
+
+
 def test_a_connection_that_is_in_use_is_told_that_the_gateway_is_not_ready(tmp_path: Path):
     async def scene(gateway: Gateway, serving: Upstream) -> None:
         key = gateway.new_key()

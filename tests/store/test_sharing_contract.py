@@ -39,6 +39,15 @@ def test_a_process_joins_beats_and_sees_the_others_itself_first(
     assert {one.boot: one.seen - NOON for one in store.beat("b")} == {"b": 3.5, "c": 0.0, "a": 2.5}
 
 
+def test_a_process_says_in_a_beat_which_configuration_it_has(store: SharedStore, clock: Clock):
+    store.join(a_replica("a", version="1.2.3"))
+    (said,) = store.beat("a", config="other", trouble="a line is wrong")
+    assert (said.version, said.config, said.trouble) == ("1.2.3", "other", "a line is wrong")
+    assert store.beat("a") == [said]
+    (said,) = store.beat("a", config="third")
+    assert (said.config, said.trouble) == ("third", "")
+
+
 def test_a_name_is_joined_once(store: SharedStore, clock: Clock):
     joined(store, "a")
     with pytest.raises(StoreConflictError, match="begin with a new name"):

@@ -207,10 +207,10 @@ class SqliteStore:
         with self._file.writing() as connection:
             sharing.join(connection, replica, self._clock())
 
-    def beat(self, boot: str) -> list[Replica]:
+    def beat(self, boot: str, *, config: str | None = None, trouble: str = "") -> list[Replica]:
         """Note that a process still serves, and return all that have not left, itself first."""
         with self._file.writing() as connection:
-            return sharing.beat(connection, boot, self._clock())
+            return sharing.beat(connection, boot, self._clock(), config, trouble)
 
     def lose(self, boot: str, unseen_seconds: float) -> bool:
         """Give a process up that no beat came from for so long; tells whether it is given up."""

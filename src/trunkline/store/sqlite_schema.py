@@ -75,7 +75,8 @@ _SECOND = Migration(
         ),
         """CREATE TABLE replicas (
             boot TEXT PRIMARY KEY NOT NULL, host TEXT NOT NULL, started REAL NOT NULL,
-            config TEXT NOT NULL, lost INTEGER NOT NULL, seen REAL NOT NULL) WITHOUT ROWID""",
+            config TEXT NOT NULL, version TEXT NOT NULL, trouble TEXT NOT NULL,
+            lost INTEGER NOT NULL, seen REAL NOT NULL) WITHOUT ROWID""",
         # All that a process was ever granted outgrows 64 bits: digits, counted by the program.
         """CREATE TABLE leases (
             boot TEXT NOT NULL, scope TEXT NOT NULL, whose TEXT NOT NULL,

@@ -27,15 +27,17 @@ def join(connection: sqlite3.Connection, replica: Replica, now: float) -> None:
         ) from error
 
 
-def beat(connection: sqlite3.Connection, boot: str, now: float) -> list[Replica]:
+def beat(
+    connection: sqlite3.Connection, boot: str, now: float, config: str | None, trouble: str
+) -> list[Replica]:
     """Note that a process still serves, and return all that have not left, itself first."""
     if connection.execute(sql.BEAT, (now, boot)).rowcount == 0:
         raise given_up(boot)
+    if config is not None:
+        connection.execute(sql.SAY, (config, trouble, boot))
     rows = connection.execute(sql.REPLICAS, (boot,)).fetchall()
-    return [
-        Replica(name, host, started, config, bool(lost), seen)
-        for name, host, started, config, lost, seen in rows
-    ]
+    told = [dict(zip(Replica.__struct_fields__, row, strict=True)) for row in rows]
+    return [Replica(**{**each, "lost": bool(each["lost"])}) for each in told]
 
 
 def given_up(boot: str) -> StoreLostError:

@@ -173,6 +173,7 @@ CHARGED_SINCE = (
 _REPLICA = Replica.__struct_fields__
 JOIN = _insert("replicas", _REPLICA)
 BEAT = "UPDATE replicas SET seen = ? WHERE boot = ? AND NOT lost"
+SAY = "UPDATE replicas SET config = ?, trouble = ? WHERE boot = ?"
 REPLICAS = _select("replicas", _REPLICA, "ORDER BY boot <> ?, started, boot")
 LIVES = "SELECT 1 FROM replicas WHERE boot = ? AND NOT lost"
 LOSE = "UPDATE replicas SET lost = 1 WHERE boot = ? AND (lost OR seen <= ?)"
