@@ -183,7 +183,7 @@ def routed() -> tuple[Answers, list[tuple[str, str]]]:
     with serve_in_thread() as server:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
         run = subprocess.run(
-            [sys.executable, script, server.url, json.dumps(models)],
+            [sys.executable, script, server.url, json.dumps(models), "hf_good"],
             env={**kept, "HF_ENDPOINT": server.url, "NO_PROXY": "127.0.0.1,localhost"},
             capture_output=True,
             text=True,

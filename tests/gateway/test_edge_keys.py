@@ -280,6 +280,8 @@ RULES = {
     "DELETE /admin/*": "staff",
 }
 """Written down apart from the table: whoever adds a page says twice who may ask for it."""
+RULES |= {way.replace(" /v1/", " /hf/v1/"): rule for way, rule in RULES.items() if " /v1/" in way}
+RULES |= {f"{method} /hf/*": "key" for method in ("GET", "POST", "PUT")}
 
 
 def spelt(page: Page) -> str:

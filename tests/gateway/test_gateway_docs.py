@@ -29,17 +29,20 @@ def page(name: str) -> str:
     return (DOCS / name).read_text()
 
 
-@pytest.mark.parametrize("name", ["gateway.md", "admin-api.md"])
+@pytest.mark.parametrize("name", ["gateway.md", "gateway-clients.md", "admin-api.md"])
 def test_the_snippets_of_a_page_run_on_a_gateway(
     name: str, gateway: Gateway, tmp_path: Path
 ) -> None:
     program = tmp_path / "page.py"
     program.write_text("\n\n".join(PYTHON.findall(page(name))))
+    key = gateway.new_key(budgets=[{"amount": "5", "period": "month"}])
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TRUNKLINE_"))},
         "HOME": str(tmp_path),
+        "HF_ENDPOINT": f"{gateway.url}/hf",
+        "HF_TOKEN": f"hf_{key}",
         "OPENAI_BASE_URL": f"{gateway.url}/v1",
-        "OPENAI_API_KEY": gateway.new_key(budgets=[{"amount": "5", "period": "month"}]),
+        "OPENAI_API_KEY": key,
         "TRUNKLINE_GATEWAY": gateway.url,
         "TRUNKLINE_ADMIN_KEY": gateway.admin_key,
     }

@@ -30,8 +30,12 @@ class ToSandbox(httpx2.HTTPTransport):
         return super().handle_request(request)
 
 
+KEY = "hf_good"
+"""Whose calls they are; a gateway's key where one stands in front."""
+
+
 def ask(provider: Any) -> InferenceClient:
-    return InferenceClient(provider=provider, api_key="hf_good")
+    return InferenceClient(provider=provider, api_key=KEY)
 
 
 def picture(image: Any) -> list[Any]:
@@ -40,6 +44,7 @@ def picture(image: Any) -> list[Any]:
     return [image.format, *image.size]
 
 
+LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
 FLUX = "black-forest-labs/FLUX.1-schnell"
 WHISPER = "openai/whisper-large-v3"
 KOKORO = "hexgrad/Kokoro-82M"

@@ -13,7 +13,7 @@ import msgspec
 from trunkline.dialects.openai_server import RequestError
 from trunkline.wire import strict_json
 
-Endpoint = Literal["chat", "completions", "embeddings"]
+Endpoint = Literal["chat", "completions", "embeddings", "hf"]
 
 FORBIDDEN = frozenset(
     {

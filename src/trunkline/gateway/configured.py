@@ -16,6 +16,8 @@ from trunkline.errors import ConfigurationError, TrunklineError
 from trunkline.gateway.admin.parts import ReloadReport
 from trunkline.gateway.config_environment import check_environment
 from trunkline.gateway.config_file import Loaded
+from trunkline.gateway.hf_hub import Hub
+from trunkline.gateway.hf_pages import Sources
 from trunkline.gateway.log import Log
 from trunkline.gateway.outbox import Outbox
 from trunkline.gateway.plans import Plans
@@ -89,6 +91,17 @@ class Configured:
     def client(self, name: str) -> Any:
         """Return the SDK's client for an upstream."""
         return self._upstreams.client(name)
+
+    def sources(self) -> Sources:
+        """Return what requests below `/hf` lead to, whatever is in force by then."""
+        hub = Hub(self._settings, self._transport, lambda: self._upstreams.router_secret())  # noqa: PLW0108
+        return Sources(
+            upstreams=lambda: self._upstreams.connected,
+            default=lambda: self.loaded.config.default_upstream,
+            pool=lambda upstream: self._upstreams.pool(upstream),  # noqa: PLW0108
+            catalog=self.prices.current,
+            hub=hub,
+        )
 
     def secrets(self) -> tuple[str, ...]:
         """Return the upstreams' credentials."""

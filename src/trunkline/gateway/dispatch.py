@@ -20,7 +20,7 @@ from trunkline.gateway.asked import Asked, Endpoint, read_asked
 from trunkline.gateway.call import LEDGER_DOWN, Call, Desk
 from trunkline.gateway.config import Money
 from trunkline.gateway.exchange import Exchange
-from trunkline.gateway.guard import Refusal
+from trunkline.gateway.guard import Holder, Refusal
 from trunkline.gateway.interpreted import Interpreted
 from trunkline.gateway.journal import Journal
 from trunkline.gateway.ledger import Ledger
@@ -32,6 +32,17 @@ from trunkline.types.money import picos
 
 Carrier = Callable[..., Call]
 _REASONS = {402: "budget", 429: "rate"}
+_NOTHING = Asked("", stream=False, body={}, changes={}, hide_usage=False)
+
+
+class _NoBooks:
+    """Where what is no entry is noted."""
+
+    def ended(self, entry: Entry) -> None:
+        """Note nothing."""
+
+
+_NO_BOOKS = _NoBooks()
 
 
 class Counters(msgspec.Struct, frozen=True):
@@ -82,14 +93,61 @@ class Dispatch:
             if not plan.relayed:
                 asked = self._translation(exchange.body, asked, endpoint)
         except RequestError as wrong:
-            self._counters.refused("request")
-            tell(exchange, of_request(wrong))
+            self.refuse(exchange, wrong)
             return
+        carrier: Carrier = self._translated if asked.wish is not None else Relay
+        if exchange.voice is not None:
+            carrier = Interpreted
+        self.carry(exchange, asked, plan, endpoint, carrier)
+
+    def refuse(self, exchange: Exchange, wrong: RequestError) -> None:
+        """Say what is wrong with a request, and count it."""
+        self._counters.refused("request")
+        tell(exchange, of_request(wrong))
+
+    def carry(
+        self, exchange: Exchange, asked: Asked, plan: Plan, endpoint: Endpoint, carrier: Carrier
+    ) -> None:
+        """Hold, note and send a call that its caller may make."""
+        caller = exchange.caller
+        if caller is None:
+            raise TypeError("a call needs a caller")
         if not self._ledger.accepting:
             self._counters.refused("ledger")
             tell(exchange, LEDGER_DOWN)
             return
-        self._hold(exchange, caller, asked, plan, endpoint)
+        self._hold(exchange, caller, asked, plan, endpoint, carrier)
+
+    def pass_by(
+        self, exchange: Exchange, asked: Asked, plan: Plan, endpoint: Endpoint, carrier: Carrier
+    ) -> None:
+        """Send what only asks after a call: it counts against rates, and is no entry."""
+        caller = exchange.caller
+        if caller is None:
+            raise TypeError("a call needs a caller")
+        holder = Holder((), (), caller.holder.meters)
+        edge = exchange.connection.edge
+        refusal = holder.hold(0, 0, edge.now, edge.wall)
+        if refusal is not None:
+            self._refuse(exchange, refusal)
+            return
+        desk = msgspec.structs.replace(self._desk, journal=_NO_BOOKS, kept=None)
+        entry = self._entry(exchange, caller, asked, endpoint, 0)
+        carrier(desk, exchange, asked, plan, holder, 0, entry).send()
+
+    def within_rates(self, exchange: Exchange) -> bool:
+        """Count a request that calls nobody against its caller's rates; tells whether it may be."""
+        caller = exchange.caller
+        if caller is None:
+            raise TypeError("a call needs a caller")
+        holder = Holder((), (), caller.holder.meters)
+        edge = exchange.connection.edge
+        refusal = holder.hold(0, 0, edge.now, edge.wall)
+        if refusal is not None:
+            self._refuse(exchange, refusal)
+            return False
+        holder.settle(self._entry(exchange, caller, _NOTHING, "hf", 0), 0, 0)
+        return True
 
     @staticmethod
     def _translation(data: bytes, asked: Asked, endpoint: Endpoint) -> Asked:
@@ -130,7 +188,13 @@ class Dispatch:
             )
 
     def _hold(
-        self, exchange: Exchange, caller: Caller, asked: Asked, plan: Plan, endpoint: Endpoint
+        self,
+        exchange: Exchange,
+        caller: Caller,
+        asked: Asked,
+        plan: Plan,
+        endpoint: Endpoint,
+        carrier: Carrier,
     ) -> None:
         edge, holder, targets = exchange.connection.edge, caller.holder, plan.targets
         output = endpoint != "embeddings"
@@ -146,10 +210,17 @@ class Dispatch:
         if refusal is not None:
             self._refuse(exchange, refusal)
             return
-        key, journal = caller.key, self._journal
-        entry = Entry(
+        entry = self._entry(exchange, caller, asked, endpoint, reserved)
+        call = carrier(self._desk, exchange, asked, plan, holder, likely, entry)
+        self._journal.intend(entry, call)
+
+    def _entry(
+        self, exchange: Exchange, caller: Caller, asked: Asked, endpoint: Endpoint, reserved: int
+    ) -> Entry:
+        key = caller.key
+        return Entry(
             exchange.id,
-            journal.boot,
+            self._journal.boot,
             key.id,
             key.owner,
             key.team,
@@ -159,10 +230,6 @@ class Dispatch:
             time.time(),
             reserved,
         )
-        carrier: Carrier = self._translated if asked.wish is not None else Relay
-        if exchange.voice is not None:
-            carrier = Interpreted
-        journal.intend(entry, carrier(self._desk, exchange, asked, plan, holder, likely, entry))
 
     def _unpriced(self, caller: Caller) -> tuple[Refusal | None, int]:
         """Do what the operator chose for a call whose most is unknown."""

@@ -45,7 +45,7 @@ class Listing:
 
     def model(self, exchange: Exchange) -> None:
         """Tell of one model; a name may have slashes."""
-        raw = exchange.head.path[len(_BELOW) :]
+        raw = exchange.head.path.partition(_BELOW)[2]
         name = unquote_to_bytes(raw).decode("utf-8", "replace")
         for told in self._plans().names():
             if told[0] == name and _may(exchange.caller, name):

@@ -31,6 +31,7 @@ from trunkline.gateway.credentials import Refusals
 from trunkline.gateway.dispatch import Counters, Dispatch
 from trunkline.gateway.edge import TURN, Edge
 from trunkline.gateway.guard import Guard
+from trunkline.gateway.hf_pages import HfPages
 from trunkline.gateway.journal import Journal
 from trunkline.gateway.journal_files import boot_of, segments
 from trunkline.gateway.ledger import Ledger
@@ -251,8 +252,9 @@ class Gateway:
         listing = Listing(lambda: dispatch.plans, self._state.readiness, self._telemetry.exposition)
         config = self.loaded.config
         metrics: Rule = "public" if is_loopback(config.listen.host) else "viewer"
+        hf = HfPages(dispatch, self._configured.sources())
         rows = page_table(
-            dispatch, listing, self._bridge, body=config.edge.body_bytes, metrics=metrics
+            dispatch, listing, self._bridge, hf.serve, body=config.edge.body_bytes, metrics=metrics
         )
         return open_pages(rows, self._directory, self._telemetry.refused, config.cors)
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from trunkline.gateway.dispatch import Dispatch
+from trunkline.gateway.hf_pages import hf_error
+from trunkline.gateway.hf_routes import PREFIX
 from trunkline.gateway.listing import Listing
 from trunkline.gateway.pages import ANONYMOUS_BYTES, Page, Rule, Serve
 
 
 def page_table(
-    dispatch: Dispatch, listing: Listing, admin: Serve, *, body: int, metrics: Rule
+    dispatch: Dispatch,
+    listing: Listing,
+    admin: Serve,
+    hf: Serve,
+    *,
+    body: int,
+    metrics: Rule,
 ) -> list[Page]:
     """Return the rows; calls may have bodies of `body` bytes, and `metrics` says who sees numbers."""
-    return [
+    rows = [
         Page("POST", "/v1/chat/completions", "key", dispatch.chat, "chat", body=body),
         Page("POST", "/v1/completions", "key", dispatch.completions, "completions", body=body),
         Page("POST", "/v1/embeddings", "key", dispatch.embeddings, "embeddings", body=body),
@@ -24,4 +34,22 @@ def page_table(
             Page(method, "/admin", "staff", admin, below=True, body=ANONYMOUS_BYTES)
             for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
         ],
+    ]
+    return [*rows, *_below_hf(rows), *_hf_rows(hf, body)]
+
+
+def _below_hf(rows: list[Page]) -> list[Page]:
+    """Return the rows of `/v1` once more, where clients of the router look for them."""
+    return [
+        msgspec.structs.replace(row, path=PREFIX + row.path)
+        for row in rows
+        if row.path.startswith("/v1/")
+    ]
+
+
+def _hf_rows(hf: Serve, body: int) -> list[Page]:
+    sizes = {"GET": 0, "POST": body, "PUT": ANONYMOUS_BYTES}
+    return [
+        Page(method, PREFIX, "key", hf, "hf", below=True, body=size, error_body=hf_error)
+        for method, size in sizes.items()
     ]

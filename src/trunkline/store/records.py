@@ -44,7 +44,7 @@ class Scope(msgspec.Struct, frozen=True):
     models: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
-    """Of `chat`, `completions`, `embeddings`, `models`."""
+    """Of `chat`, `completions`, `embeddings`, `hf`, `models`."""
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -100,7 +100,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     owner: str | None
     team: str | None
     endpoint: str
-    """`chat`, `completions` or `embeddings`."""
+    """`chat`, `completions`, `embeddings` or `hf`."""
     model: str
     """As the client asked for it."""
     stream: bool

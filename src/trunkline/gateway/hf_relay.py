@@ -1,0 +1,345 @@
+"""A call below `/hf`: the client's bytes to the router, and the router's to the client, as they come.
+
+Nothing in between is written anew but the URLs of jobs. What the ledger has to know is read beside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from trunkline import errors
+from trunkline.dialects import failures
+from trunkline.errors import APIError
+from trunkline.gateway import quote, verdicts
+from trunkline.gateway.call import FREE, Call, may_have_run
+from trunkline.gateway.hf_head import answer_lines, with_own_urls
+from trunkline.gateway.hf_routes import Counted
+from trunkline.gateway.plans import Target
+from trunkline.gateway.refusals import STOPPING, of_error, tell
+from trunkline.gateway.tap import StreamTap
+from trunkline.gateway.tokens import Tokens, read_whole
+from trunkline.gateway.upstream import UpstreamConnection
+from trunkline.gateway.verdicts import header_of, note_head
+from trunkline.wire.message import Url
+
+_LARGE = 64 * 1024
+"""Bytes of a body that is not joined to its head."""
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """What is relayed, and what of its answer is looked at."""
+
+    head: bytes
+    """The request's, up to where its length would stand."""
+    bodied: bool
+    provider: str
+    root: Url
+    """The router's address."""
+    poll: bool
+    """Whether it only asks after a job, which costs nothing."""
+    once: bool
+    """Whether it may start what must not be started twice, so that no used connection will do."""
+    counted: Counted | None
+    """How its answer tells tokens."""
+    jobs: str | None
+    """What URLs of jobs in its answer begin with on this gateway."""
+
+
+class HfRelay(Call):
+    """Relays one answer."""
+
+    _again = False
+    _sent = False
+    _begun = False
+    """Whether something of the answer's body has gone to the client."""
+    _status = 0
+    _headers: dict[bytes, bytes] = {}  # noqa: RUF012 - replaced, never changed
+    _parts: list[bytes] | None = None
+    """What has come of an answer that is looked at before it goes on."""
+    _tap: StreamTap | None = None
+    _size = 0
+    _connection: UpstreamConnection | None = None
+    _opening: asyncio.Task[None] | None = None
+
+    def __init__(self, *call: Any, parcel: Parcel) -> None:
+        """As Call; `parcel` is what is carried."""
+        super().__init__(*call)
+        self._parcel = parcel
+        if parcel.counted is None:
+            self.desk = msgspec.structs.replace(self.desk, kept=None)  # it may be no text
+
+    @property
+    def _target(self) -> Target:
+        return self.plan.targets[0]
+
+    def send(self) -> None:
+        """Ask the router."""
+        target, entry = self._target, self.entry
+        if target.pool is None:
+            raise TypeError("a target without connections is not relayed")
+        entry.upstream, entry.target_model = target.upstream, target.model
+        entry.provider = target.provider
+        fresh = self._parcel.once or self._again
+        connection = None if fresh else target.pool.take()
+        if connection is not None:
+            self._send_on(connection)
+        else:
+            self._opening = target.pool.open(self)
+
+    # called by the upstream
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """Send the request."""
+        self._opening = None
+        if self.settled:
+            connection.hang_up()
+        else:
+            self._send_on(connection)
+
+    def _send_on(self, connection: UpstreamConnection) -> None:
+        exchange, parcel = self.exchange, self._parcel
+        self._connection = connection
+        self._sent = True
+        self.entry.attempts += 1
+        self.until = exchange.connection.edge.now + self._target.first_byte_seconds
+        body = exchange.body
+        head = parcel.head + (
+            b"content-length: %d\r\n\r\n" % len(body) if parcel.bodied else b"\r\n"
+        )
+        if not parcel.bodied or len(body) < _LARGE:
+            connection.send(self, head + body if parcel.bodied else head)
+        else:
+            connection.send_large(self, head, body)
+
+    def head(self, status: int, headers: dict[bytes, bytes]) -> None:
+        """Take the head of an answer whose body is still coming."""
+        self._status, self._headers = status, headers.copy()
+        note_head(self.entry, headers, self._target.pool)
+        self.until = self.exchange.connection.edge.now + self._target.idle_seconds
+        kind = (header_of(headers, b"content-type") or b"").lower()
+        streamed = kind.startswith(b"text/event-stream")
+        if not 200 <= status < 300 or (self._looked_at and kind.startswith(b"application/json")):
+            self._parts = []
+            return
+        if streamed and self._parcel.counted in ("chat", "completions"):
+            self._tap = StreamTap()
+        self.exchange.on_flow = self._flow
+
+    @property
+    def _looked_at(self) -> bool:
+        return self._parcel.counted is not None or self._parcel.jobs is not None
+
+    def piece(self, data: bytes) -> None:
+        """Take a piece of the answer."""
+        self.until = self.exchange.connection.edge.now + self._target.idle_seconds
+        if self._parts is not None:
+            self._parts.append(data)
+        else:
+            self._pass_on(data)
+
+    def ended(self, status: int, headers: dict[bytes, bytes], rest: bytes) -> None:
+        """Take the rest of an answer that is whole."""
+        if self._status == 0:
+            self.head(status, headers)
+            if self._parts is None and self._tap is None:
+                self._parts = []  # all of it is here: its length can be told
+        self._headers = headers
+        self._connection = None
+        if self.settled:
+            return
+        if self._parts is not None:
+            self._whole(b"".join((*self._parts, rest)))
+            return
+        if rest:
+            self._pass_on(rest)
+        self._begin()
+        self.exchange.end()
+        self._stream_over()
+
+    def broken(self, error: APIError) -> None:
+        """Take the end of the connection."""
+        connection, self._connection = self._connection, None
+        self._opening = None
+        if self.settled:
+            return
+        reused = connection is not None and connection.used and not self._again
+        if reused and verdicts.nothing_received(error):
+            self._again = True  # it had died while idle: once more, on a new one
+            self.send()
+            return
+        if not self._sent and isinstance(error, errors.APIConnectionError):
+            self.entry.attempts += 1  # it was tried; where no connection was free it was not
+        self._lost(error)
+
+    def _lost(self, error: APIError) -> None:
+        """End a call whose answer will not be whole."""
+        if not self._begun:
+            self._failed(error)
+            return
+        self.exchange.abort()  # the client sees that it is not whole
+        self._settle_partial(200, "truncated", "upstream_truncated")
+
+    # called by the exchange and the edge
+
+    def gone(self) -> None:
+        """Hang up: the client has left."""
+        if self.settled:
+            return
+        if self._hung_up_unsent():
+            self.never_sent()
+        else:
+            self._settle_partial(499, "cancelled", None)
+
+    def late(self) -> None:
+        """Give up on a silent upstream."""
+        what = "stopped sending its answer" if self._status else "did not begin to answer in time"
+        error = errors.Timeout(f"The upstream {self._target.upstream!r} {what}.")
+        error.sent = True
+        self._drop()
+        self._lost(error)
+
+    def drained(self) -> None:
+        """End an answer that the gateway cannot wait for."""
+        if self.settled:
+            return
+        if self._begun:
+            self.exchange.abort()
+        else:
+            tell(self.exchange, STOPPING, keep=False)
+        if self._hung_up_unsent():
+            self.never_sent()
+        elif (
+            not self.settled
+        ):  # who breaks an answer off may have been told that its client is gone
+            self._settle_partial(self.exchange.status, "failed", STOPPING.code)
+
+    def _flow(self, go_on: bool) -> None:  # noqa: FBT001 - the edge calls it so
+        if self._connection is not None:
+            self._connection.flow(go_on)
+        idle = self.exchange.connection.edge.now + self._target.idle_seconds
+        self.until = idle if go_on else float("inf")  # a slow client is the edge's to time
+
+    # answers
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self.exchange.begin_bytes(self._status, self._lines() or b"", b"")
+
+    def _lines(self) -> bytes | None:
+        lines = answer_lines(self._status, self._headers, self._parcel.root)
+        return None if lines is None else self.lines(lines)
+
+    def _pass_on(self, data: bytes) -> None:
+        self._begin()
+        self._size += len(data)
+        self.exchange.send(data)
+        if self._tap is not None:
+            self._tap.feed(data)
+            self.keep(data)
+
+    def _whole(self, data: bytes) -> None:
+        """Answer with what came whole, whatever its status; what is ours to hide is not told."""
+        status = self._status
+        if status in (401, 403):  # the gateway's credential, which is not the client's affair
+            self._failed(verdicts.refusal(status, self._headers, data))
+            return
+        lines = self._lines()
+        if lines is None:
+            self._failed(verdicts.refusal(status, self._headers, data))
+            return
+        if status >= 400:
+            for secret in self.desk.hide():
+                data = data.replace(secret.encode(), b"****")
+        elif self._parcel.jobs is not None:
+            data = with_own_urls(self._parcel.provider, data, self._parcel.jobs)
+        self.exchange.answer_bytes(status, lines, data)
+        self.keep(data)
+        if status >= 400:
+            error = verdicts.refusal(status, self._headers, data)
+            self.desk.attempted(self._target.upstream, type(error).__name__)
+            self.settle(status, "refused", Tokens(), FREE, code=of_error(error).code)
+        else:
+            tokens, estimated = self._tokens_of(data)
+            self.settle(status, "ok", tokens, self._tariff(), estimated=estimated)
+
+    def _tokens_of(self, data: bytes) -> tuple[Tokens, bool]:
+        """Return what a whole answer tells of tokens; an estimate where it should and does not."""
+        counted = self._parcel.counted
+        told = read_whole(data) if counted is not None else None
+        if told is None:
+            return Tokens(), False
+        if told.output is None and counted == "embeddings":
+            told.output = 0
+        if told.input is not None or told.output:
+            return told, False
+        output = 0 if counted == "embeddings" else quote.text_tokens(len(data) // 2)
+        return Tokens(self._estimated_input(), output), True
+
+    def _stream_over(self) -> None:
+        """Settle an answer that went on as it came, and has ended."""
+        tap = self._tap
+        if tap is None:
+            self.settle(self._status, "ok", Tokens(), self._tariff())
+            return
+        tap.finish()
+        tokens, estimated = self._stream_tokens()
+        outcome, code = "ok", None
+        if tap.failure is not None:
+            error = failures.error_for(failures.failure_in_stream(tap.failure))
+            outcome, code = "failed", of_error(error).code
+        elif not tap.whole:
+            outcome, code = "truncated", "upstream_truncated"
+        self.settle(self._status, outcome, tokens, self._tariff(), estimated=estimated, code=code)
+
+    def _failed(self, error: APIError) -> None:
+        """Say what was wrong with an answer of which nothing has gone on."""
+        target = self._target
+        self.desk.attempted(target.upstream, type(error).__name__)
+        if isinstance(error, errors.AuthenticationError):
+            self.desk.refused(target.upstream, error.message)
+        error.provider = error.provider or self.entry.provider
+        fault = self.fault_of(error, target)
+        tell(self.exchange, fault)
+        if 400 <= self._status < 600 or not self._sent or not may_have_run(error):
+            # an upstream that refuses bills nothing; neither does one that was not reached
+            self.settle(fault.status, "refused", Tokens(), FREE, code=fault.code)
+        else:
+            self.settle(fault.status, "failed", Tokens(), self._tariff(), code=fault.code)
+
+    # pieces of the above
+
+    def _tariff(self) -> quote.Tariff:
+        return FREE if self._parcel.poll else self._target.tariff
+
+    def _estimated_input(self) -> int:
+        return quote.text_tokens(self.exchange.size)
+
+    def _stream_tokens(self) -> tuple[Tokens, bool]:
+        tap = self._tap
+        if tap is None:
+            return Tokens(), False
+        if tap.tokens.told:
+            return tap.tokens, False
+        return Tokens(self._estimated_input(), tap.estimated_output), True
+
+    def _settle_partial(self, status: int, outcome: str, code: str | None) -> None:
+        """Settle a call that did not end: a stream by what came of it, anything else as unknown."""
+        self.desk.attempted(self._target.upstream, outcome)
+        tokens, estimated = self._stream_tokens()
+        self._drop()
+        self.settle(status, outcome, tokens, self._tariff(), estimated=estimated, code=code)
+
+    def _hung_up_unsent(self) -> bool:
+        """Stop what has not been sent; tells whether nothing was."""
+        if self._opening is not None:
+            self._opening.cancel()
+        return not self._sent
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.hang_up()

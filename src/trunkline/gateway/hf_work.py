@@ -1,0 +1,73 @@
+"""What a request for work says of itself: the model, and what bounds its tokens. Its bytes stay. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trunkline.dialects.openai_server import RequestError
+from trunkline.gateway.asked import Asked, read_asked
+from trunkline.gateway.hf_form import model_in_form
+from trunkline.gateway.hf_routes import HfRoute
+from trunkline.wire import strict_json
+
+UNKNOWN = "unknown"
+"""The model of a request that does not tell it."""
+_LONGEST_NAME = 500
+_UNCHANGED: dict[str, bytes | None] = {}
+
+
+class Work(msgspec.Struct, frozen=True):
+    """A request for work, read."""
+
+    own: str | None
+    """The provider's name of the model; None where the request does not tell it."""
+    asked: Asked
+
+
+def read_work(route: HfRoute, content_type: str, body: bytes) -> Work:
+    """Read a request; raises RequestError for a body that is not what its content-type says."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        own = model_in_form(content_type, body) if route.model is None else route.model
+        return Work(own, _unbounded({}))
+    told: Any = None
+    if kind == "application/json" or kind.endswith("+json") or _looks_like_json(route, body):
+        try:
+            told = strict_json.decode_strict(body)
+        except strict_json.JsonError as error:
+            raise RequestError(
+                f"The body is not valid JSON: {error}.", code="invalid_json"
+            ) from error
+    fields: dict[str, Any] = told if isinstance(told, dict) else {}
+    own = route.model
+    if own is None:
+        # Replicate's models are called by their version alone on its one path for all of them
+        own = _name(fields.get("version" if route.path == "v1/predictions" else "model"))
+    if route.counted is None:
+        return Work(own, _unbounded(fields))
+    return Work(own, _bounded(route, body, fields))
+
+
+def _looks_like_json(route: HfRoute, body: bytes) -> bool:
+    """Tell whether a body that says it is something else could be taken for what names a model."""
+    return route.model is None and body[:64].lstrip()[:1] == b"{"
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
+
+
+def _bounded(route: HfRoute, body: bytes, fields: dict[str, Any]) -> Asked:
+    try:
+        asked = read_asked(body, route.counted or "chat")
+    except RequestError:
+        return _unbounded(fields)  # what is wrong with it, the provider says
+    most = 0 if route.counted == "embeddings" else asked.most_output
+    return msgspec.structs.replace(asked, changes=_UNCHANGED, hide_usage=False, most_output=most)
+
+
+def _unbounded(fields: dict[str, Any]) -> Asked:
+    streamed = fields.get("stream") is True
+    return Asked(UNKNOWN, streamed, fields, _UNCHANGED, hide_usage=False, more_than_text=True)
