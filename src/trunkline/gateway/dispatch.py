@@ -20,9 +20,12 @@ from trunkline.gateway.asked import Asked, Endpoint, read_asked
 from trunkline.gateway.call import LEDGER_DOWN, Call, Desk
 from trunkline.gateway.config import Money
 from trunkline.gateway.exchange import Exchange
-from trunkline.gateway.guard import Holder, Refusal
+from trunkline.gateway.guard import LATER, Holder, Refusal
 from trunkline.gateway.interpreted import Interpreted
 from trunkline.gateway.journal import Journal
+from trunkline.gateway.lease_rounds import Waiting
+from trunkline.gateway.leased import LeasedHolder
+from trunkline.gateway.leases import Leases
 from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.plans import Plan, Plans, UnknownModelError, plan_of
 from trunkline.gateway.refusals import of_refusal, of_request, tell
@@ -31,7 +34,7 @@ from trunkline.store.records import Entry
 from trunkline.types.money import picos
 
 Carrier = Callable[..., Call]
-_REASONS = {402: "budget", 429: "rate"}
+_REASONS = {402: "budget", 429: "rate", 503: "leases"}
 _NOTHING = Asked("", stream=False, body={}, changes={}, hide_usage=False)
 
 
@@ -66,6 +69,8 @@ class Dispatch:
         translated: Carrier,
     ) -> None:
         """`translated` carries calls whose target speaks another dialect than the client's."""
+        self.leases: Leases | None = None
+        """Where calls wait, if budgets and limits are shared with other processes."""
         self.plans = plans
         """Replaced when the configuration is."""
         self.money = money
@@ -125,29 +130,22 @@ class Dispatch:
         caller = exchange.caller
         if caller is None:
             raise TypeError("a call needs a caller")
-        holder = Holder((), (), caller.holder.meters)
-        edge = exchange.connection.edge
-        refusal = holder.hold(0, 0, edge.now, edge.wall)
-        if refusal is not None:
-            self._refuse(exchange, refusal)
-            return
-        desk = msgspec.structs.replace(self._desk, journal=_NO_BOOKS, kept=None)
-        entry = self._entry(exchange, caller, asked, endpoint, 0)
-        carrier(desk, exchange, asked, plan, holder, 0, entry).send()
+        holder = caller.holder.rates_only()
+        again = partial(self.pass_by, exchange, asked, plan, endpoint, carrier)
+        if self._held(exchange, holder, 0, 0, again):
+            desk = msgspec.structs.replace(self._desk, journal=_NO_BOOKS, kept=None)
+            entry = self._entry(exchange, caller, asked, endpoint, 0)
+            carrier(desk, exchange, asked, plan, holder, 0, entry).send()
 
-    def within_rates(self, exchange: Exchange) -> bool:
-        """Count a request that calls nobody against its caller's rates; tells whether it may be."""
+    def within_rates(self, exchange: Exchange, then: Callable[[], None]) -> None:
+        """Count a request that calls nobody against its caller's rates, and go on if it may be."""
         caller = exchange.caller
         if caller is None:
             raise TypeError("a call needs a caller")
-        holder = Holder((), (), caller.holder.meters)
-        edge = exchange.connection.edge
-        refusal = holder.hold(0, 0, edge.now, edge.wall)
-        if refusal is not None:
-            self._refuse(exchange, refusal)
-            return False
-        holder.settle(self._entry(exchange, caller, _NOTHING, "hf", 0), 0, 0)
-        return True
+        holder = caller.holder.rates_only()
+        if self._held(exchange, holder, 0, 0, partial(self.within_rates, exchange, then)):
+            holder.settle(self._entry(exchange, caller, _NOTHING, "hf", 0), 0, 0)
+            then()
 
     @staticmethod
     def _translation(data: bytes, asked: Asked, endpoint: Endpoint) -> Asked:
@@ -208,7 +206,8 @@ class Dispatch:
                 return
         refusal = holder.hold(reserved, likely, edge.now, edge.wall)
         if refusal is not None:
-            self._refuse(exchange, refusal)
+            again = partial(self._hold, exchange, caller, asked, plan, endpoint, carrier)
+            self._not_held(exchange, holder, refusal, reserved, likely, again)
             return
         entry = self._entry(exchange, caller, asked, endpoint, reserved)
         call = carrier(self._desk, exchange, asked, plan, holder, likely, entry)
@@ -234,9 +233,43 @@ class Dispatch:
     def _unpriced(self, caller: Caller) -> tuple[Refusal | None, int]:
         """Do what the operator chose for a call whose most is unknown."""
         chosen = self.money.unknown_price
-        if chosen == "refuse" or (chosen == "refuse-if-budgeted" and caller.holder.purses):
+        if chosen == "refuse" or (chosen == "refuse-if-budgeted" and caller.holder.budgeted):
             return _NO_PRICE, 0
         return None, fixed(self.money.fixed_reserve) if chosen == "reserve" else 0
+
+    def _held(
+        self,
+        exchange: Exchange,
+        holder: Holder,
+        amount: int,
+        tokens: int,
+        again: Callable[[], None],
+    ) -> bool:
+        edge = exchange.connection.edge
+        refusal = holder.hold(amount, tokens, edge.now, edge.wall)
+        if refusal is not None:
+            self._not_held(exchange, holder, refusal, amount, tokens, again)
+        return refusal is None
+
+    def _not_held(
+        self,
+        exchange: Exchange,
+        holder: Holder,
+        refusal: Refusal,
+        amount: int,
+        tokens: int,
+        again: Callable[[], None],
+    ) -> None:
+        """Refuse a call, or have it wait for what is shared with other processes, and try `again`."""
+        if refusal is not LATER:
+            self._refuse(exchange, refusal)
+            return
+        leases = self.leases
+        if leases is None or not isinstance(holder, LeasedHolder):
+            raise TypeError("a call waits for leases, and there are none")
+        waiting = Waiting(holder, amount, tokens, again, partial(self._refuse, exchange))
+        exchange.on_gone = partial(leases.drop, waiting)
+        leases.park(waiting)
 
     def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
         self._counters.refused(_REASONS.get(refusal.status, "scope"))

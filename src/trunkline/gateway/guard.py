@@ -36,6 +36,10 @@ class Refusal(msgspec.Struct, frozen=True):
     """Whose budget or limit it is: `key`, `owner` or `team`."""
 
 
+LATER = Refusal(503, "lease_wanted", "This call waits until it is known whether it may be sent.")
+"""No refusal: what the call needs has to be asked for, where several processes share it."""
+
+
 def period_of(period: Period, wall: float) -> tuple[float, float]:
     """Return when the present day or month began and when it ends, UTC."""
     now = time.gmtime(wall)
@@ -162,14 +166,17 @@ class Meter:
         if most is not None and self.tokens and self.tokens + tokens > most:
             return self._no("tokens", most, "tokens a minute", left)
         if most is not None and tokens > most:
-            return Refusal(
-                429,
-                "tokens_exceeded",
-                f"This call may use {tokens} tokens, more than the {self.scope} may in a minute ({most}).",
-                "Shorten the prompt or lower max_tokens.",
-                scope=self.scope,
-            )
+            return self._too_many(tokens, most)
         return None
+
+    def _too_many(self, tokens: int, most: int) -> Refusal:
+        return Refusal(
+            429,
+            "tokens_exceeded",
+            f"This call may use {tokens} tokens, more than the {self.scope} may in a minute ({most}).",
+            "Shorten the prompt or lower max_tokens.",
+            scope=self.scope,
+        )
 
     def _no(self, what: str, most: int, said: str, wait: float) -> Refusal:
         return Refusal(
@@ -200,6 +207,15 @@ class Holder:
         self.charges = charges
         self.purses = purses
         self.meters = meters
+
+    @property
+    def budgeted(self) -> bool:
+        """Whether there is a budget to keep to."""
+        return bool(self.purses)
+
+    def rates_only(self) -> Holder:
+        """Return what calls count against that cost nothing."""
+        return Holder((), (), self.meters)
 
     def hold(self, amount: int, tokens: int, now: float, wall: float) -> Refusal | None:
         """Hold money and rate for a call, all or nothing; returns why not."""

@@ -201,9 +201,10 @@ class HfPages:
         model = found["model"] and unquote(found["model"])
         if model is not None and caller.models is not None and not caller.may_use(model):
             raise _not_allowed(caller, repr(model[:200]))
-        if not self._dispatch.within_rates(exchange):
-            return
         target = path + (f"?{query}" if query else "")
+        self._dispatch.within_rates(exchange, partial(self._tell_or_ask, exchange, target, model))
+
+    def _tell_or_ask(self, exchange: Exchange, target: str, model: str | None) -> None:
         answer = self._sources.hub.remembered(target)
         if answer is not None:
             _tell_hub(exchange, answer)
