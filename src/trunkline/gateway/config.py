@@ -46,6 +46,16 @@ class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """After SIGTERM, for answers to end."""
 
 
+class Idempotency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether a request with `Idempotency-Key` is done once, and its answer kept to be told again."""
+
+    enabled: bool = True
+    """Off, such requests are refused: they could be done twice."""
+    retention_hours: float = 24.0
+    max_bytes: int = 1024 * 1024
+    """Of an answer; of a larger one only that there was one is kept."""
+
+
 class Cors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sites whose scripts may call from a browser: none unless they are listed."""
 
@@ -162,6 +172,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     money: Money = Money()
     store: StoreConfig = StoreConfig()
     content: ContentConfig = ContentConfig()
+    idempotency: Idempotency = Idempotency()
     cors: Cors = Cors()
     unlisted_models: Literal["refuse", "pass"] = "refuse"
     """What becomes of a model that the router's own list does not have."""

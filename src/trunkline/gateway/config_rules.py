@@ -33,6 +33,7 @@ class Bounds(msgspec.Struct, frozen=True):
 _BOUNDS = {
     "port": Bounds(0, 65535, " (0 takes a free one)"),
     "seconds": Bounds(0, _YEAR, " seconds"),
+    "hours": Bounds(0, 876_000, " hours"),
     "days": Bounds(0, 36500, " days"),
     "bytes": Bounds(1, 2**40, " bytes"),
     "headers": Bounds(1, 10_000),

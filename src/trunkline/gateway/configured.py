@@ -32,6 +32,7 @@ RESTART = (
     "listen.",
     "store.",
     "content.",
+    "idempotency.",
     "cors.",
     "edge.head_bytes",
     "edge.headers",

@@ -13,12 +13,15 @@ from fnmatch import translate
 from trunkline.gateway.access import Directory
 from trunkline.gateway.config import Cors
 from trunkline.gateway.exchange import Exchange
-from trunkline.gateway.pages import ANONYMOUS_BYTES, Page, Pages, is_below
+from trunkline.gateway.pages import ANONYMOUS_BYTES, Admit, Page, Pages, is_below
 
 EXPOSED = (
     "x-request-id",
     "retry-after",
     "x-inference-provider",
+    "idempotent-replayed",
+    "x-original-request-id",
+    "x-should-retry",
     *(
         f"x-ratelimit-{which}-{of}"
         for which in ("limit", "remaining", "reset")
@@ -89,11 +92,12 @@ class CrossOriginPages(Pages):
         pages: Iterable[Page],
         directory: Directory,
         refused: Callable[[str], None],
+        once: Admit | None,
         cors: Cors,
     ) -> None:
         """Take the table; what is not for callers' keys, the admin API above all, is as ever."""
         rows = list(pages)
-        super().__init__(rows, directory, refused)
+        super().__init__(rows, directory, refused, once)
         self._sites = Sites(cors)
         self._methods_at: dict[bytes, list[str]] = {}
         self._methods_below: dict[bytes, list[str]] = {}
@@ -128,9 +132,13 @@ class CrossOriginPages(Pages):
 
 
 def open_pages(
-    pages: Iterable[Page], directory: Directory, refused: Callable[[str], None], cors: Cors
+    pages: Iterable[Page],
+    directory: Directory,
+    refused: Callable[[str], None],
+    once: Admit | None,
+    cors: Cors,
 ) -> Pages:
     """Return what dispatches requests, open to other sites only where some are listed."""
     if not cors.origins:
-        return Pages(pages, directory, refused)
-    return CrossOriginPages(pages, directory, refused, cors)
+        return Pages(pages, directory, refused, once)
+    return CrossOriginPages(pages, directory, refused, once, cors)

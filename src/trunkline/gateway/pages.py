@@ -23,6 +23,8 @@ Rule = Literal["public", "key", "viewer", "staff"]
 """`public`: anybody. `key`: any live key whose scope has the endpoint. `viewer`: a viewer or an admin.
 `staff`: any role but `caller`; the admin API's own table then decides."""
 Serve = Callable[[Exchange], None]
+Admit = Callable[[Exchange], Fault | None]
+"""Looks at a request's head and says what is wrong with it."""
 ANONYMOUS_BYTES = 64 * 1024
 _ROLES: dict[Rule, frozenset[Role]] = {
     "viewer": frozenset({"viewer", "admin"}),
@@ -34,7 +36,8 @@ _NO_KEY = (
 )
 
 
-_FAULT = Fault(500, "internal_error", "The gateway failed; its log says how. Try again.")
+FAULT = Fault(500, "internal_error", "The gateway failed; its log says how. Try again.")
+_ONCE = b"idempotency-key"
 _log = logging.getLogger(__name__)
 
 
@@ -71,10 +74,15 @@ class Pages:
         pages: Iterable[Page],
         directory: Directory,
         refused: Callable[[str], None],
+        once: Admit | None = None,
     ) -> None:
-        """Take the table; raises ValueError for a row whose rule is none."""
+        """Take the table; raises ValueError for a row whose rule is none.
+
+        `once` is asked about requests that name themselves (`Idempotency-Key`).
+        """
         self._directory = directory
         self._refused = refused
+        self._once = once
         self._exact: dict[tuple[bytes, bytes], Page] = {}
         self._below: list[tuple[bytes, bytes, Page]] = []
         for page in pages:
@@ -131,6 +139,8 @@ class Pages:
         elif page.rule == "key":
             if not caller.may_reach(page.endpoint or ""):
                 self._forbidden(exchange, f"This key is not for {page.endpoint}.")
+            elif _ONCE in head.headers:
+                self._named(exchange)
             else:
                 head.known = _Known(page, caller, self._directory.generation)
         elif caller.key.role not in _ROLES[page.rule]:
@@ -144,7 +154,7 @@ class Pages:
         except Exception:
             _log.exception("a page failed", extra={"request_id": exchange.id})
             self._refused("fault")
-            tell(exchange, _FAULT, keep=False)
+            tell(exchange, FAULT, keep=False)
 
     def refused(self, reason: str) -> None:
         """Count what the edge refused itself."""
@@ -155,6 +165,13 @@ class Pages:
         if authorization is None:
             return None
         return self._directory.find(authorization, exchange.connection.edge.wall)
+
+    def _named(self, exchange: Exchange) -> None:
+        """Take a request that names itself; how it is dispatched is not remembered."""
+        fault = self._once(exchange) if self._once is not None else None
+        if fault is not None:
+            self._refused("request")
+            tell(exchange, fault)
 
     def _found_below(self, method: bytes, path: bytes) -> Page | None:
         for of, start, page in self._below:

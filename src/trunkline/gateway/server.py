@@ -38,6 +38,7 @@ from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.listening import bound
 from trunkline.gateway.listing import Listing
 from trunkline.gateway.log import Log
+from trunkline.gateway.once import Once
 from trunkline.gateway.opening import Opened, open_store, tls_context
 from trunkline.gateway.pages import Pages, Rule
 from trunkline.gateway.recovery import Recovered
@@ -51,6 +52,8 @@ from trunkline.store.sqlite import SqliteStore
 
 _LOOK_SECONDS = 0.5
 """Between two looks whether keys have changed in the store."""
+_PURGE_SECONDS = 60.0
+"""Between two looks whether kept answers have had their time."""
 _log = logging.getLogger(__name__)
 
 
@@ -118,6 +121,7 @@ class Gateway:
         self._ledger.start()
         self._keeper = ContentKeeper(self._store, config.content, time.time)
         self._dispatch = self._dispatching()
+        self._once = self._doing_once()
         self._configured.renewed = self._renewed
         self._configured.prices.renewed = self._forget_plans
         self._bridge: Bridge = serve(AdminApp(self._admin_parts()))
@@ -134,10 +138,7 @@ class Gateway:
         sockets = await asyncio.to_thread(bound, listen.host, listen.port)
         port = sockets[0].getsockname()[1]
         await self._edge.listen(sockets, tls=tls)
-        self._tasks = [
-            asyncio.create_task(lasting(work, _LOOK_SECONDS))
-            for work in (self._look_for_changes, self._sweep, self._configured.keep_prices)
-        ]
+        self._tasks = self._background()
         scheme = "http" if tls is None else "https"
         host = f"[{listen.host}]" if ":" in listen.host else listen.host
         return Started(f"{scheme}://{host}:{port}", opened.admin_secret, opened.recovered)
@@ -150,9 +151,11 @@ class Gateway:
         self._state.draining = True
         await self._edge.drain(0.0 if self._hurried else patience)
         self._break_off()
+        await self._once.finish()
         await asyncio.sleep(0)
         await self._edge.close()
         self._break_off()  # requests that were sent ahead, and had begun just now
+        await self._once.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -215,6 +218,7 @@ class Gateway:
             self._keeper,
             self._configured.prices,
             self._telemetry,
+            self._once,
         )
 
     def _dispatching(self) -> Dispatch:
@@ -239,6 +243,15 @@ class Gateway:
             self._translated,
         )
 
+    def _doing_once(self) -> Once:
+        return Once(
+            self._store,
+            self.loaded.config.idempotency,
+            self._journal.boot,
+            lives=lambda boot: boot == self._journal.boot,
+            refused=self._telemetry.refused,
+        )
+
     def _translated(self, *call: Any) -> Call:
         from trunkline.gateway.translated import Translated  # loads the SDK; chats do without it
 
@@ -256,7 +269,8 @@ class Gateway:
         rows = page_table(
             dispatch, listing, self._bridge, hf.serve, body=config.edge.body_bytes, metrics=metrics
         )
-        return open_pages(rows, self._directory, self._telemetry.refused, config.cors)
+        refused, once = self._telemetry.refused, self._once.admit
+        return open_pages(rows, self._directory, refused, once, config.cors)
 
     def _admin_parts(self) -> AdminParts:
         return AdminParts(
@@ -276,6 +290,15 @@ class Gateway:
         self._telemetry.committed(seconds)
 
     # in the background
+
+    def _background(self) -> list[asyncio.Task[None]]:
+        work = (
+            (self._look_for_changes, _LOOK_SECONDS),
+            (self._sweep, _LOOK_SECONDS),
+            (self._configured.keep_prices, _LOOK_SECONDS),
+            (self._once.purge, _PURGE_SECONDS),
+        )
+        return [asyncio.create_task(lasting(each, pause)) for each, pause in work]
 
     async def _look_for_changes(self) -> None:
         """Take over keys that another process has changed, within a second."""

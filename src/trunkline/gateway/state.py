@@ -18,6 +18,7 @@ from trunkline.gateway.edge import Edge
 from trunkline.gateway.journal import Journal
 from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.listing import Readiness
+from trunkline.gateway.once import Once
 from trunkline.gateway.prices import Prices
 from trunkline.gateway.telemetry import Telemetry
 
@@ -32,6 +33,7 @@ class Parts(msgspec.Struct, frozen=True):
     keeper: ContentKeeper
     prices: Prices
     telemetry: Telemetry
+    once: Once
 
 
 class State:
@@ -94,6 +96,7 @@ class State:
         gauge("price_age_seconds", parts.prices.age)
         gauge("eventloop_lag_seconds", lambda: parts.edge.lag)
         gauge("contents_dropped_total", lambda: parts.keeper.dropped)
+        gauge("answers_replayed_total", lambda: parts.once.replayed)
 
 
 def changes(before: Loaded, after: Loaded) -> list[str]:

@@ -36,6 +36,7 @@ GAUGES: dict[str, str] = {
     "store_up": "1 while the store can be written, 0 while it cannot.",
     "price_age_seconds": "Age of the price list in use.",
     "eventloop_lag_seconds": "How late the event loop ran its last timer.",
+    "answers_replayed_total": "Answers that were told again, to requests that named themselves.",
     "contents_dropped_total": "Calls whose prompt and answer were not kept, as too many waited.",
 }
 """What others own and are asked for when somebody looks; a `_total` only grows."""

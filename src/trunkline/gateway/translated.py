@@ -177,6 +177,8 @@ class Translated(Call):
             return
         tell(self.exchange, fault)
         answered = error.status is not None and error.status >= 400 and not ours
+        if answered and self.entry.first_byte is None:
+            self.entry.first_byte = time.time() - self.entry.started
         if answered or 400 <= fault.status < 500 or not may_have_run(error):
             self.settle(fault.status, "refused", Tokens(), FREE, code=fault.code)
         else:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
+from trunkline.store import sqlite_claims as claims
 from trunkline.store import sqlite_sharing as sharing
 from trunkline.store import sqlite_statements as sql
+from trunkline.store.claims import Claim
 from trunkline.store.records import (
     Account,
     AccountKind,
@@ -201,6 +203,31 @@ class SqliteStore:
         """Delete contents whose time is over and return how many there were."""
         with self._file.writing() as connection:
             return connection.execute(sql.PURGE, (now,)).rowcount
+
+    def claim(self, claim: Claim, *, seconds: float) -> Claim | None:
+        """Take a name for so long, or return the claim that has it already."""
+        with self._file.writing() as connection:
+            return claims.claim(connection, claim, self._clock(), seconds)
+
+    def fulfil(self, claim: Claim) -> bool:
+        """Write down how a call ended that has its name; tells whether it still had it."""
+        with self._file.writing() as connection:
+            return claims.fulfil(connection, claim)
+
+    def release(self, claim: Claim) -> None:
+        """Give a name back that this call has."""
+        with self._file.writing() as connection:
+            claims.release(connection, claim)
+
+    def release_unsent(self, boots: Collection[str]) -> int:
+        """Give back running claims of dead processes whose calls the ledger does not know."""
+        with self._file.writing() as connection:
+            return claims.release_unsent(connection, boots)
+
+    def purge_claims(self) -> int:
+        """Delete claims whose time is over and return how many there were."""
+        with self._file.writing() as connection:
+            return claims.purge(connection, self._clock())
 
     def join(self, replica: Replica) -> None:
         """Note that a process begins to serve; StoreConflictError where one of that boot is known."""

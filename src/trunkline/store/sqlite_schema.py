@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+from trunkline.store import sqlite_claims
 from trunkline.store.migrations import Applied, Migration, check_applied
 from trunkline.store.seam import StoreError
 from trunkline.store.sqlite_file import SqliteFile
@@ -96,7 +97,8 @@ _SECOND = Migration(
         "INSERT INTO reloads VALUES (0)",
     ),
 )
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND)
+_THIRD = Migration("claims", sqlite_claims.SCHEMA)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD)
 
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 _CREATE = """CREATE TABLE migrations (
