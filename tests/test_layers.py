@@ -43,6 +43,15 @@ def test_the_lower_rooms_open_nothing_and_wait_for_nothing(path: Path) -> None:
     assert "time" not in imports(path)
 
 
+DRIVERS = {"sqlite3", "asyncpg", "redis"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
+def test_only_the_store_imports_a_database(path: Path) -> None:
+    roots = {name.split(".")[0] for name in imports(path)}
+    assert roots & DRIVERS == set() or place(path).startswith("store/")
+
+
 @pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
 def test_only_the_settings_read_the_environment(path: Path) -> None:
     if place(path).startswith(MAY_READ_ENVIRONMENT):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
+from trunkline.store.postgres import PostgresStore
 from trunkline.store.records import Batch, Content, Entry, Key, KeySecret, Replica, Spend
 from trunkline.store.seam import SharedStore
 from trunkline.store.sqlite import SqliteStore
@@ -19,21 +23,47 @@ NOON = 1_795_953_600.0
 class Clock:
     """A store's clock, for all who have it open."""
 
-    def __init__(self, now: float = NOON) -> None:
-        self.now = now
+    def __init__(self, now: float = NOON, url: str = "") -> None:
+        self._now = now
+        self.url = url
+        """Of the database that has the clock, and whose stores look at it."""
+        if url:
+            self._run("CREATE SCHEMA clock; CREATE TABLE clock.clock (now float8)")
+            self._run(f"INSERT INTO clock.clock VALUES ({now})")
 
     def __call__(self) -> float:
-        return self.now
+        return self._now
+
+    @property
+    def now(self) -> float:
+        return self._now
+
+    @now.setter
+    def now(self, now: float) -> None:
+        self._now = now
+        if self.url:
+            self._run(f"UPDATE clock.clock SET now = {now}")
+
+    def _run(self, text: str) -> None:
+        async def run() -> None:
+            connection = await asyncpg.connect(self.url)
+            await connection.execute(text)
+            await connection.close()
+
+        with asyncio.Runner() as runner:
+            runner.run(run())
 
 
-Open = Callable[[Path, Callable[[], float]], SharedStore]
+CLOCK = "(SELECT now FROM clock.clock)"
+Open = Callable[[Path, Clock], SharedStore]
 STORES: dict[str, Open] = {
     "sqlite": lambda folder, clock: SqliteStore(folder / "gateway.db", clock=clock),
     "sqlite, not durable": lambda folder, clock: SqliteStore(
         folder / "gateway.db", durable=False, clock=clock
     ),
+    "postgres": lambda _, clock: PostgresStore(clock.url, clock=CLOCK),
 }
-"""How to open each kind of store; what was opened in one folder is the same store again."""
+"""How to open each kind of store; what was opened in one place is the same store again."""
 DAY = "2026-11-29"
 
 

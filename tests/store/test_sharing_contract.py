@@ -175,6 +175,16 @@ def test_what_was_charged_before_anybody_joined_counts(store: SharedStore, books
     assert lease(store, "a", 60) == MoneyLease("key", "k", 30, (70,), 0)
 
 
+def test_what_a_process_was_charged_before_it_asked_is_part_of_what_it_was_granted(
+    store: SharedStore, books: Books
+):
+    books.charge("a", 30)
+    books.charge("a", 30)
+    assert lease(store, "b", 10) == MoneyLease("key", "k", 10, (60,), 0)
+    assert lease(store, "a", 65) == MoneyLease("key", "k", 65, (60,), 10)
+    assert lease(store, "a", 999) == MoneyLease("key", "k", 90, (60,), 10)
+
+
 def test_a_smaller_budget_takes_nothing_back_that_was_granted(store: SharedStore, books: Books):
     lease(store, "a", 80)
     assert lease(store, "a", 90, Budget(50, "day")).granted == 80

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from store_samples import a_batch, a_content, a_key, a_secret, a_spend, an_entry, ended
 
-from trunkline.store import sqlite_statements as sql
+from trunkline.store import sqlite_statements as own
+from trunkline.store import statements as sql
 from trunkline.store.seam import StoreConflictError, StoreError, StoreValueError
 from trunkline.store.sqlite import SqliteStore
 from trunkline.store.sqlite_file import SqliteFile, _write_ahead
@@ -408,7 +409,7 @@ def test_a_connection_that_is_lent_when_the_file_is_closed_is_closed_on_its_retu
         sql.OPEN_ENTRIES,
         sql.ENTRY,
         sql.entries(key=True, team=True, before=True),
-        sql.CHARGED,
+        own.CHARGED,
         sql.CONTENT,
         sql.PURGE,
     ],

@@ -459,7 +459,7 @@ def test_entries_are_found_by_key_and_team_page_by_page(store: Store):
     assert store.entries(limit=0) == store.entries(limit=-1) == store.entries(team="pink") == []
 
 
-HOSTILE = ("' OR '1'='1", "%", "_", "\\", '"', "; DROP TABLE ledger; --", "\x00", "?1", "{}")
+HOSTILE = ("' OR '1'='1", "%", "_", "\\", '"', "; DROP TABLE ledger; --", "\x01", "?1", "$1", "{}")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -474,6 +474,25 @@ def test_text_that_looks_like_a_query_is_text(store: Store, text: str):
     assert store.position(text) == 2
     assert store.content(text) == a_content(text, prompt=text)
     assert store.drop_account("team", text)
+
+
+def test_a_text_with_a_nul_is_kept_as_it_is_or_refused_as_a_value(store: Store):
+    text = "a\0b"
+    try:
+        store.commit(a_batch(1, ended(1, model=text), spend=(a_spend(model=text),)))
+        store.keep([a_content(prompt=text)])
+    except StoreValueError as refused:
+        assert text not in str(refused)
+        assert store.entries() == store.charged("") == []
+        assert store.position("one") == 0
+        with pytest.raises(StoreValueError):
+            store.keep([a_content(prompt=text)])
+        with pytest.raises(StoreValueError):
+            store.add_key(a_key(name=text), a_secret())
+        assert store.keys() == []
+    else:
+        assert store.entries() == [ended(1, model=text)]
+        assert store.content("req_1") == a_content(prompt=text)
 
 
 def test_contents_are_kept_until_their_time_is_over(store: Store, reopen: Reopen):

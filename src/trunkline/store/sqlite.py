@@ -11,7 +11,8 @@ from pathlib import Path
 
 from trunkline.store import sqlite_claims as claims
 from trunkline.store import sqlite_sharing as sharing
-from trunkline.store import sqlite_statements as sql
+from trunkline.store import sqlite_statements as own
+from trunkline.store import statements as sql
 from trunkline.store.claims import Claim
 from trunkline.store.records import (
     Account,
@@ -28,10 +29,12 @@ from trunkline.store.records import (
     Replica,
     Spend,
 )
+from trunkline.store.rows import read, written
 from trunkline.store.seam import SpendBy, StoreMissingError, StoreValueError
+from trunkline.store.sharing import cannot_add_up
 from trunkline.store.sqlite_commit import add_entries, add_spend
 from trunkline.store.sqlite_file import SqliteFile
-from trunkline.store.sqlite_rows import read, read_entry, read_spend, written
+from trunkline.store.sqlite_rows import read_entry, read_spend
 from trunkline.store.sqlite_schema import migrate
 
 
@@ -93,7 +96,7 @@ class SqliteStore:
     def rotate(self, secret: KeySecret, old_until: float) -> None:
         """Add a secret to its key and let all its older ones expire at `old_until` at the latest."""
         with self._file.writing() as connection:
-            connection.execute(sql.EXPIRE_SECRETS, (old_until, secret.key))
+            connection.execute(own.EXPIRE_SECRETS, (old_until, secret.key))
             connection.execute(sql.ADD_SECRET, written(secret))
             connection.execute(sql.NEW_VERSION)
 
@@ -129,7 +132,7 @@ class SqliteStore:
             change = add_entries(connection, batch)
             add_spend(connection, change)
             sharing.settle(connection, change.settled)
-            connection.execute(sql.ADVANCE, (batch.journal, batch.position))
+            connection.execute(own.ADVANCE, (batch.journal, batch.position))
 
     def position(self, journal: str) -> int:
         """Return how far a journal is in the store, 0 for one that is not known."""
@@ -151,7 +154,7 @@ class SqliteStore:
     def charged(self, since: str) -> list[Spend]:
         """Return spend of `since` (a day) and later, whole rows."""
         with self._file.reading() as connection:
-            return [read_spend(row) for row in connection.execute(sql.CHARGED, (since,)).fetchall()]
+            return [read_spend(row) for row in connection.execute(own.CHARGED, (since,)).fetchall()]
 
     def spend(
         self, since: str, until: str, by: Sequence[SpendBy], *, team: str | None = None
@@ -162,10 +165,8 @@ class SqliteStore:
         """
         unknown = set(by).difference(sql.BY)
         if unknown:
-            raise StoreValueError(
-                f"Spend cannot be added up by {', '.join(sorted(unknown))}; use {', '.join(sql.BY)}."
-            )
-        text = sql.spend(by, team=team is not None)
+            raise StoreValueError(cannot_add_up(set(unknown), sql.BY))
+        text = own.spend(by, team=team is not None)
         values = (since, until) if team is None else (since, until, team)
         with self._file.reading() as connection:
             return [read_spend(row) for row in connection.execute(text, values).fetchall()]
@@ -243,7 +244,7 @@ class SqliteStore:
         """Give a process up that no beat came from for so long; tells whether it is given up."""
         with self._file.writing() as connection:
             until = self._clock() - unseen_seconds
-            return connection.execute(sql.LOSE, (boot, until)).rowcount > 0
+            return connection.execute(own.LOSE, (boot, until)).rowcount > 0
 
     def leave(self, boot: str) -> None:
         """Forget a process, its leases and slots."""

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from trunkline.store import sqlite_statements as sql
+from trunkline.store import sqlite_statements as own
+from trunkline.store import statements as sql
 from trunkline.store.records import Batch, Entry
 from trunkline.store.sqlite_rows import (
     read_entry,
@@ -29,7 +30,7 @@ def add_entries(connection: sqlite3.Connection, batch: Batch) -> Change:
     """Write a batch's entries, and return what else there is to be done for them."""
     connection.execute("SAVEPOINT entries")
     before = connection.total_changes
-    _insert(connection, sql.ADD_ENTRIES, batch.entries, written_entries)
+    _insert(connection, own.ADD_ENTRIES, batch.entries, written_entries)
     if connection.total_changes - before == len(batch.entries):
         connection.execute("RELEASE entries")
         return change_of(batch)
@@ -37,28 +38,28 @@ def add_entries(connection: sqlite3.Connection, batch: Batch) -> Change:
     connection.execute("ROLLBACK TO entries")
     connection.execute("RELEASE entries")
     right = corrected(batch, _known(connection, batch.entries))
-    _insert(connection, sql.CORRECT_ENTRIES, right.entries, written_entries)
+    _insert(connection, own.CORRECT_ENTRIES, right.entries, written_entries)
     return right.change
 
 
 def add_spend(connection: sqlite3.Connection, change: Change) -> None:
     """Add to spend, and to what budgets count."""
-    _insert(connection, sql.ADD_SPEND, change.spend, written_spend)
+    _insert(connection, own.ADD_SPEND, change.spend, written_spend)
     charges = list(charges_of(change.spend).items())
-    _insert(connection, sql.ADD_CHARGES, charges, lambda rows: written_charges(dict(rows)))
+    _insert(connection, own.ADD_CHARGES, charges, lambda rows: written_charges(dict(rows)))
     for row in change.corrected:
         names = msgspec.structs.astuple(row)[: len(sql.BY)]
-        connection.execute(sql.DROP_EMPTY_SPEND, names)
+        connection.execute(own.DROP_EMPTY_SPEND, names)
 
 
 def _known(connection: sqlite3.Connection, entries: list[Entry]) -> list[Entry]:
     ids = msgspec.json.encode([entry.id for entry in entries]).decode()
-    return [read_entry(row) for row in connection.execute(sql.KNOWN_ENTRIES, (ids,)).fetchall()]
+    return [read_entry(row) for row in connection.execute(own.KNOWN_ENTRIES, (ids,)).fetchall()]
 
 
 def _insert(
     connection: sqlite3.Connection,
-    many: sql.Many,
+    many: own.Many,
     rows: Sequence[_R],
     written: Callable[[Sequence[_R]], list[Any]],
 ) -> None:
@@ -66,7 +67,7 @@ def _insert(
         _add(connection, many, end - start, written(rows[start:end]))
 
 
-def _add(connection: sqlite3.Connection, many: sql.Many, rows: int, fields: list[Any]) -> None:
+def _add(connection: sqlite3.Connection, many: own.Many, rows: int, fields: list[Any]) -> None:
     """Insert rows that stand one after the other in `fields`."""
     unset, set_fields = without_unset(fields, many.width)
     text = many.text(rows, unset)

@@ -1,40 +1,19 @@
-"""Records as rows of the SQLite store and back."""
+"""Entries, spend and charges as rows of the SQLite store and back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, compress, cycle
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from trunkline.store.records import Entry, Spend
+from trunkline.store.rows import read
 from trunkline.store.sqlite_statements import MILL
 
-_R = TypeVar("_R", bound=msgspec.Struct)
-_NESTED = frozenset({"scope", "limits", "budgets"})
-"""Columns that hold JSON."""
 _STREAM = Entry.__struct_fields__.index("stream")
 _WIDTH = len(Entry.__struct_fields__)
-
-
-def written(record: msgspec.Struct) -> list[Any]:
-    """Return a record's fields in their order, the nested ones as JSON."""
-    return [
-        msgspec.json.encode(value).decode() if name in _NESTED else value
-        for name, value in zip(
-            record.__struct_fields__, msgspec.structs.astuple(record), strict=True
-        )
-    ]
-
-
-def read(kind: type[_R], row: Sequence[Any]) -> _R:
-    """Return the record that a row was written from."""
-    named = {
-        name: msgspec.json.decode(value) if name in _NESTED else value
-        for name, value in zip(kind.__struct_fields__, row, strict=True)
-    }
-    return msgspec.convert(named, kind)
 
 
 def read_entry(row: Sequence[Any]) -> Entry:
