@@ -199,3 +199,58 @@ def test_any_body_is_carried_or_refused_with_a_reason(
     assert asked.model == "org/m"
     assert asked.answers >= 1
     assert asked.most_output is None or asked.most_output >= 0
+
+
+@pytest.mark.parametrize(
+    ("more", "param", "says"),
+    [
+        ({"input": None}, "input", "at least one item"),
+        ({"input": []}, "input", "at least one item"),
+        ({"input": {}}, "input", "at least one item"),
+        ({"max_output_tokens": 0}, "max_output_tokens", "whole number"),
+        ({"max_output_tokens": 1 << 40}, "max_output_tokens", "larger than it may be"),
+        ({"stream": "yes"}, "stream", "true or false"),
+        ({"background": True}, "background", "while their client waits"),
+        ({"api_base": "http://127.0.0.1:1"}, "api_base", "not taken here"),
+    ],
+)
+def test_a_wrong_request_for_a_response_is_told_what_is_wrong(
+    more: dict[str, Any], param: str, says: str
+) -> None:
+    error = refused({**WORDS, **more}, "responses")
+    assert error.param == param
+    assert says in error.message
+
+
+@pytest.mark.parametrize(
+    ("more", "unbounded"),
+    [
+        ({}, False),
+        ({"input": [{"role": "user", "content": "x"}]}, False),
+        ({"input": [{"role": "user", "content": [{"type": "input_text", "text": "x"}]}]}, False),
+        ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, True),
+        ({"input": [{"type": "function_call_output", "output": [{"type": "input_file"}]}]}, True),
+        ({"input": [{"type": "function_call_output", "output": "x"}]}, False),
+        ({"input": [{"type": "reasoning", "content": [{"type": "reasoning_text"}]}]}, False),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, True),
+        ({"input": ["x"]}, True),
+        ({"previous_response_id": "x"}, True),
+        ({"input": None, "prompt": {"id": "x"}}, True),
+        ({"conversation": "x"}, True),
+        ({"tools": [{"type": "function"}]}, False),
+        ({"tools": [{"type": "web_search"}]}, True),
+        ({"tools": [5]}, True),
+    ],
+)
+def test_a_responses_size_bounds_its_prompt_unless_something_else_comes_into_it(
+    more: dict[str, Any], unbounded: bool
+) -> None:
+    assert read({**WORDS, **more}, "responses").more_than_text is unbounded
+
+
+def test_a_response_is_streamed_only_where_that_is_said() -> None:
+    asked = read({**WORDS, "max_output_tokens": 7}, "responses")
+    assert (asked.stream, asked.most_output, asked.changes) == (False, 7, {"stream": b"false"})
+    for stream in (True, False):
+        asked = read({**WORDS, "stream": stream}, "responses")
+        assert (asked.stream, asked.changes, asked.hide_usage) == (stream, {}, False)

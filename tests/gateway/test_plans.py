@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.catalog import Catalog, ModelEntry, Offer, Pricing
+from trunkline.dialects.response_events import RESPONSES
 from trunkline.errors import ConfigurationError, InvalidInputError
 from trunkline.gateway.config import Config, Price, Route
 from trunkline.gateway.config import Target as RouteTarget
 from trunkline.gateway.config import Upstream as UpstreamConfig
-from trunkline.gateway.plans import Plan, Plans, UnknownModelError, dearest
+from trunkline.gateway.plans import _RESPONDING, Plan, Plans, UnknownModelError, dearest
 from trunkline.gateway.quote import UNKNOWN, Tariff
 from trunkline.gateway.upstream import Upstream
 from trunkline.gateway.upstreams import Upstreams
@@ -392,3 +393,43 @@ def test_upstreams_at_one_address_share_their_connections() -> None:
     }
     assert pools["one"] is pools["two"]
     assert len({id(pool) for pool in pools.values()}) == 3
+
+
+def test_responses_are_asked_where_they_are_made_and_chats_elsewhere() -> None:
+    """Mixed routes are asked by chats, which every target has."""
+    both = Route((RouteTarget("huggingface", "org/two"), RouteTarget("near", "tiny")))
+    made = Route((RouteTarget("huggingface", "org/two"), RouteTarget("vllm", "tiny")))
+    upstreams = {
+        "near": LOCAL,
+        "vllm": msgspec.structs.replace(LOCAL, speaks=("chat", "responses")),
+        "chatty": UpstreamConfig(
+            kind="provider", provider="openai", key_env="KEY", speaks=("chat",)
+        ),
+        "own": UpstreamConfig(kind="provider", provider="openai", key_env="KEY"),
+        "other": UpstreamConfig(kind="provider", provider="together", key_env="KEY"),
+    }
+    places = Places(
+        environment={"KEY": "sk-x"}, upstreams=upstreams, routes={"both": both, "made": made}
+    )
+    for name, path, native in (
+        ("org/two:groq", "/v1/responses", True),
+        ("near/tiny", "/v1/chat/completions", False),
+        ("vllm/tiny", "/v1/responses", True),
+        ("own/gpt-5", "/v1/responses", True),
+        ("chatty/gpt-5", "/v1/chat/completions", False),
+        ("other/org/m", "/v1/chat/completions", False),
+        ("both", "/v1/chat/completions", False),
+        ("made", "/v1/responses", True),
+    ):
+        plan = places.find(name, "responses")
+        assert (plan.native, plan.relayed) == (native, True), name
+        assert places.head(name, "responses")[0] == f"POST {path} HTTP/1.1"
+    target = places.find("org/two", "responses").targets[0]
+    assert (target.one_limit, target.tariffs.keys()) == (False, {"groq", "novita"})
+    assert places.find("own/gpt-5", "responses").refuses == frozenset()
+    with pytest.raises(UnknownModelError):
+        places.find("org/none", "responses")
+
+
+def test_providers_that_make_responses_are_those_that_the_sdk_knows_for_it() -> None:
+    assert RESPONSES.own == _RESPONDING

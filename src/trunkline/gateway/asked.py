@@ -13,7 +13,7 @@ import msgspec
 from trunkline.dialects.openai_server import RequestError
 from trunkline.wire import strict_json
 
-Endpoint = Literal["chat", "completions", "embeddings", "hf"]
+Endpoint = Literal["chat", "completions", "embeddings", "hf", "responses"]
 
 FORBIDDEN = frozenset(
     {
@@ -77,6 +77,8 @@ def read_asked(data: bytes, endpoint: Endpoint) -> Asked:
     model, most = body.get("model"), body.get("max_tokens")
     if type(model) is not str or not 0 < len(model) <= _LONGEST_NAME:
         raise _forbidden(body) or _no_model(model)
+    if endpoint == "responses":
+        return _response(model, body)
     if most is not None:
         _check_count("max_tokens", most)
     more = False
@@ -111,6 +113,55 @@ def _unusual(model: str, body: dict[str, Any], endpoint: Endpoint, *, more: bool
         raise _no_flag()
     changes, hide = _with_usage(body.get("stream_options"))
     return Asked(model, True, body, changes, hide, more, most, answers)
+
+
+_SAID = frozenset({"input_text", "output_text", "refusal"})
+_ELSEWHERE = ("conversation", "previous_response_id", "prompt")
+"""What names a prompt that is kept where the response is made."""
+
+
+def _response(model: str, body: dict[str, Any]) -> Asked:
+    """Read a request for a response; what its items say is for those who answer it."""
+    forbidden = _forbidden(body)
+    if forbidden is not None:
+        raise forbidden
+    most, given, stream = body.get("max_output_tokens"), body.get("input"), body.get("stream")
+    _check_count("max_output_tokens", most)
+    kept = any(body.get(name) for name in _ELSEWHERE)
+    if type(given) is not str and not (type(given) is list and given) and not kept:
+        raise RequestError("'input' must be text or a list with at least one item.", param="input")
+    if body.get("background"):
+        raise RequestError(
+            "'background' is not taken here: calls are answered while their client waits.",
+            param="background",
+            code="unsupported_parameter",
+        )
+    if stream is not None and type(stream) is not bool:
+        raise RequestError("'stream' must be true or false.", param="stream")
+    more = kept or _more_than_items(given) or _more_than_functions(body.get("tools"))
+    # some servers stream unless they are told not to
+    changes: dict[str, bytes | None] = _UNCHANGED if "stream" in body else {"stream": b"false"}
+    return Asked(model, stream is True, body, changes, False, more, most)
+
+
+def _more_than_items(given: Any) -> bool:
+    """Tell whether a response's input has what its size does not bound."""
+    for item in given if type(given) is list else ():
+        if type(item) is not dict or item.get("type") == "item_reference":
+            return True
+        content = item.get("content") if "role" in item else item.get("output")
+        if type(content) is list and any(
+            type(part) is not dict or part.get("type") not in _SAID for part in content
+        ):
+            return True
+    return False
+
+
+def _more_than_functions(tools: Any) -> bool:
+    """Tell whether tools of the server's can bring something into the prompt."""
+    return type(tools) is list and any(
+        type(tool) is not dict or tool.get("type") not in ("custom", "function") for tool in tools
+    )
 
 
 def _with_usage(options: Any) -> tuple[dict[str, bytes | None], bool]:

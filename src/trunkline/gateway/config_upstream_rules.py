@@ -41,6 +41,8 @@ def upstream_problems(config: Config) -> Iterator[Problem]:
             yield from _address((*where, "base_url"), upstream.base_url)
         yield from _key_env((*where, "key_env"), upstream.key_env)
         yield from _models(where, upstream)
+        if upstream.speaks is not None and "chat" not in upstream.speaks:
+            yield Problem((*where, "speaks"), 'needs "chat": every upstream is asked by chats.')
     if config.default_upstream not in config.upstreams:
         yield _not_configured(("default_upstream",), config.default_upstream, config)
 

@@ -84,6 +84,8 @@ class Dispatch:
         """Takes a request for a chat; the next two, for a text's continuation and for embeddings."""
         self.completions = partial(self.take, "completions")
         self.embeddings = partial(self.take, "embeddings")
+        self.responses = partial(self.take, "responses")
+        """Takes a request for a response; where no target makes responses, for the chat that it is."""
 
     def take(self, endpoint: Endpoint, exchange: Exchange) -> None:
         """Take a request for a call."""
@@ -93,6 +95,8 @@ class Dispatch:
         try:
             asked = read_asked(exchange.body, endpoint)
             plan = self._plan(caller, asked.model, endpoint)
+            if not plan.native:
+                asked = self._interpreted(exchange, asked)
             if plan.refuses:
                 self._check_accepted(plan, asked)
             if not plan.relayed:
@@ -103,6 +107,8 @@ class Dispatch:
         carrier: Carrier = self._translated if asked.wish is not None else Relay
         if exchange.voice is not None:
             carrier = Interpreted
+        elif endpoint == "responses":
+            carrier = _native()
         self.carry(exchange, asked, plan, endpoint, carrier)
 
     def refuse(self, exchange: Exchange, wrong: RequestError) -> None:
@@ -153,6 +159,13 @@ class Dispatch:
         from trunkline.gateway.translated import read_wish  # loads the SDK; relays do without it
 
         return msgspec.structs.replace(asked, wish=read_wish(data, endpoint))
+
+    @staticmethod
+    def _interpreted(exchange: Exchange, asked: Asked) -> Asked:
+        """Make a chat of a request in another API; raises RequestError."""
+        from trunkline.gateway.responses_voice import interpret  # relays of chats do without it
+
+        return interpret(exchange, asked)
 
     def _plan(self, caller: Caller, model: str, endpoint: Endpoint) -> Plan:
         if caller.models is not None and not caller.may_use(model):
@@ -280,6 +293,12 @@ class Dispatch:
         tell(exchange, of_refusal(refusal))
 
 
+def _native() -> Carrier:
+    from trunkline.gateway.native import Native  # relays of chats do without it
+
+    return Native
+
+
 _NO_PRICE = Refusal(
     402,
     "price_unknown",
@@ -305,7 +324,7 @@ def _within(plan: Plan, caller: Caller) -> Plan:
     """Keep to the targets whose provider the key may use; raises RequestError where none is left."""
     targets = tuple(t for t in plan.targets if (t.provider or t.upstream) in caller.providers)
     if targets:
-        return plan_of(plan.name, targets)
+        return plan_of(plan.name, targets, native=plan.native)
     allowed = ", ".join(sorted(caller.providers))
     raise RequestError(
         f"This key may only use these providers: {allowed}. Name one: <org>/<model>:<provider>.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trunkline.errors import InvalidResponseError
+from trunkline.gateway import verdicts
 from trunkline.gateway.refusals import Fault, of_error, tell
 from trunkline.gateway.relay import Relay
 from trunkline.gateway.voices import Voice
@@ -30,13 +31,27 @@ class Interpreted(Relay):
         super()._deliver(told)
 
     def _pass_on(self, data: bytes) -> None:
-        told = self._voice.events(data)
+        try:
+            told = self._voice.events(data)
+        except InvalidResponseError:
+            self._break(data)
+            return
         if told:
             super()._pass_on(told)
 
+    def _break(self, data: bytes) -> None:
+        """Take what cannot be told in the client's API as the end of the answer, which it cuts short."""
+        tap = self._tap
+        if tap is not None:
+            tap.failure, tap.unreadable, tap.finished = data, True, False
+
     def _deliver_end(self, rest: bytes) -> None:
         voice = self._voice
-        last = (voice.events(rest) if rest else b"") + voice.end()
+        try:
+            last = (voice.events(rest) if rest else b"") + voice.end()
+        except InvalidResponseError as error:
+            self._cut(verdicts.truncated(error))
+            return
         if self._first:
             super()._pass_on(last)
             self.exchange.end()

@@ -32,7 +32,16 @@ _KEPT = 10_000
 """Names whose plan is kept."""
 _NAMED = 60
 """Characters of a client's word that an error repeats."""
-PATHS = {"chat": "chat/completions", "completions": "completions", "embeddings": "embeddings"}
+PATHS = {
+    "chat": "chat/completions",
+    "completions": "completions",
+    "embeddings": "embeddings",
+    "responses": "responses",
+}
+_RESPONDING = frozenset({"groq", "openai"})
+"""Providers whose own address has OpenAI's Responses API."""
+_UNIFIED = frozenset({"chat", "responses"})
+"""What Hugging Face's router serves for every provider."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -74,13 +83,15 @@ class Plan(msgspec.Struct, frozen=True):
     """Whether every target takes the client's bytes; else the SDK carries the call."""
     refuses: frozenset[str]
     """Parameters that one of them does not take."""
+    native: bool = True
+    """Whether targets are asked in the client's own API; else by chats."""
 
 
-def plan_of(name: str, targets: Iterable[Target]) -> Plan:
+def plan_of(name: str, targets: Iterable[Target], *, native: bool = True) -> Plan:
     """Return the plan that asks `targets` in their order."""
     found = tuple(targets)
     refuses = frozenset[str]().union(*[target.refuses for target in found])
-    return Plan(name, found, all(target.pool is not None for target in found), refuses)
+    return Plan(name, found, all(target.pool is not None for target in found), refuses, native)
 
 
 class UnknownModelError(Exception):
@@ -157,20 +168,25 @@ class Plans:
         return list({row[0]: row for row in reversed(found)}.values())[::-1]
 
     def _made(self, name: str, endpoint: str) -> Plan:
+        places = self._places(name)
+        native = endpoint != "responses" or all(responds(upstream) for upstream, _ in places)
+        spoken = endpoint if native else "chat"
+        targets = [self._target(upstream, model, spoken) for upstream, model in places]
+        return plan_of(name, targets, native=native)
+
+    def _places(self, name: str) -> list[tuple[Connected, str]]:
+        """Return who may be asked for a name, and what they call it."""
         route = self._config.routes.get(name)
         if route is not None:
-            targets = [
-                self._target(self._upstreams[t.upstream], t.model, endpoint) for t in route.targets
-            ]
-            return plan_of(name, targets)
+            return [(self._upstreams[t.upstream], t.model) for t in route.targets]
         first, slash, rest = name.partition("/")
         upstream = self._upstreams.get(first) if slash else None
         if upstream is not None and rest and upstream.config.kind != "huggingface":
-            return plan_of(name, [self._target(upstream, rest, endpoint)])
+            return [(upstream, rest)]
         default = self._upstreams.get(self._config.default_upstream)
         if default is None:
             raise self._unknown(name)
-        return plan_of(name, [self._target(default, name, endpoint)])
+        return [(default, name)]
 
     def _target(self, upstream: Connected, model: str, endpoint: str) -> Target:
         kind = upstream.config.kind
@@ -191,23 +207,25 @@ class Plans:
         told = prices.get(asked.name) or prices.get("*")
         tariffs = {} if told is not None else self._tariffs(asked)
         tariff = dearest(tariffs) if told is None else configured_tariff(told)
-        if endpoint != "chat":  # the unified route chats only: the SDK finds the provider's own
+        if endpoint not in _UNIFIED:  # for the rest the SDK finds the provider's own route
             return Target(
                 upstream.name, None, str(asked), b"", b"", tariff, asked.provider, tariffs
             )
-        url = below(upstream.base, PATHS["chat"])
+        url = below(upstream.base, PATHS[endpoint])
         target = self._written(upstream, url, wanted, asked.provider, tariff)
-        return msgspec.structs.replace(target, tariffs=tariffs, one_limit=True)
+        return msgspec.structs.replace(target, tariffs=tariffs, one_limit=endpoint == "chat")
 
     def _direct(self, upstream: Connected, model: str, endpoint: str) -> Target:
         row = PROVIDERS[upstream.config.provider or ""]
         tariff = self._configured(upstream, model)
-        if endpoint != "chat" and upstream.config.base_url is None:
+        if endpoint not in _UNIFIED and upstream.config.base_url is None:
             name = f"huggingface/{row.name}/{model}"
             return Target(upstream.name, None, name, b"", b"", tariff, row.name)
         path = (row.chat_path or "").replace(PATHS["chat"], PATHS[endpoint])
         url = below(upstream.base, path.replace("{model}", _in_path(model)))
         target = self._written(upstream, url, model, row.name, tariff)
+        if endpoint == "responses":
+            return target
         return msgspec.structs.replace(
             target, tune=row.tune, refuses=row.chat_refuses, one_limit=row.name != "openai"
         )
@@ -244,7 +262,7 @@ class Plans:
         """Refuse a model that the router itself says it does not have."""
         catalog = self._catalog()
         if (
-            endpoint != "chat"
+            endpoint not in _UNIFIED
             or catalog.source != "router"
             or self._config.unlisted_models == "pass"
         ):
@@ -256,6 +274,14 @@ class Plans:
     def _unknown(self, name: str) -> UnknownModelError:
         short = name.removeprefix("huggingface/").removeprefix("hf/").partition(":")[0]
         return UnknownModelError(name, nearest(short[:200], [row[0] for row in self.names()], 2))
+
+
+def responds(upstream: Connected) -> bool:
+    """Tell whether an upstream makes responses itself; else it is asked by chats."""
+    config = upstream.config
+    if config.speaks is not None:
+        return "responses" in config.speaks
+    return config.kind == "huggingface" or config.provider in _RESPONDING
 
 
 def _in_path(model: str) -> str:

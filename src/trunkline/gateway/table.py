@@ -25,6 +25,7 @@ def page_table(
         Page("POST", "/v1/chat/completions", "key", dispatch.chat, "chat", body=body),
         Page("POST", "/v1/completions", "key", dispatch.completions, "completions", body=body),
         Page("POST", "/v1/embeddings", "key", dispatch.embeddings, "embeddings", body=body),
+        Page("POST", "/v1/responses", "key", dispatch.responses, "responses", body=body),
         Page("GET", "/v1/models", "key", listing.models, "models"),
         Page("GET", "/v1/models", "key", listing.model, "models", below=True),
         Page("GET", "/health/live", "public", listing.live),

@@ -84,6 +84,8 @@ class StreamTap:
         "unreadable",
     )
 
+    most_event = MOST_EVENT
+
     def __init__(self, *, hide_usage: bool = False) -> None:
         """Start a stream; `hide_usage` keeps back the frame with usage that only we asked for."""
         self._hide_usage = hide_usage
@@ -140,7 +142,7 @@ class StreamTap:
             return self._feed_odd(data) if self._reader is not None else self._feed_first(data)
         if self._rest:
             data = self._rest + data
-        if b"\r" in data or len(data) > MOST_EVENT:
+        if b"\r" in data or len(data) > self.most_event:
             return self._feed_other(data)
         end = data.rfind(b"\n\n")
         if end < 0:
@@ -185,7 +187,7 @@ class StreamTap:
             return b""
         if block[:6] == b"data: " and b"\n" not in block:
             return block + b"\n\n" if self._event(block[6:], "") else self._instead()
-        events = _reader_within().feed(block + b"\n\n")
+        events = _reader_within(self.most_event).feed(block + b"\n\n")
         if events:  # without the ids and times to wait that no client of this API asks for
             return self._written(events)
         only_comments = all(line[:1] in (b":", b"") for line in block.split(b"\n"))
@@ -196,7 +198,7 @@ class StreamTap:
         if not data:
             return b""
         if data[:1] == b"\xef":
-            self._reader = EventReader(MOST_EVENT)
+            self._reader = EventReader(self.most_event)
             return self._feed_odd(data)
         self._plain = True
         return self.feed(data)
@@ -205,7 +207,7 @@ class StreamTap:
         """Go on with a stream that turns out not to be plain, or to have long events."""
         self._plain = False
         self._rest = b""
-        self._reader = _reader_within()
+        self._reader = _reader_within(self.most_event)
         return self._feed_odd(data)
 
     def _feed_odd(self, data: bytes) -> bytes:
@@ -217,7 +219,7 @@ class StreamTap:
         except EventTooLargeError as error:
             sent = self._written(error.before)
             if self.failure is None and not self.done:
-                self._break(b"an event is larger than %d bytes" % MOST_EVENT)
+                self._break(b"an event is larger than %d bytes" % self.most_event)
             return sent
 
     def _instead(self) -> bytes:
@@ -362,9 +364,9 @@ def _size(text: str | None) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
-def _reader_within() -> EventReader:
+def _reader_within(limit: int) -> EventReader:
     """Return a reader for what is not a stream's beginning."""
-    reader = EventReader(MOST_EVENT)
+    reader = EventReader(limit)
     reader.feed(b"\n")
     return reader
 

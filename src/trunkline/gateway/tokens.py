@@ -94,12 +94,13 @@ def read_usage(usage: Any) -> Tokens:
     aside = details if isinstance(details, dict) else usage
     cached = aside.get("cached_tokens")
     told = (usage.get("prompt_tokens"), usage.get("completion_tokens"), cached)
-    return Tokens(*[_count(count) for count in told])
+    return Tokens(*[as_count(count) for count in told])
 
 
-def _count(value: Any) -> int | None:
+def as_count(value: Any) -> int | None:
+    """Return a count of tokens; None for what is none."""
     if type(value) is int and 0 <= value < _MOST_TOKENS:
         return value
     if isinstance(value, float) and value.is_integer():
-        return _count(int(value))
+        return as_count(int(value))
     return None

@@ -23,11 +23,14 @@ class Voice(Protocol):
         ...
 
     def events(self, data: bytes) -> bytes:
-        """Write whole events of a chat's stream; the mark of its end is not among them."""
+        """Write whole events of a chat's stream; the mark of its end is not among them.
+
+        Raises InvalidResponseError for what cannot be told.
+        """
         ...
 
     def end(self) -> bytes:
-        """Write what ends a stream whose chat has ended well."""
+        """Write what ends a stream whose chat has ended well; raises as `events`."""
         ...
 
     def broken(self, fault: Fault, request_id: str) -> bytes:
