@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trunkline.gateway.config import Config, Price, Route, Target, Upstream
+from trunkline.gateway.config import Config, Price, Route, Target, Upstream, UpstreamProvider
 from trunkline.gateway.config_file import FILE_VARIABLE, ROUTER_VARIABLE, VARIABLES, read_config
 from trunkline.gateway.config_problems import dotted
 from trunkline.gateway.config_show import written
@@ -19,7 +19,11 @@ EXAMPLES = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 ROWS = dict(re.findall(r"^\| `([^`]+)` \| (.+?) \|", PAGE, re.MULTILINE))
 NEEDED = {"upstreams.NAME.prices.MODEL.input", "routes.NAME.targets"}
 EVERYTHING = Config(
-    upstreams={"NAME": Upstream(prices={"MODEL": Price(Decimal(1))})},
+    upstreams={
+        "NAME": Upstream(
+            prices={"MODEL": Price(Decimal(1))}, providers={"PROVIDER": UpstreamProvider()}
+        )
+    },
     routes={"NAME": Route((Target("NAME", "MODEL"),))},
 )
 

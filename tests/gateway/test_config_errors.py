@@ -57,6 +57,16 @@ def refused(text: str | bytes, tmp_path: Path) -> str:
         ("upstreams = []", "upstreams must be tables by name, [upstreams.NAME], not a list"),
         ("[[upstreams.vllm]]\nmodels = []", "upstreams.vllm must be a table, [upstreams.vllm]"),
         ("routes.a.targets = 'x'", "must be a list of tables, [{upstream = ..., model = ...}]"),
+        (f"{VLLM}limits = {{ concurrency = 0 }}", "vllm.limits.concurrency is 0; allowed is 1 to"),
+        (f"{VLLM}limits = {{ rpm = 1 }}", "upstreams.vllm.limits.rpm is unknown."),
+        (
+            f"{VLLM}providers.groq.limits = {{ concurrency = 1 }}",
+            'upstreams.vllm.providers.groq is for kind = "huggingface" alone',
+        ),
+        (
+            "[upstreams.huggingface]\nproviders.grok.limits = { concurrency = 1 }",
+            "upstreams.huggingface.providers.grok is no provider known here. Did you mean 'groq'?",
+        ),
         ("routes.a.targets = ['x']", "routes.a.targets[0] must be a table"),
         (
             "store.durability = 'proces'",

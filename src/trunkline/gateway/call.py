@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -13,7 +14,8 @@ from trunkline.errors import APIConnectionError, APIError
 from trunkline.gateway import quote
 from trunkline.gateway.asked import Asked
 from trunkline.gateway.exchange import Exchange
-from trunkline.gateway.guard import Holder
+from trunkline.gateway.gates import Gates, blocked, enter, leave
+from trunkline.gateway.guard import LATER, Holder, Refusal
 from trunkline.gateway.plans import Plan, Target
 from trunkline.gateway.quote import Tariff
 from trunkline.gateway.refusals import STOPPING, Fault, in_band, of_error, tell
@@ -48,6 +50,16 @@ class Books(Protocol):
         ...
 
 
+class Wait(Protocol):
+    """Asks whether gates let a call in, and then calls one of two."""
+
+    def __call__(
+        self, gates: Gates, again: Callable[[], None], refuse: Callable[[Refusal], None], /
+    ) -> object:
+        """Begin to wait."""
+        ...
+
+
 class Desk(msgspec.Struct, frozen=True):
     """What every call needs of the gateway."""
 
@@ -64,12 +76,16 @@ class Desk(msgspec.Struct, frozen=True):
     """Calls in flight."""
     hide: Callable[[], tuple[str, ...]]
     """Secrets that no message may repeat."""
+    wait: Wait
+    """Has a call wait for gates that are shared with other processes."""
 
 
 class Call:
     """A call from its hold to its settlement."""
 
     settled = False
+    gates: Gates = ()
+    """Those that it has entered."""
     _seen: list[bytes] | None = None
     until = float("inf")
     """Monotonic time at which the present step is late."""
@@ -108,6 +124,7 @@ class Call:
         self.settled = True
         self.desk.live.discard(self)
         self.holder.settle(self.entry, self.likely, 0)
+        self.enter(())
         tell(self.exchange, LEDGER_DOWN)
 
     def send(self) -> None:
@@ -125,6 +142,39 @@ class Call:
     def drained(self) -> None:
         """Stop: the gateway ends, and cannot wait any longer."""
         raise NotImplementedError
+
+    def enter(self, gates: Gates) -> None:
+        """Leave the gates of the last target, and enter these, which are open."""
+        leave(self.gates)
+        self.gates = enter(gates, self.exchange.connection.edge.now)
+
+    def move(self, at: int, go_on: Callable[[int], None], end: Callable[[], None]) -> None:
+        """Have `go_on` ask the first target from `at` that lets the call in, or `end` it."""
+        now = self.exchange.connection.edge.now
+        for index in range(at, len(self.plan.targets)):
+            gates = self.plan.targets[index].gates
+            refusal = blocked(gates, now)
+            if refusal is None:
+                self.enter(gates)
+                go_on(index)
+                return
+            if refusal is LATER:
+                self.enter(())
+                again = partial(self._moved, index, go_on, end)
+                shut = partial(self._moved, index + 1, go_on, end)
+                self.desk.wait(gates, again, shut)
+                return
+        end()
+
+    def _moved(
+        self,
+        at: int,
+        go_on: Callable[[int], None],
+        end: Callable[[], None],
+        _refusal: Refusal | None = None,
+    ) -> None:
+        if not self.settled:
+            self.move(at, go_on, end)
 
     def never_sent(self) -> None:
         """Settle a call whose client left before anything went upstream: it cost nothing."""
@@ -158,6 +208,8 @@ class Call:
         entry.ended = time.time()
         entry.state = "settled"
         self.holder.settle(entry, self.likely, used)
+        if self.gates:
+            self.enter(())
         desk.live.discard(self)
         desk.journal.ended(entry)
         desk.counted(entry)

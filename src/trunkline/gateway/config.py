@@ -89,6 +89,21 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tokens that prompt and answer may have together."""
 
 
+class UpstreamLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many calls are sent, by all processes together; without them any number is."""
+
+    requests_per_minute: int | None = None
+    concurrency: int | None = None
+    """At the same time."""
+
+
+class UpstreamProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is particular to one of an upstream's providers."""
+
+    limits: UpstreamLimits = UpstreamLimits()
+    """For calls that name the provider, beside the upstream's own."""
+
+
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A server that answers: Hugging Face's router, a provider, or any OpenAI-compatible one."""
 
@@ -115,6 +130,10 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Between two pieces of an answer."""
     connections: int = 10_000
     """Open at the same time; calls beyond are refused with 503."""
+    limits: UpstreamLimits = UpstreamLimits()
+    """Calls beyond go to the route's next target, or are refused with 503."""
+    providers: dict[str, UpstreamProvider] = {}
+    """By the provider's name at Hugging Face."""
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -38,6 +38,8 @@ _BOUNDS = {
     "bytes": Bounds(1, 2**40, " bytes"),
     "headers": Bounds(1, 10_000),
     "connections": Bounds(1, 1_000_000),
+    "minute": Bounds(1, 10**9),
+    "concurrency": Bounds(1, 1_000_000),
     "context": Bounds(1, 10**9, " tokens"),
     "input": Bounds(0, 1_000_000, " US dollars for a million tokens"),
     "output": Bounds(0, 1_000_000, " US dollars for a million tokens"),

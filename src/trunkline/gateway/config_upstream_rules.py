@@ -41,6 +41,7 @@ def upstream_problems(config: Config) -> Iterator[Problem]:
             yield from _address((*where, "base_url"), upstream.base_url)
         yield from _key_env((*where, "key_env"), upstream.key_env)
         yield from _models(where, upstream)
+        yield from _limited_providers(where, upstream)
         if upstream.speaks is not None and "chat" not in upstream.speaks:
             yield Problem((*where, "speaks"), 'needs "chat": every upstream is asked by chats.')
     if config.default_upstream not in config.upstreams:
@@ -128,6 +129,22 @@ def _provider(place: Where, upstream: Upstream) -> Iterator[Problem]:
             "is missing: a provider's own address wants the provider's own key. "
             "Name the environment variable that holds it.",
         )
+
+
+def _limited_providers(where: Where, upstream: Upstream) -> Iterator[Problem]:
+    """Yield what is wrong with providers that have limits: only what calls name can be counted."""
+    for name in upstream.providers:
+        place = (*where, "providers", name)
+        if upstream.kind != "huggingface":
+            yield Problem(
+                place, 'is for kind = "huggingface" alone; put `limits` on the upstream itself.'
+            )
+        elif name not in PROVIDERS:
+            yield Problem(
+                place,
+                f"is no provider known here.{did_you_mean(name, PROVIDERS)} "
+                f"There are {listed(sorted(PROVIDERS))}.",
+            )
 
 
 def _chatting() -> list[str]:

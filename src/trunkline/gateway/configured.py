@@ -14,8 +14,10 @@ from typing import Any
 from trunkline.catalog import Catalogs
 from trunkline.errors import ConfigurationError, TrunklineError
 from trunkline.gateway.admin.parts import ReloadReport
+from trunkline.gateway.config import Upstream as UpstreamConfig
 from trunkline.gateway.config_environment import check_environment
 from trunkline.gateway.config_file import Loaded
+from trunkline.gateway.gates import Gates
 from trunkline.gateway.hf_hub import Hub
 from trunkline.gateway.hf_pages import Sources
 from trunkline.gateway.log import Log
@@ -64,6 +66,8 @@ class Configured:
         self.environment = environment
         self.renewed: Callable[[], None] = lambda: None
         """Called when plans, and perhaps settings, are others."""
+        self.gates: Callable[[str, UpstreamConfig, str | None], Gates] = lambda *_: ()
+        """Gives the gates of an upstream and its provider."""
         self.pools: dict[Place, Upstream] = {}
         self.outbox = Outbox()
         self._settings = settings
@@ -86,7 +90,12 @@ class Configured:
         """Return new plans, which ask for prices as they are."""
         upstreams, prices = self._upstreams, self.prices
         return Plans(
-            self.loaded.config, upstreams.connected, upstreams.pool, prices.current, prices.missed
+            self.loaded.config,
+            upstreams.connected,
+            upstreams.pool,
+            prices.current,
+            prices.missed,
+            self.gates,
         )
 
     def client(self, name: str) -> Any:
@@ -102,6 +111,7 @@ class Configured:
             pool=lambda upstream: self._upstreams.pool(upstream),  # noqa: PLW0108
             catalog=self.prices.current,
             hub=hub,
+            gates=lambda *upstream: self.gates(*upstream),  # noqa: PLW0108 - they come later
         )
 
     def secrets(self) -> tuple[str, ...]:

@@ -16,25 +16,22 @@ from trunkline.dialects.openai_server import RequestError
 from trunkline.errors import InvalidInputError
 from trunkline.gateway import quote
 from trunkline.gateway.access import Caller
+from trunkline.gateway.admission import Admission, Counters
 from trunkline.gateway.asked import Asked, Endpoint, read_asked
 from trunkline.gateway.call import LEDGER_DOWN, Call, Desk
 from trunkline.gateway.config import Money
 from trunkline.gateway.exchange import Exchange
-from trunkline.gateway.guard import LATER, Holder, Refusal
+from trunkline.gateway.guard import Holder, Refusal
 from trunkline.gateway.interpreted import Interpreted
 from trunkline.gateway.journal import Journal
-from trunkline.gateway.lease_rounds import Waiting
-from trunkline.gateway.leased import LeasedHolder
-from trunkline.gateway.leases import Leases
 from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.plans import Plan, Plans, UnknownModelError, plan_of
-from trunkline.gateway.refusals import of_refusal, of_request, tell
+from trunkline.gateway.refusals import of_request, tell
 from trunkline.gateway.relay import Relay
 from trunkline.store.records import Entry
 from trunkline.types.money import picos
 
 Carrier = Callable[..., Call]
-_REASONS = {402: "budget", 429: "rate", 503: "leases"}
 _NOTHING = Asked("", stream=False, body={}, changes={}, hide_usage=False)
 
 
@@ -46,13 +43,6 @@ class _NoBooks:
 
 
 _NO_BOOKS = _NoBooks()
-
-
-class Counters(msgspec.Struct, frozen=True):
-    """What is counted of calls that are not sent."""
-
-    refused: Callable[[str], None]
-    rate_limited: Callable[[str], None]
 
 
 class Dispatch:
@@ -69,15 +59,13 @@ class Dispatch:
         translated: Carrier,
     ) -> None:
         """`translated` carries calls whose target speaks another dialect than the client's."""
-        self.leases: Leases | None = None
-        """Where calls wait, if budgets and limits are shared with other processes."""
         self.plans = plans
         """Replaced when the configuration is."""
         self.money = money
         self._desk = desk
         self._journal = journal
         self._ledger = ledger
-        self._counters = counters
+        self.admission = Admission(counters)
         self._translated = translated
 
         self.chat = partial(self.take, "chat")
@@ -113,7 +101,7 @@ class Dispatch:
 
     def refuse(self, exchange: Exchange, wrong: RequestError) -> None:
         """Say what is wrong with a request, and count it."""
-        self._counters.refused("request")
+        self.admission.count("request")
         tell(exchange, of_request(wrong))
 
     def carry(
@@ -124,7 +112,7 @@ class Dispatch:
         if caller is None:
             raise TypeError("a call needs a caller")
         if not self._ledger.accepting:
-            self._counters.refused("ledger")
+            self.admission.count("ledger")
             tell(exchange, LEDGER_DOWN)
             return
         self._hold(exchange, caller, asked, plan, endpoint, carrier)
@@ -207,6 +195,15 @@ class Dispatch:
         endpoint: Endpoint,
         carrier: Carrier,
     ) -> None:
+        if plan.gated:
+
+            def hold(rest: Plan) -> None:
+                self._hold(exchange, caller, asked, rest, endpoint, carrier)
+
+            found = self.admission.let_in(exchange, plan, hold)
+            if found is None:
+                return
+            plan = found
         edge, holder, targets = exchange.connection.edge, caller.holder, plan.targets
         output = endpoint != "embeddings"
         reserved, likely = quote.most(asked, exchange.size, targets[0].tariff, output=output)
@@ -215,15 +212,17 @@ class Dispatch:
         if reserved is None:
             refusal, reserved = self._unpriced(caller)
             if refusal is not None:
-                self._refuse(exchange, refusal)
+                self.admission.refuse(exchange, refusal)
                 return
         refusal = holder.hold(reserved, likely, edge.now, edge.wall)
         if refusal is not None:
             again = partial(self._hold, exchange, caller, asked, plan, endpoint, carrier)
-            self._not_held(exchange, holder, refusal, reserved, likely, again)
+            self.admission.not_held(exchange, holder, refusal, reserved, likely, again)
             return
         entry = self._entry(exchange, caller, asked, endpoint, reserved)
         call = carrier(self._desk, exchange, asked, plan, holder, likely, entry)
+        if plan.gated:
+            call.enter(targets[0].gates)
         self._journal.intend(entry, call)
 
     def _entry(
@@ -261,36 +260,8 @@ class Dispatch:
         edge = exchange.connection.edge
         refusal = holder.hold(amount, tokens, edge.now, edge.wall)
         if refusal is not None:
-            self._not_held(exchange, holder, refusal, amount, tokens, again)
+            self.admission.not_held(exchange, holder, refusal, amount, tokens, again)
         return refusal is None
-
-    def _not_held(
-        self,
-        exchange: Exchange,
-        holder: Holder,
-        refusal: Refusal,
-        amount: int,
-        tokens: int,
-        again: Callable[[], None],
-    ) -> None:
-        """Refuse a call, or have it wait for what is shared with other processes, and try `again`."""
-        if refusal is not LATER:
-            self._refuse(exchange, refusal)
-            return
-        leases = self.leases
-        if leases is None or not isinstance(holder, LeasedHolder):
-            raise TypeError("a call waits for leases, and there are none")
-        waiting = Waiting(holder, amount, tokens, again, partial(self._refuse, exchange))
-        exchange.on_gone = partial(leases.drop, waiting)
-        leases.park(waiting)
-
-    def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
-        self._counters.refused(_REASONS.get(refusal.status, "scope"))
-        if refusal.status == 429:
-            self._counters.rate_limited(refusal.scope)
-            if exchange.caller is not None:
-                exchange.labels += exchange.caller.holder.labels(exchange.connection.edge.now)
-        tell(exchange, of_refusal(refusal))
 
 
 def _native() -> Carrier:

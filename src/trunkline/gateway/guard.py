@@ -134,13 +134,25 @@ class Purse:
 class Meter:
     """One scope's rates in the present minute, and its calls in flight."""
 
-    __slots__ = ("calls", "inflight", "limits", "lines", "scope", "tokens", "until", "whose")
+    __slots__ = (
+        "called",
+        "calls",
+        "inflight",
+        "limits",
+        "lines",
+        "scope",
+        "tokens",
+        "until",
+        "whose",
+    )
 
     def __init__(self, limits: Limits, scope: str, whose: str) -> None:
         """Count from zero."""
         self.use(limits)
         self.scope = scope
         self.whose = whose
+        self.called = scope
+        """What messages call it."""
         self.calls = 0
         self.tokens = 0
         self.inflight = 0
@@ -169,6 +181,18 @@ class Meter:
             return self._too_many(tokens, most)
         return None
 
+    def hold(self, tokens: int, now: float) -> None:  # noqa: ARG002 - where it is shared
+        """Count a call that is sent."""
+        self.calls += 1
+        self.tokens += tokens
+        self.inflight += 1
+
+    def settle(self, tokens: int, used: int | None) -> None:
+        """Count that a call has ended, and what it used in truth in place of what was likely."""
+        self.inflight -= 1
+        if used is not None:
+            self.tokens = max(self.tokens + used - tokens, 0)
+
     def _too_many(self, tokens: int, most: int) -> Refusal:
         return Refusal(
             429,
@@ -182,7 +206,7 @@ class Meter:
         return Refusal(
             429,
             f"{what}_exceeded",
-            f"The {self.scope} may have {most} {said}, and has.",
+            f"The {self.called} may have {most} {said}, and has.",
             f"Try again in {wait:.0f} s." if wait > 1 else "Try again when one has ended.",
             retry_after=max(wait, 1.0),
             scope=self.scope,
@@ -333,6 +357,12 @@ class Guard:
                 if account.limits != Limits():
                     meters.append(self._meter(account.limits, scope, whose))
         return Holder(tuple(charges), tuple(purses), tuple(meters))
+
+    def gate(self, whose: str, limits: Limits, called: str) -> Meter:
+        """Return the meter of an upstream, or of one of its providers."""
+        meter = self._meter(limits, "upstream", whose)
+        meter.called = called
+        return meter
 
     def forget(self, keys: Iterable[str]) -> None:
         """Let go of keys that were revoked for good; calls in flight keep what they hold."""

@@ -17,8 +17,10 @@ from trunkline.dialects.openai_server import RequestError
 from trunkline.errors import APIError
 from trunkline.gateway.asked import Asked
 from trunkline.gateway.call import FREE
+from trunkline.gateway.config import Upstream as UpstreamConfig
 from trunkline.gateway.dispatch import Dispatch
 from trunkline.gateway.exchange import Exchange
+from trunkline.gateway.gates import Gates
 from trunkline.gateway.hf_head import job_base, request_head, router_root
 from trunkline.gateway.hf_hub import Hub, HubAnswer
 from trunkline.gateway.hf_relay import HfRelay, Parcel
@@ -56,6 +58,7 @@ class Sources(msgspec.Struct, frozen=True):
     pool: Callable[[Connected], Upstream]
     catalog: Callable[[], Catalog]
     hub: Hub
+    gates: Callable[[str, UpstreamConfig, str | None], Gates]
 
 
 def hf_error(fault: Fault, request_id: str) -> bytes:
@@ -171,6 +174,7 @@ class HfPages:
             route.provider,
             first_byte_seconds=config.first_byte_seconds,
             idle_seconds=config.idle_seconds,
+            gates=self._sources.gates(router.name, config, route.provider),
         )
 
     def _tariff(self, router: Connected, provider: str, name: str) -> Tariff:

@@ -137,14 +137,14 @@ class LeasedGuard(Guard):
     ) -> LeasedHolder:
         """Return the holder of a key; what is held and granted stays when keys are read again."""
         money = [self._charge_of("key", key.id, key.budgets)]
-        rates = [self._metered("key", key.id, key.limits)] if key.limits != Limits() else []
+        rates = [self._meter(key.limits, "key", key.id)] if key.limits != Limits() else []
         for scope, whose in (("owner", key.owner), ("team", key.team)):
             if not whose:
                 continue
             account = accounts.get((scope, whose))
             money.append(self._charge_of(scope, whose, account.budgets if account else ()))
             if account is not None and account.limits != Limits():
-                rates.append(self._metered(scope, whose, account.limits))
+                rates.append(self._meter(account.limits, scope, whose))
         return LeasedHolder(tuple(money), tuple(rates))
 
     def forget(self, keys: Iterable[str]) -> None:
@@ -162,7 +162,7 @@ class LeasedGuard(Guard):
         charges.use(budgets)
         return charges
 
-    def _metered(self, scope: str, whose: str, limits: Limits) -> LeasedMeter:
+    def _meter(self, limits: Limits, scope: str, whose: str) -> LeasedMeter:
         meter = self._rates.get((scope, whose))
         if meter is None:
             meter = self._rates[scope, whose] = LeasedMeter(

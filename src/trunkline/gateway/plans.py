@@ -18,6 +18,7 @@ from trunkline.catalog.questions import candidates, nearest
 from trunkline.errors import InvalidInputError
 from trunkline.gateway.config import Config, Price
 from trunkline.gateway.config import Upstream as UpstreamConfig
+from trunkline.gateway.gates import Gates
 from trunkline.gateway.quote import UNKNOWN, Tariff
 from trunkline.gateway.upstream import Upstream
 from trunkline.model_id import ModelId
@@ -66,6 +67,8 @@ class Target(msgspec.Struct, frozen=True):
     refuses: frozenset[str] = frozenset()
     first_byte_seconds: float = 600.0
     idle_seconds: float = 60.0
+    gates: Gates = ()
+    """What has to let a call in before it is sent there."""
 
     def tariff_of(self, provider: str | None) -> Tariff:
         """Return the prices of who served it."""
@@ -85,13 +88,21 @@ class Plan(msgspec.Struct, frozen=True):
     """Parameters that one of them does not take."""
     native: bool = True
     """Whether targets are asked in the client's own API; else by chats."""
+    gated: bool = False
+    """Whether one of them has gates."""
+
+    def after(self, count: int) -> Plan:
+        """Return the plan without its first targets."""
+        return plan_of(self.name, self.targets[count:], native=self.native) if count else self
 
 
 def plan_of(name: str, targets: Iterable[Target], *, native: bool = True) -> Plan:
     """Return the plan that asks `targets` in their order."""
     found = tuple(targets)
     refuses = frozenset[str]().union(*[target.refuses for target in found])
-    return Plan(name, found, all(target.pool is not None for target in found), refuses, native)
+    relayed = all(target.pool is not None for target in found)
+    gated = any(target.gates for target in found)
+    return Plan(name, found, relayed, refuses, native, gated)
 
 
 class UnknownModelError(Exception):
@@ -124,16 +135,19 @@ class Plans:
         pool: Callable[[Connected], Upstream],
         catalog: Callable[[], Catalog],
         missed: Callable[[], None] = lambda: None,
+        gates: Callable[[str, UpstreamConfig, str | None], Gates] = lambda *_: (),
     ) -> None:
         """Know the upstreams; `pool` gives the connections to one, `catalog` what the router serves.
 
-        `missed` is told of a model that the catalog does not have.
+        `missed` is told of a model that the catalog does not have; `gates` gives those of an
+        upstream and a provider.
         """
         self._config = config
         self._upstreams = upstreams
         self._pool = pool
         self._catalog = catalog
         self._missed = missed
+        self._gates = gates
         self._kept: dict[tuple[str, str], Plan] = {}
 
     def find(self, name: str, endpoint: str) -> Plan:
@@ -189,6 +203,11 @@ class Plans:
         return [(default, name)]
 
     def _target(self, upstream: Connected, model: str, endpoint: str) -> Target:
+        target = self._ungated(upstream, model, endpoint)
+        gates = self._gates(upstream.name, upstream.config, target.provider)
+        return msgspec.structs.replace(target, gates=gates) if gates else target
+
+    def _ungated(self, upstream: Connected, model: str, endpoint: str) -> Target:
         kind = upstream.config.kind
         if kind == "huggingface":
             return self._routed(upstream, model, endpoint)

@@ -7,6 +7,7 @@ whole event, so that what fails before that can still go to the next target, or 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from trunkline import errors
 from trunkline.dialects import failures
@@ -319,17 +320,26 @@ class Relay(Delivery):
 
     def _failed(self, error: APIError) -> None:
         """Go to the next target, or say what was wrong with the last."""
-        target = self._target
-        self.desk.attempted(target.upstream, type(error).__name__)
+        upstream = self._target.upstream
+        self.desk.attempted(upstream, type(error).__name__)
         if isinstance(error, errors.AuthenticationError):
-            self.desk.refused(target.upstream, error.message)
+            self.desk.refused(upstream, error.message)
         if self._at + 1 < len(self.plan.targets) and isinstance(error, MOVING) and self._first:
-            self._at += 1
-            self._again = False
-            self._status, self._headers, self._tap, self._parts = 0, {}, None, None
             self.until = float("inf")  # a connection that is being opened has its own limit
-            self.send()
-            return
+            self.move(self._at + 1, self._go_on, partial(self._give_up, error))
+        else:
+            self._give_up(error)
+
+    def _go_on(self, at: int) -> None:
+        """Ask another target."""
+        self._at = at
+        self._again = False
+        self._status, self._headers, self._tap, self._parts = 0, {}, None, None
+        self.send()
+
+    def _give_up(self, error: APIError) -> None:
+        """Say what was wrong with the target that was asked last."""
+        target = self._target
         error.provider = error.provider or self.entry.provider
         fault = self.fault_of(error, target)
         tell(self.exchange, fault)

@@ -17,6 +17,7 @@ import msgspec
 from trunkline.gateway.access import Directory, Reading
 from trunkline.gateway.admin.app import AdminApp
 from trunkline.gateway.admin.parts import AdminParts, ReloadReport
+from trunkline.gateway.admission import Counters
 from trunkline.gateway.background import lasting
 from trunkline.gateway.booking import drop_segment
 from trunkline.gateway.bridge import Bridge, serve
@@ -28,8 +29,9 @@ from trunkline.gateway.configured import Configured
 from trunkline.gateway.content import ContentKeeper
 from trunkline.gateway.cors import open_pages
 from trunkline.gateway.credentials import Refusals
-from trunkline.gateway.dispatch import Counters, Dispatch
+from trunkline.gateway.dispatch import Dispatch
 from trunkline.gateway.edge import TURN, Edge
+from trunkline.gateway.gates import UpstreamGates
 from trunkline.gateway.guard import Guard
 from trunkline.gateway.hf_pages import HfPages
 from trunkline.gateway.journal import Journal
@@ -84,6 +86,7 @@ class Gateway:
         config = loaded.config
         self._telemetry = Telemetry(config.routes)
         self._guard = Guard()
+        self._configured.gates = UpstreamGates(self._guard).of
         self._directory = Directory(self._guard)
         self._live: set[Call] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -231,6 +234,7 @@ class Gateway:
             kept=kept,
             live=self._live,
             hide=self._configured.secrets,
+            wait=lambda *wish: self._dispatch.admission.wait(*wish),  # noqa: PLW0108 - it comes later
         )
         counters = Counters(self._telemetry.refused, self._telemetry.rate_limited)
         return Dispatch(

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trunkline import errors
@@ -66,9 +67,9 @@ class Translated(Call):
         self._task = asyncio.get_running_loop().create_task(self._carry())
 
     async def _carry(self) -> None:
-        last = len(self.plan.targets) - 1
-        for at, target in enumerate(self.plan.targets):
-            self._target = target
+        at: int | None = 0
+        while at is not None:
+            target = self._target = self.plan.targets[at]
             self._begin(target)
             try:
                 await self._ask(target)
@@ -76,9 +77,11 @@ class Translated(Call):
                 self.desk.attempted(target.upstream, type(error).__name__)
                 if isinstance(error, errors.AuthenticationError):
                     self.desk.refused(target.upstream, error.message)
-                if at < last and isinstance(error, MOVING) and not self.exchange.begun:
-                    continue
-                self._failed(error, target)
+                moves = isinstance(error, MOVING) and not self.exchange.begun
+                at = await self._next(at) if moves else None
+                if at is None:
+                    self._failed(error, target)
+                continue
             except Exception:
                 _log.exception(
                     "a call could not be translated", extra={"request_id": self.entry.id}
@@ -86,6 +89,17 @@ class Translated(Call):
                 failed = errors.InternalServerError("The gateway failed.", status=500)
                 self._failed(failed, target, ours=True)
             return
+
+    async def _next(self, at: int) -> int | None:
+        """Return the next target that lets the call in; None where there is none."""
+        found: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+
+        def go_on(index: int | None) -> None:
+            if not found.done():
+                found.set_result(index)
+
+        self.move(at + 1, go_on, partial(go_on, None))
+        return await found
 
     def _begin(self, target: Target) -> None:
         entry = self.entry
