@@ -100,7 +100,7 @@ def own_place(location: str, root: Url) -> str | None:
     )
     if elsewhere or not location.isascii() or not parts.path.startswith(f"{base}/"):
         return None
-    if re.search(r"[\x00-\x20\\]", location) or "//" in parts.path:
+    if re.search(r"[\x00-\x20\\]|//|/\.", parts.path + parts.query):
         return None
     query = f"?{parts.query}" if parts.query else ""
     return PREFIX + parts.path.removeprefix(base) + query

@@ -259,19 +259,26 @@ class HfRelay(Call):
         self.exchange.answer_bytes(status, lines, data)
         self.keep(data)
         if status >= 400:
-            error = verdicts.refusal(status, self._headers, data)
-            self.desk.attempted(self._target.upstream, type(error).__name__)
-            self.settle(status, "refused", Tokens(), FREE, code=of_error(error).code)
+            self._settle_error(verdicts.refusal(status, self._headers, data), "refused", FREE)
         else:
-            tokens, estimated = self._tokens_of(data)
-            self.settle(status, "ok", tokens, self._tariff(), estimated=estimated)
+            self._settle_whole(data)
 
-    def _tokens_of(self, data: bytes) -> tuple[Tokens, bool]:
+    def _settle_whole(self, data: bytes) -> None:
+        counted = self._parcel.counted
+        told = Tokens() if counted is None else read_whole(data)
+        if told is None:  # it has gone on all the same: what to make of it is the client's affair
+            self._settle_error(verdicts.no_answer(data), "failed", self._tariff())
+            return
+        tokens, estimated = self._tokens_of(told, data) if counted is not None else (told, False)
+        self.settle(self._status, "ok", tokens, self._tariff(), estimated=estimated)
+
+    def _settle_error(self, error: APIError, outcome: str, tariff: quote.Tariff) -> None:
+        self.desk.attempted(self._target.upstream, type(error).__name__)
+        self.settle(self._status, outcome, Tokens(), tariff, code=of_error(error).code)
+
+    def _tokens_of(self, told: Tokens, data: bytes) -> tuple[Tokens, bool]:
         """Return what a whole answer tells of tokens; an estimate where it should and does not."""
         counted = self._parcel.counted
-        told = read_whole(data) if counted is not None else None
-        if told is None:
-            return Tokens(), False
         if told.output is None and counted == "embeddings":
             told.output = 0
         if told.input is not None or told.output:
