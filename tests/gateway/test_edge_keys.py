@@ -268,6 +268,7 @@ RULES = {
     "POST /v1/chat/completions": "key",
     "POST /v1/completions": "key",
     "POST /v1/embeddings": "key",
+    "POST /v1/responses": "key",
     "GET /v1/models": "key",
     "GET /v1/models/*": "key",
     "GET /health/live": "public",
