@@ -240,6 +240,7 @@ class Dispatch:
             asked.stream,
             time.time(),
             reserved,
+            client_request_id=exchange.client_id,
         )
 
     def _unpriced(self, caller: Caller) -> tuple[Refusal | None, int]:

@@ -58,6 +58,7 @@ class Exchange:
         "begun",
         "body",
         "caller",
+        "client_id",
         "connection",
         "done",
         "gone",
@@ -89,6 +90,8 @@ class Exchange:
         self.page: Any = None
         """The row of the route table that the request was dispatched to."""
         self.caller: Caller | None = None
+        self.client_id: str | None = None
+        """The client's own id for the request, where it gave one."""
         self.whole = False
         """Whether all of the request has arrived."""
         self.begun = False

@@ -193,6 +193,7 @@ def _access(entry: Entry) -> Told:
     seconds = None if entry.ended is None else round(entry.ended - entry.started, 6)
     return {
         "request_id": entry.id,
+        "client_request_id": entry.client_request_id,
         "key": entry.key,
         "endpoint": entry.endpoint,
         "model": entry.model,

@@ -38,7 +38,7 @@ class KeptExchange(Exchange):
         Up to `most` bytes of the answer are kept.
         """
         super().__init__(client.connection, client.head, client.began)
-        for name in ("id", "body", "size", "caller", "whole"):
+        for name in ("id", "body", "size", "caller", "whole", "client_id"):
             setattr(self, name, getattr(client, name))
         self.lines = b""
         """Header lines of the answer."""

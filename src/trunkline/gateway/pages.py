@@ -13,6 +13,7 @@ import msgspec
 
 from trunkline.gateway.access import Caller, Directory
 from trunkline.gateway.asked import Endpoint
+from trunkline.gateway.client_ids import CLIENT_IDS, client_id
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.refusals import Fault, tell
 from trunkline.gateway.voices import ErrorBody
@@ -38,6 +39,7 @@ _NO_KEY = (
 
 FAULT = Fault(500, "internal_error", "The gateway failed; its log says how. Try again.")
 _ONCE = b"idempotency-key"
+_RARE = frozenset({_ONCE, *CLIENT_IDS})
 _log = logging.getLogger(__name__)
 
 
@@ -139,8 +141,8 @@ class Pages:
         elif page.rule == "key":
             if not caller.may_reach(page.endpoint or ""):
                 self._forbidden(exchange, f"This key is not for {page.endpoint}.")
-            elif _ONCE in head.headers:
-                self._named(exchange)
+            elif not _RARE.isdisjoint(head.headers):
+                self._look_closer(exchange, head.headers)
             else:
                 head.known = _Known(page, caller, self._directory.generation)
         elif caller.key.role not in _ROLES[page.rule]:
@@ -166,9 +168,16 @@ class Pages:
             return None
         return self._directory.find(authorization, exchange.connection.edge.wall)
 
-    def _named(self, exchange: Exchange) -> None:
-        """Take a request that names itself; how it is dispatched is not remembered."""
-        fault = self._once(exchange) if self._once is not None else None
+    def _look_closer(self, exchange: Exchange, headers: dict[bytes, bytes]) -> None:
+        """Look at headers that few requests have; how such a request is dispatched is not remembered."""
+        fault: Fault | None = None
+        own = client_id(headers)
+        if isinstance(own, Fault):
+            fault = own
+        else:
+            exchange.client_id = own
+            if _ONCE in headers and self._once is not None:
+                fault = self._once(exchange)
         if fault is not None:
             self._refused("request")
             tell(exchange, fault)

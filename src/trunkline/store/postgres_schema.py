@@ -85,7 +85,10 @@ _FIRST = Migration(
     ),
 )
 _SECOND = Migration("claims", postgres_claims.SCHEMA)
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND)
+_THIRD = Migration(
+    "clients' request ids", ("ALTER TABLE ledger ADD COLUMN client_request_id text",)
+)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD)
 
 _LOCK = "SELECT pg_advisory_xact_lock($1, $2)"
 _TABLES = (

@@ -141,6 +141,8 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     """The request id that the upstream gave."""
     note: str | None = None
     """What is odd: `usage above the reserve`, `usage clamped`, ..."""
+    client_request_id: str | None = None
+    """The client's own id for the request."""
 
 
 class Spend(msgspec.Struct, frozen=True):

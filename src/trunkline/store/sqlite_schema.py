@@ -98,7 +98,10 @@ _SECOND = Migration(
     ),
 )
 _THIRD = Migration("claims", sqlite_claims.SCHEMA)
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD)
+_FOURTH = Migration(
+    "clients' request ids", ("ALTER TABLE ledger ADD COLUMN client_request_id TEXT",)
+)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 _CREATE = """CREATE TABLE migrations (

@@ -143,6 +143,7 @@ class EntryView(msgspec.Struct, frozen=True):
     first_byte: float | None
     upstream_id: str | None
     note: str | None
+    client_request_id: str | None
 
 
 class EntryPage(msgspec.Struct, frozen=True):
