@@ -43,6 +43,8 @@ def test_the_snippets_of_a_page_run_on_a_gateway(
         "HF_TOKEN": f"hf_{key}",
         "OPENAI_BASE_URL": f"{gateway.url}/v1",
         "OPENAI_API_KEY": key,
+        "ANTHROPIC_BASE_URL": gateway.url,
+        "ANTHROPIC_API_KEY": key,
         "TRUNKLINE_GATEWAY": gateway.url,
         "TRUNKLINE_ADMIN_KEY": gateway.admin_key,
     }

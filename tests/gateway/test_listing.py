@@ -44,7 +44,16 @@ def test_routes_upstreams_and_the_routers_models_are_listed_as_openai_lists_them
     _, _, body = listing.ask("GET", "/v1/models", key=ADMIN_KEY)
     rows = {row["id"]: row for row in body["data"]}
     assert len(rows) == len(body["data"])
-    assert rows["best"] == {"id": "best", "object": "model", "created": 0, "owned_by": "trunkline"}
+    assert rows["best"] == {
+        "id": "best",
+        "object": "model",
+        "created": 0,
+        "owned_by": "trunkline",
+        "type": "model",
+        "display_name": "best",
+        "created_at": "1970-01-01T00:00:00Z",
+    }
+    assert (body["has_more"], body["first_id"]) == (False, body["data"][0]["id"])
     assert rows["near/tiny"]["owned_by"] == "near"
     assert rows[LLAMA]["owned_by"] == "meta-llama"
     assert all(type(row["created"]) is int for row in rows.values())

@@ -102,6 +102,14 @@ class DeltaReader:
         )
         return chunk if chunk.choices or chunk.usage is not None else None
 
+    def continued(self, choice: int, told: Any) -> int:
+        """Return which call a fragment that only tells an index continues; -1 for none yet."""
+        slots = self._calls.get(choice, ())
+        for position in range(len(slots) - 1, -1, -1):
+            if slots[position][0] == told:
+                return position
+        return -1
+
     def _choice(self, body: Any, position: int) -> ChunkChoice:
         if not isinstance(body, dict):
             raise InvalidResponseError("A choice of the stream is no object.", body=body)

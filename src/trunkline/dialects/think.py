@@ -32,6 +32,11 @@ class ThinkSplitter:
         self._held = ""
         self._state = "start"
 
+    @property
+    def answering(self) -> bool:
+        """Whether all that is to come is the answer's."""
+        return self._state == "answer"
+
     def feed(self, text: str) -> tuple[str, str]:
         """Return what `text` adds to the reasoning and to the answer."""
         if self._state == "answer":

@@ -1,6 +1,7 @@
 """Who calls: every key in memory, found by the digest of the secret that a request brings.
 
-A request is known by its `Authorization` header alone; nothing is read from its query or its cookies.
+A request is known by its `Authorization` header, or where there is none by `x-api-key`, on the pages whose
+clients send that; nothing is read from its query or its cookies.
 """
 
 from __future__ import annotations
@@ -76,7 +77,10 @@ class Directory:
         """Return who brings this header; None for a key that is unknown, expired or revoked."""
         if authorization[:7].lower() != _SCHEME:
             return None
-        secret = authorization[7:].strip(b" ")
+        return self.find_secret(authorization[7:].strip(b" "), wall)
+
+    def find_secret(self, secret: bytes, wall: float) -> Caller | None:
+        """Return whose secret this is; None for a key that is unknown, expired or revoked."""
         caller = self._callers.get(hashlib.sha256(secret).digest())
         if caller is None and secret.startswith(_DISGUISED):
             caller = self._callers.get(hashlib.sha256(secret[3:]).digest())

@@ -13,7 +13,7 @@ import msgspec
 from trunkline.dialects.openai_server import RequestError
 from trunkline.wire import strict_json
 
-Endpoint = Literal["chat", "completions", "embeddings", "hf", "responses"]
+Endpoint = Literal["chat", "completions", "embeddings", "hf", "messages", "responses"]
 
 FORBIDDEN = frozenset(
     {

@@ -17,6 +17,7 @@ from trunkline.gateway.pages import ANONYMOUS_BYTES, Admit, Page, Pages, is_belo
 
 EXPOSED = (
     "x-request-id",
+    "request-id",
     "retry-after",
     "x-inference-provider",
     "idempotent-replayed",

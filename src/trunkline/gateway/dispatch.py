@@ -76,19 +76,20 @@ class Dispatch:
         """Takes a request for a response; where no target makes responses, for the chat that it is."""
 
     def take(self, endpoint: Endpoint, exchange: Exchange) -> None:
-        """Take a request for a call."""
+        """Take a request for a call; one that has a voice is for a chat, whatever its endpoint."""
         caller = exchange.caller
         if caller is None:  # the route table has let a stranger in: it must not
             raise TypeError("a call needs a caller")
+        spoken: Endpoint = endpoint if exchange.voice is None else "chat"
         try:
-            asked = read_asked(exchange.body, endpoint)
-            plan = self._plan(caller, asked.model, endpoint)
+            asked = read_asked(exchange.body, spoken)
+            plan = self._plan(caller, asked.model, spoken)
             if not plan.native:
                 asked = self._interpreted(exchange, asked)
             if plan.refuses:
                 self._check_accepted(plan, asked)
             if not plan.relayed:
-                asked = self._translation(exchange.body, asked, endpoint)
+                asked = self._translation(exchange.body, asked, spoken)
         except RequestError as wrong:
             self.refuse(exchange, wrong)
             return
@@ -140,6 +141,11 @@ class Dispatch:
         if self._held(exchange, holder, 0, 0, partial(self.within_rates, exchange, then)):
             holder.settle(self._entry(exchange, caller, _NOTHING, "hf", 0), 0, 0)
             then()
+
+    def check(self, exchange: Exchange, model: str) -> None:
+        """Raise RequestError unless a chat with a model could be sent for this caller."""
+        if exchange.caller is not None:
+            self._plan(exchange.caller, model, "chat")
 
     @staticmethod
     def _translation(data: bytes, asked: Asked, endpoint: Endpoint) -> Asked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -38,9 +39,10 @@ class Listing:
         self._exposition = exposition
 
     def models(self, exchange: Exchange) -> None:
-        """List the models that the caller may use, as OpenAI does."""
+        """List the models that the caller may use, as OpenAI and Anthropic both do: one page."""
         rows = [_row(*told) for told in self._plans().names() if _may(exchange.caller, told[0])]
-        body = strict_json.encode({"object": "list", "data": rows})
+        ends = {"first_id": rows[0]["id"], "last_id": rows[-1]["id"]} if rows else {}
+        body = strict_json.encode({"object": "list", "data": rows, "has_more": False, **ends})
         exchange.answer_bytes(200, JSON, body)
 
     def model(self, exchange: Exchange) -> None:
@@ -77,4 +79,13 @@ def _may(caller: Caller | None, name: str) -> bool:
 
 
 def _row(name: str, owner: str, created: int) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": created, "owned_by": owner}
+    return {
+        "id": name,
+        "object": "model",
+        "created": created,
+        "owned_by": owner,
+        # the same in Anthropic's words, whose time of an unknown release is 1970, too
+        "type": "model",
+        "display_name": name,
+        "created_at": f"{datetime.fromtimestamp(created, UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }

@@ -35,6 +35,7 @@ _NO_KEY = (
     "No valid key was given. Send `Authorization: Bearer <key>` with a key that is live; "
     "the gateway's operator gives them out."
 )
+_NO_API_KEY = _NO_KEY.replace("` with", "` or `x-api-key: <key>` with")
 
 
 FAULT = Fault(500, "internal_error", "The gateway failed; its log says how. Try again.")
@@ -58,6 +59,10 @@ class Page(msgspec.Struct, frozen=True):
     """Bytes that a body may have."""
     error_body: ErrorBody | None = None
     """Writes errors as the API of this path has them; None writes OpenAI's."""
+    api_key: bool = False
+    """Whether its clients may send their key as `x-api-key`."""
+    id_header: bytes = b""
+    """The header in which its clients look for the request's id, beside `x-request-id`."""
 
 
 class _Known(msgspec.Struct, frozen=True, gc=False):
@@ -117,8 +122,11 @@ class Pages:
         if known is not None and known.generation == self._directory.generation:
             caller = known.caller
             if caller.expires > exchange.connection.edge.wall:
-                exchange.page, exchange.caller = known.page, caller
-                return known.page.body
+                page = exchange.page = known.page
+                exchange.caller = caller
+                if page.id_header:
+                    _label(exchange, page)
+                return page.body
         return self._admit(exchange, head)
 
     def _admit(self, exchange: Exchange, head: Head) -> int:
@@ -129,6 +137,7 @@ class Pages:
                 self._no_page(exchange)
                 return ANONYMOUS_BYTES
         exchange.page = page
+        _label(exchange, page)
         if page.rule == "public":
             return page.body
         caller = self._caller(exchange)
@@ -163,10 +172,12 @@ class Pages:
         self._refused(reason)
 
     def _caller(self, exchange: Exchange) -> Caller | None:
-        authorization = exchange.head.headers.get(b"authorization")
-        if authorization is None:
-            return None
-        return self._directory.find(authorization, exchange.connection.edge.wall)
+        headers, wall = exchange.head.headers, exchange.connection.edge.wall
+        authorization = headers.get(b"authorization")
+        if authorization is not None:
+            return self._directory.find(authorization, wall)
+        secret = headers.get(b"x-api-key") if exchange.page.api_key else None
+        return None if secret is None else self._directory.find_secret(secret, wall)
 
     def _look_closer(self, exchange: Exchange, headers: dict[bytes, bytes]) -> None:
         """Look at headers that few requests have; how such a request is dispatched is not remembered."""
@@ -190,7 +201,8 @@ class Pages:
 
     def _unknown(self, exchange: Exchange) -> None:
         self._refused("auth")
-        message = _NO_KEY
+        page = exchange.page
+        message = _NO_API_KEY if page.api_key and page.error_body is not None else _NO_KEY
         query = exchange.head.query
         if b"authorization" not in exchange.headers and (b"key=" in query or b"token=" in query):
             message += " A key in the URL is not read, and may be in logs by now: replace it."
@@ -215,6 +227,10 @@ class Pages:
             tell(exchange, Fault(404, "not_found", message))
             return
         fault = Fault(405, "method_not_allowed", f"Use {' or '.join(methods)} here.")
+        page = self._exact.get((methods[0].encode(), exchange.head.path))
+        if page is not None:  # its clients are told in their own way
+            exchange.page = page
+            _label(exchange, page)
         exchange.labels += b"allow: %b\r\n" % ", ".join(methods).encode()
         tell(exchange, fault)
 
@@ -223,6 +239,11 @@ class Pages:
         exact = [method for method, at in self._exact if at == path]
         below = [method for method, start, _ in self._below if is_below(path, start)]
         return [method.decode() for method in exact or below]
+
+
+def _label(exchange: Exchange, page: Page) -> None:
+    if page.id_header:
+        exchange.labels += b"%b: %b\r\n" % (page.id_header, exchange.id.encode())
 
 
 def is_below(path: bytes, start: bytes) -> bool:

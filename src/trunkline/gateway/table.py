@@ -8,6 +8,7 @@ from trunkline.gateway.dispatch import Dispatch
 from trunkline.gateway.hf_pages import hf_error
 from trunkline.gateway.hf_routes import PREFIX
 from trunkline.gateway.listing import Listing
+from trunkline.gateway.messages import Messages, error_body
 from trunkline.gateway.pages import ANONYMOUS_BYTES, Page, Rule, Serve
 
 
@@ -21,13 +22,16 @@ def page_table(
     metrics: Rule,
 ) -> list[Page]:
     """Return the rows; calls may have bodies of `body` bytes, and `metrics` says who sees numbers."""
+    messages = Messages(dispatch)
     rows = [
         Page("POST", "/v1/chat/completions", "key", dispatch.chat, "chat", body=body),
         Page("POST", "/v1/completions", "key", dispatch.completions, "completions", body=body),
         Page("POST", "/v1/embeddings", "key", dispatch.embeddings, "embeddings", body=body),
         Page("POST", "/v1/responses", "key", dispatch.responses, "responses", body=body),
-        Page("GET", "/v1/models", "key", listing.models, "models"),
-        Page("GET", "/v1/models", "key", listing.model, "models", below=True),
+        _of_messages("", messages.take, body),
+        _of_messages("/count_tokens", messages.count, body),
+        Page("GET", "/v1/models", "key", listing.models, "models", api_key=True),
+        Page("GET", "/v1/models", "key", listing.model, "models", below=True, api_key=True),
         Page("GET", "/health/live", "public", listing.live),
         Page("GET", "/health/ready", "public", listing.ready),
         Page("GET", "/metrics", metrics, listing.metrics),
@@ -54,3 +58,17 @@ def _hf_rows(hf: Serve, body: int) -> list[Page]:
         Page(method, PREFIX, "key", hf, "hf", below=True, body=size, error_body=hf_error)
         for method, size in sizes.items()
     ]
+
+
+def _of_messages(path: str, serve: Serve, body: int) -> Page:
+    return Page(
+        "POST",
+        f"/v1/messages{path}",
+        "key",
+        serve,
+        "messages",
+        body=body,
+        error_body=error_body,
+        api_key=True,
+        id_header=b"request-id",
+    )

@@ -23,7 +23,7 @@ LONGEST_OVERLAP = 30 * 86400
 _LARGEST_NUMBER = 10**15
 _LARGEST_TIME = 10**11
 
-Endpoint = Literal["chat", "completions", "embeddings", "hf", "models", "responses"]
+Endpoint = Literal["chat", "completions", "embeddings", "hf", "messages", "models", "responses"]
 Name = Annotated[
     str,
     Meta(

@@ -84,7 +84,9 @@ def _chunks(completion: Completion, manner: Manner, *, include_usage: bool) -> I
             renamed = _renamed(delta, manner.reasoning_name)
             shown = _logprob_of(choice, delta)
             yield _with(blank, ChunkChoice(choice.index, renamed, logprobs=shown))
-        end = _with(blank, ChunkChoice(choice.index, Delta(), choice.finish_reason))
+        end = _with(
+            blank, ChunkChoice(choice.index, Delta(), choice.finish_reason, extra=choice.extra)
+        )
         yield _closing(end, completion.usage, manner) if position == last else end
     if include_usage and not manner.usage_aside and not manner.usage_always:
         yield msgspec.structs.replace(blank, usage=completion.usage)

@@ -44,7 +44,7 @@ class Scope(msgspec.Struct, frozen=True):
     models: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
-    """Of `chat`, `completions`, `embeddings`, `hf`, `models`."""
+    """Of `chat`, `completions`, `embeddings`, `hf`, `messages`, `models`, `responses`."""
 
 
 class Key(msgspec.Struct, frozen=True):

@@ -13,7 +13,9 @@ import httptools
 
 from trunkline.wire.http1_read import HttpError, HttpLimits, complaint
 
-_ONCE = frozenset({b"host", b"authorization", b"content-length", b"content-type", b"expect"})
+_ONCE = frozenset(
+    {b"host", b"authorization", b"content-length", b"content-type", b"expect", b"x-api-key"}
+)
 _NAMES = {
     name: name.lower()
     for lower in (

@@ -1,0 +1,324 @@
+"""Streams of Anthropic's Messages API, as the one who writes them: a chat's events in, a message's out.
+
+One block is open at a time, as clients expect. A piece of text, which nearly every event is, goes from
+one event into the other as the bytes that it came in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trunkline.dialects.anthropic_answer import Told, stop_of, usage_of
+from trunkline.dialects.anthropic_calls import Calls
+from trunkline.dialects.openai_read import DeltaReader
+from trunkline.dialects.think import ThinkSplitter
+from trunkline.errors import InvalidResponseError
+from trunkline.types import ChunkChoice, Usage
+from trunkline.wire import strict_json
+from trunkline.wire.sse import EventReader
+
+_NO_RAW = msgspec.Raw()
+_PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+_DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{'
+_HEADS = {
+    "text": _DELTA + b'"type":"text_delta","text":',
+    "thinking": _DELTA + b'"type":"thinking_delta","thinking":',
+    "tool_use": _DELTA + b'"type":"input_json_delta","partial_json":',
+}
+_TAIL = b"}}\n\n"
+_UNSIGNED = _DELTA + b'"type":"signature_delta","signature":""' + _TAIL
+"""Clients send back only what thinking has a signature: it is empty, since nobody signs it here."""
+_QUOTES = 2
+"""Bytes of a text in JSON that are not of the text."""
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Fragment(msgspec.Struct, gc=False):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    reasoning_text: str | None = None
+    tool_calls: list[_Fragment] | None = None
+    refusal: str | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int = 0
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] = []
+    usage: Any = None
+    x_groq: Any = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class MessageWriter:
+    """Writes one message. Feed it whole events of the chat's stream."""
+
+    __slots__ = (
+        "_begun",
+        "_calls",
+        "_deltas",
+        "_finish",
+        "_head",
+        "_index",
+        "_later",
+        "_open",
+        "_refused",
+        "_said",
+        "_sequence",
+        "_splitter",
+        "_told",
+        "_usage",
+    )
+
+    def __init__(self, told: Told) -> None:
+        """Start a message."""
+        self._told = told
+        self._begun = False
+        self._index = -1
+        """The last block's."""
+        self._open = ""
+        """The kind of the block that is open."""
+        self._head = b""
+        """What a delta of it begins with."""
+        self._calls = Calls(told.id)
+        self._later: list[str] = []
+        """Text that came within a call's arguments."""
+        self._deltas = DeltaReader()
+        self._splitter = ThinkSplitter()
+        self._usage: Usage | None = None
+        self._finish: str | None = None
+        self._sequence: Any = None
+        self._refused = False
+        self._said = 0
+
+    def events(self, data: bytes) -> bytes:
+        """Write whole events; raises InvalidResponseError for one that cannot be told."""
+        if data[:6] == b"data: " and data.find(b"\n") == len(data) - 2:
+            return self._chunk(data[6:-2])
+        written = []
+        for block in data.split(b"\n\n"):
+            if block[:6] == b"data: " and b"\n" not in block:
+                written.append(self._chunk(block[6:]))
+            elif block:
+                written.append(self._unusual(block))
+        return b"".join(written)
+
+    def end(self) -> bytes:
+        """Write what ends the message."""
+        thought, text = self._splitter.finish()
+        written = [self._begin(), self._think(thought), self._text(text)]
+        written += [self._end_calls(), self._close()]
+        reason, sequence = stop_of(
+            self._finish,
+            self._sequence,
+            self._told,
+            calls=self._calls.any,
+            refused=self._refused,
+        )
+        delta = {
+            "type": "message_delta",
+            "delta": {"stop_reason": reason, "stop_sequence": sequence},
+            "usage": usage_of(self._usage, self._told, self._said),
+        }
+        return b"".join(written) + _event(b"message_delta", delta) + _STOP
+
+    # events of the chat
+
+    def _chunk(self, data: bytes) -> bytes:
+        """Write one event; what is more than a piece of the open block is read by `_slow`."""
+        try:
+            chunk = _decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._slow(data)
+        choices = chunk.choices
+        if len(choices) != 1 or chunk.usage is not None or chunk.x_groq is not None:
+            return self._slow(data)
+        choice = choices[0]
+        delta = choice.delta
+        if delta is None or choice.finish_reason is not None or choice.index:
+            return self._slow(data)
+        said = self._more(delta)
+        if not said:
+            return self._slow(data)
+        text = _encode(said)
+        self._said += len(text) - _QUOTES
+        return self._head + text + _TAIL
+
+    def _more(self, delta: _Delta) -> str | None:
+        """Return what a delta adds to the open block; None where it may be anything else."""
+        text, thought = delta.content, delta.reasoning_content or delta.reasoning
+        if delta.refusal or delta.reasoning_text:
+            return None
+        if delta.tool_calls:
+            return None if text or thought else self._more_arguments(delta.tool_calls)
+        if self._open == "text":
+            return None if thought or not self._splitter.answering else text
+        if self._open == "thinking":
+            return None if text else thought
+        return None
+
+    def _more_arguments(self, fragments: list[_Fragment]) -> str | None:
+        fragment, calls = fragments[0], self._calls
+        function = fragment.function
+        if (
+            len(fragments) > 1
+            or fragment.id
+            or function is None
+            or function.name
+            or self._open != "tool_use"
+            or calls.waiting
+            or self._deltas.continued(0, fragment.index) != calls.at
+        ):
+            return None
+        if function.arguments:
+            calls.add(function.arguments)
+        return function.arguments
+
+    def _slow(self, data: bytes) -> bytes:
+        try:
+            body = strict_json.decode_sent(data)
+        except strict_json.JsonError as error:
+            raise InvalidResponseError("An event of the stream is not JSON.") from error
+        chunk = self._deltas.read(body) if isinstance(body, dict) else None
+        if chunk is None:
+            return b""
+        self._usage = chunk.usage or self._usage
+        return b"".join([self._choice(c) for c in chunk.choices if c.index == 0])
+
+    def _unusual(self, block: bytes) -> bytes:
+        """Write an event of several lines, or a comment: the server is still there."""
+        events = EventReader().feed(block + b"\n\n")
+        if events:
+            return b"".join([self._chunk(event.data) for event in events])
+        return self._begin() + _PING
+
+    def _choice(self, choice: ChunkChoice) -> bytes:
+        delta = choice.delta
+        written = [self._begin()]
+        if delta.reasoning:
+            written.append(self._think(delta.reasoning))
+        if delta.content:
+            thought, text = self._splitter.feed(delta.content)
+            written += [self._think(thought), self._text(text)]
+        if delta.refusal:
+            self._refused = True
+            written.append(self._text(delta.refusal))
+        if delta.tool_calls and not self._calls.any:
+            thought, text = self._splitter.finish()  # what it held back stands in front of them
+            written += [self._think(thought), self._text(text)]
+        for call in delta.tool_calls or ():
+            self._said += len((call.function and call.function.arguments) or "")
+            self._calls.take(call)
+            written.append(self._go_on())
+        if choice.finish_reason:
+            self._finish = choice.finish_reason
+            self._sequence = choice.extra.get("stop_reason")
+        return b"".join(written)
+
+    # events of the message
+
+    def _begin(self) -> bytes:
+        if self._begun:
+            return b""
+        self._begun = True
+        told = self._told
+        message: dict[str, Any] = {
+            "id": told.id,
+            "type": "message",
+            "role": "assistant",
+            "model": told.model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {"input_tokens": told.guess, "output_tokens": 0},
+        }
+        return _event(b"message_start", {"type": "message_start", "message": message}) + _PING
+
+    def _think(self, text: str) -> bytes:
+        self._said += len(text)
+        if not text or self._told.hide_thinking:
+            return b""
+        opened = b""
+        if self._open != "thinking":
+            opened = self._start({"type": "thinking", "thinking": "", "signature": ""})
+        return opened + self._piece(text)
+
+    def _text(self, text: str) -> bytes:
+        if not text:
+            return b""
+        self._said += len(text)
+        if self._open == "tool_use" and not self._calls.complete:
+            self._later.append(text)
+            return b""
+        opened = b"" if self._open == "text" else self._start({"type": "text", "text": ""})
+        return opened + self._piece(text)
+
+    def _go_on(self) -> bytes:
+        """Write what has come of calls of tools: one after the other, however they came."""
+        calls, written = self._calls, b""
+        while True:
+            if self._open == "tool_use":
+                text = calls.taken()
+                written += self._piece(text) if text else b""
+                if not calls.waiting or not calls.complete:
+                    return written
+            if not calls.next():
+                return written
+            written += self._start({"type": "tool_use", **calls.begun(), "input": {}})
+
+    def _end_calls(self) -> bytes:
+        """Write the calls whose turn never came, and the text that came within one."""
+        written = self._go_on()
+        while self._calls.next():
+            written += self._start({"type": "tool_use", **self._calls.begun(), "input": {}})
+            written += self._piece(self._calls.taken())
+        if self._calls.waiting:
+            raise InvalidResponseError("The model called a tool without naming it.")
+        later, self._later = "".join(self._later), []
+        if later:
+            written += self._start({"type": "text", "text": ""}) + self._piece(later)
+        return written
+
+    def _piece(self, text: str) -> bytes:
+        return self._head + strict_json.encode(text) + _TAIL
+
+    def _start(self, block: dict[str, Any]) -> bytes:
+        closed = self._close()
+        self._index += 1
+        self._open = block["type"]
+        self._head = _HEADS[self._open] % self._index
+        started = {"type": "content_block_start", "index": self._index, "content_block": block}
+        return closed + _event(b"content_block_start", started)
+
+    def _close(self) -> bytes:
+        kind, self._open = self._open, ""
+        if not kind:
+            return b""
+        signed = _UNSIGNED % self._index if kind == "thinking" else b""
+        stopped = {"type": "content_block_stop", "index": self._index}
+        return signed + _event(b"content_block_stop", stopped)
+
+
+def _event(name: bytes, body: dict[str, Any]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name, strict_json.encode(body))
