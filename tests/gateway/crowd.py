@@ -17,6 +17,8 @@ from typing import Any
 import msgspec
 from running import Gateway
 
+from trunkline.store.postgres import PostgresStore
+
 INPUT, OUTPUT = 10, 5
 COST = INPUT * 10**6 + OUTPUT * 2 * 10**6
 """What an answer costs, in picodollars, at CONFIG's prices."""
@@ -229,8 +231,20 @@ class Book(msgspec.Struct):
         return found
 
 
+def book_of(gateway: Gateway, after: str = "") -> Book:
+    """Read the rows behind an id, and the sums of all, from whichever store a gateway has."""
+    if not gateway.url_of_store:
+        return read_book(gateway.store, after)
+    with closing(PostgresStore(gateway.url_of_store)) as store:
+        found = store.entries(limit=1_000_000)
+        spend = store.charged("")
+    rows = [msgspec.structs.asdict(entry) for entry in reversed(found) if entry.id > after]
+    still = sum(row["state"] == "open" for row in rows)
+    return Book(rows, sum(row.charged for row in spend), sum(row.calls for row in spend), still)
+
+
 def read_book(store: Path, after: str = "") -> Book:
-    """Read the rows behind an id, and the sums of all."""
+    """Read the rows behind an id, and the sums of all, from a file."""
     with closing(sqlite3.connect(store, timeout=20)) as connection:
         connection.execute("BEGIN")
         cursor = connection.execute("SELECT * FROM ledger WHERE id > ? ORDER BY id", (after,))
@@ -249,7 +263,7 @@ async def settled_book(gateway: Gateway, after: str = "") -> Book:
     async with asyncio.timeout(20):
         while True:
             status = await asyncio.to_thread(gateway.admin, "GET", "/status")
-            book = read_book(gateway.store, after)
+            book = await asyncio.to_thread(book_of, gateway, after)
             if status["in_flight"] == 0 and status["ledger_waiting"] == 0 and book.open == 0:
                 return book
             await asyncio.sleep(0.02)

@@ -24,6 +24,9 @@ CHAT = {
 }
 
 
+_URL = re.compile(r'"(postgresql://[^"]+)"')
+
+
 class Gateway:
     """A process that serves; start it with `running`."""
 
@@ -33,6 +36,8 @@ class Gateway:
         self.folder = folder
         self.config = folder / "trunkline.toml"
         self.config.write_text(config)
+        self.url_of_store = (_URL.findall(config) or [""])[0]
+        """The database, where the configuration names one."""
         self.store = folder / "gateway.db"
         self.log = folder / "gateway.log"
         self.admin_key = ADMIN_KEY
@@ -49,8 +54,9 @@ class Gateway:
     def start(self) -> subprocess.Popen[bytes]:
         """Start the process, on the same port again if it had one, and wait until it is ready."""
         command = [str(Path(sys.executable).with_name("trunkline")), "serve"]
-        command += ["--config", str(self.config), "--store", str(self.store)]
-        command += ["--port", str(self.port), *self._options]
+        command += ["--config", str(self.config), "--port", str(self.port), *self._options]
+        if not self.url_of_store:
+            command += ["--store", str(self.store)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, env=self._environment, stdout=log, stderr=log, cwd=self.folder

@@ -50,5 +50,7 @@ def test_every_key_is_there_with_its_default() -> None:
 
 def test_every_variable_is_there_with_what_it_sets() -> None:
     for name, where in VARIABLES.items():
-        assert ROWS[name] == f"`{dotted(where)}`"
+        told, _, rest = ROWS[name].partition(", or ")
+        assert told == f"`{dotted(where)}`"
+        assert rest in ("", "`store.url` where it is a URL")
     assert {FILE_VARIABLE, ROUTER_VARIABLE} <= set(ROWS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import click
 
@@ -27,7 +26,7 @@ def budget() -> None:
 
 @budget.command(name="list")
 @common
-def list_budgets(*, store_file: Path | None, as_json: bool) -> None:
+def list_budgets(*, store_file: str | None, as_json: bool) -> None:
     """List owners and teams that have budgets or limits."""
     with opened(store_file) as store:
         accounts = sorted(store.accounts(), key=lambda account: (account.kind, account.name))
@@ -53,7 +52,7 @@ def set_budget(
     kind: AccountKind,
     name: str,
     *,
-    store_file: Path | None,
+    store_file: str | None,
     as_json: bool,
     budgets: tuple[str, ...],
     rpm: int | None,
@@ -78,7 +77,7 @@ def set_budget(
 @click.argument("kind", type=KINDS)
 @click.argument("name")
 @common
-def remove(kind: AccountKind, name: str, *, store_file: Path | None, as_json: bool) -> None:
+def remove(kind: AccountKind, name: str, *, store_file: str | None, as_json: bool) -> None:
     """Take all budgets and limits of an owner or a team away."""
     with opened(store_file) as store:
         names = [account.name for account in store.accounts() if account.kind == kind]

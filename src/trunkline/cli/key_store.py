@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from trunkline.cli.inert import hide_secrets, inert_json, inert_line
-from trunkline.gateway.config_environment import store_path
+from trunkline.gateway.config import Config, StoreConfig
 from trunkline.gateway.config_file import read_config
+from trunkline.gateway.config_store_rules import store_problems
+from trunkline.gateway.stores import StorePlace, store_at, store_place
 from trunkline.store.records import Key
-from trunkline.store.seam import StoreError
-from trunkline.store.sqlite import SqliteStore
+from trunkline.store.seam import SharedStore, Store, StoreError
+from trunkline.store.urls import is_url
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -28,34 +29,45 @@ def common(function: F) -> F:
     return click.option(
         "--store",
         "store_file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
+        type=click.Path(dir_okay=False),
+        metavar="FILE|URL",
         help="The gateway's store, unless it is the configured one.",
     )(function)
 
 
 @contextmanager
-def opened(given: Path | None, *, make: bool = False) -> Generator[SqliteStore]:
-    """Open the store; `make` it if there is none. What goes wrong with it is a clear error."""
-    path = given
-    if path is None:
-        path = store_path(read_config(None, os.environ).config, os.environ)
-    if not make and not path.exists():
+def opened(given: str | None, *, make: bool = False) -> Generator[SharedStore]:
+    """Open the store; `make` its file if there is none. What goes wrong with it is a clear error."""
+    place, config = _place(given)
+    if not make and place.path is not None and not place.path.exists():
         raise click.ClickException(
-            f"There is no store at {inert_line(str(path))}. The gateway's first start makes one, and "
+            f"There is no store at {inert_line(place.shown)}. The gateway's first start makes one, and "
             "so does `trunkline keys create`; --store names another."
         )
-    store = SqliteStore(path)
     try:
-        store.migrate()
-        yield store
+        with closing(store_at(place, config)) as store:
+            store.migrate()
+            yield store
     except StoreError as error:
         raise click.ClickException(inert_line(str(error))) from error
-    finally:
-        store.close()
 
 
-def key_of(store: SqliteStore, key_id: str) -> Key:
+def _place(given: str | None) -> tuple[StorePlace, StoreConfig]:
+    """Return where the store is: as given, for which no configuration is read, or as configured."""
+    if given is None:
+        config = read_config(None, os.environ).config
+    elif is_url(given):
+        config = Config(store=StoreConfig(url=given))
+    else:
+        config = Config(store=StoreConfig(path=given))
+    for problem in store_problems(config.store):
+        raise click.ClickException(f"--store {inert_line(problem.says)}")
+    # Whoever made a key by hand has seen it: it is not lost with the power.
+    lasting = msgspec.structs.replace(config.store, durability="power")
+    return store_place(config, os.environ), lasting
+
+
+def key_of(store: Store, key_id: str) -> Key:
     """Return a key; an unknown id gets suggestions."""
     keys = {key.id: key for key in store.keys()}  # noqa: SIM118 - a store is no dict
     if key_id in keys:

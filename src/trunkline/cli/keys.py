@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -23,7 +22,7 @@ from trunkline.gateway.admin.views import KeyMade, KeyView, key_view, key_views
 from trunkline.gateway.keyring import OPERATOR
 from trunkline.gateway.wishes import KeyChange, KeyWish
 from trunkline.store.records import Key, Limits, Scope
-from trunkline.store.sqlite import SqliteStore
+from trunkline.store.seam import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 COLUMNS = ("id", "name", "role", "owner", "team", "state", "secret", "expires", "budgets")
@@ -77,7 +76,7 @@ command.add_command(budget)
 @properties
 @quietly
 @common
-def create(*, store_file: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
+def create(*, store_file: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
     """Make a key and print its secret, once: only its digest is kept.
 
     The secret is on stdout, what is told of it on stderr.
@@ -95,7 +94,7 @@ def create(*, store_file: Path | None, as_json: bool, quiet: bool, **options: An
 @click.option("--team", metavar="NAME", help="Only this team's.")
 @common
 def list_keys(
-    *, store_file: Path | None, as_json: bool, over: bool, owner: str | None, team: str | None
+    *, store_file: str | None, as_json: bool, over: bool, owner: str | None, team: str | None
 ) -> None:
     """List keys, the newest first. Of a secret there are only the last four characters."""
     now = time.time()
@@ -118,7 +117,7 @@ def list_keys(
 @command.command(name="show")
 @click.argument("key_id", metavar="ID")
 @common
-def show(key_id: str, *, store_file: Path | None, as_json: bool) -> None:
+def show(key_id: str, *, store_file: str | None, as_json: bool) -> None:
     """Show all that is kept of a key."""
     now = time.time()
     with opened(store_file) as store:
@@ -134,7 +133,7 @@ def show(key_id: str, *, store_file: Path | None, as_json: bool) -> None:
 @click.argument("key_id", metavar="ID")
 @properties
 @common
-def change(key_id: str, *, store_file: Path | None, as_json: bool, **options: Any) -> None:
+def change(key_id: str, *, store_file: str | None, as_json: bool, **options: Any) -> None:
     """Change a key; what is not given stays as it is."""
     now = time.time()
     with opened(store_file) as store:
@@ -153,7 +152,7 @@ def change(key_id: str, *, store_file: Path | None, as_json: bool, **options: An
 @quietly
 @common
 def rotate(
-    key_id: str, *, store_file: Path | None, as_json: bool, overlap: str, quiet: bool
+    key_id: str, *, store_file: str | None, as_json: bool, overlap: str, quiet: bool
 ) -> None:
     """Give a key a new secret and print it, once."""
     now = time.time()
@@ -168,7 +167,7 @@ def rotate(
 @click.option("--at", default="now", metavar="WHEN", show_default=True,
               help="2027-01-31, 2027-01-31T18:00Z, or from now: 30d.")  # fmt: skip
 @common
-def expire(key_id: str, *, store_file: Path | None, as_json: bool, at: str) -> None:
+def expire(key_id: str, *, store_file: str | None, as_json: bool, at: str) -> None:
     """Let a key end, now or later. It never ends later by this; `change --expires` does that."""
     now = time.time()
     ends = read_moment(at, now)
@@ -183,7 +182,7 @@ def expire(key_id: str, *, store_file: Path | None, as_json: bool, at: str) -> N
 @command.command(name="revoke")
 @click.argument("key_id", metavar="ID")
 @common
-def revoke(key_id: str, *, store_file: Path | None, as_json: bool) -> None:
+def revoke(key_id: str, *, store_file: str | None, as_json: bool) -> None:
     """Take a key back, for good."""
     now = time.time()
     with opened(store_file) as store:
@@ -213,7 +212,7 @@ def _plain(struct: Limits | Scope) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
 
-def _view(store: SqliteStore, key: Key, now: float) -> KeyView:
+def _view(store: Store, key: Key, now: float) -> KeyView:
     return key_view(key, store.secrets(), now)
 
 

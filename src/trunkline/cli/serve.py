@@ -28,7 +28,7 @@ from trunkline.errors import ConfigurationError
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="4000 unless given; 0 takes a free one."
 )
-@click.option("--store", metavar="FILE", help="The SQLite file of keys and ledger.")
+@click.option("--store", metavar="FILE|URL", help="Keys and ledger: a SQLite file, or a database.")
 @click.option("--log-requests", is_flag=True, help="Write a line for each request.")
 @click.option("--log-json", is_flag=True, help="Write the log as JSON, on a terminal too.")
 def command(

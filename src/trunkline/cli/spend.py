@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
@@ -26,7 +25,7 @@ _NUMBERS = ("calls", "failed", "input", "output", "cost", "charged")
 @common
 def command(
     *,
-    store_file: Path | None,
+    store_file: str | None,
     as_json: bool,
     since: str,
     until: str,

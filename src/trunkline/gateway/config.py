@@ -161,8 +161,19 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where keys and the ledger are kept."""
 
     path: str | None = None
-    """The SQLite file; the journal lies beside it, in a folder of the same name. None is
-    `trunkline/gateway.db` in XDG's data directory."""
+    """The SQLite file. Without it and `url`, `trunkline/gateway.db` in XDG's data directory."""
+    url: str | None = None
+    """A PostgreSQL database, `postgresql://user@host:5432/name`, in place of a file."""
+    password_env: str | None = None
+    """The environment variable that holds the database's password."""
+    journal: str | None = None
+    """The journal's folder. Without it, beside the SQLite file, or for a database
+    `trunkline/gateway.journal` in XDG's data directory."""
+    connections: int = 5
+    """To the database, at the most."""
+    connect_seconds: float = 5.0
+    statement_seconds: float = 10.0
+    """For the database to do what it is asked."""
     on_down: Literal["refuse", "spool"] = "refuse"
     """While the store cannot be written: refuse calls, or go on with the journal alone."""
     spool_bytes: int = 256 * 1024 * 1024

@@ -12,6 +12,7 @@ from trunkline.errors import AuthenticationError, ConfigurationError
 from trunkline.gateway.config import Config, Upstream
 from trunkline.gateway.config_rules import is_loopback
 from trunkline.settings import checked_secret, find_token
+from trunkline.store.urls import masked
 from trunkline.wire.message import parse_url
 
 
@@ -23,6 +24,7 @@ def check_environment(config: Config, environment: Mapping[str, str]) -> list[st
             for name, upstream in config.upstreams.items()
             for said in _key(name, upstream, environment)
         ),
+        *_store_password(config, environment),
         *_tls_files(config),
     ]
 
@@ -32,26 +34,48 @@ def store_path(config: Config, environment: Mapping[str, str]) -> Path:
 
     Raises ConfigurationError for a user without a home directory.
     """
+    if config.store.path is not None:
+        return expanded(config.store.path, environment)
+    return data_folder(environment) / "gateway.db"
+
+
+def data_folder(environment: Mapping[str, str]) -> Path:
+    """Return Trunkline's folder in XDG's data directory; raises ConfigurationError."""
+    data = environment.get("XDG_DATA_HOME", "")
+    if not Path(data).is_absolute():  # as XDG has it: any other is to be ignored
+        data = "~/.local/share"
+    return expanded(data, environment) / "trunkline"
+
+
+def expanded(path: str, environment: Mapping[str, str]) -> Path:
+    """Return a path with `~` as the home that the environment has; raises ConfigurationError."""
+    home = environment.get("HOME")
+    if home and (path == "~" or path.startswith("~/")):
+        return Path(home) / path[2:]
     try:
-        if config.store.path is not None:
-            return _expanded(config.store.path, environment)
-        data = environment.get("XDG_DATA_HOME", "")
-        if not Path(data).is_absolute():  # as XDG has it: any other is to be ignored
-            data = "~/.local/share"
-        return _expanded(data, environment) / "trunkline" / "gateway.db"
+        return Path(path).expanduser()
     except RuntimeError as error:
         raise ConfigurationError(
-            "There is no home directory to keep the store in. Set store.path, "
+            "There is no home directory to keep the store in. Set store.path or store.journal, "
             "or the environment variable TRUNKLINE_STORE."
         ) from error
 
 
-def file_warnings(path: Path, mode: int) -> Iterator[str]:
+def file_warnings(path: Path, mode: int, config: Config) -> Iterator[str]:
     """Yield what is unwise about a file's permissions."""
     if mode & 0o002:
         yield (
             f"Everybody on this machine can change {path}, and so send keys elsewhere. "
             f"`chmod o-w {path}` stops that."
+        )
+    if (
+        mode & 0o044
+        and config.store.url is not None
+        and masked(config.store.url) != config.store.url
+    ):
+        yield (
+            f"Others on this machine can read {path}, and store.url has a password in it. Put it "
+            f"into a variable and name that in store.password_env, or `chmod 600 {path}`."
         )
 
 
@@ -94,6 +118,15 @@ def _key(name: str, upstream: Upstream, environment: Mapping[str, str]) -> Itera
         yield error.message
 
 
+def _store_password(config: Config, environment: Mapping[str, str]) -> Iterator[str]:
+    variable = config.store.password_env
+    if variable is not None and not environment.get(variable):
+        yield (
+            f"The environment variable {variable} is not set: store.password_env says that it holds "
+            "the database's password."
+        )
+
+
 def _token(name: str, environment: Mapping[str, str]) -> Iterator[str]:
     try:
         found = find_token(environment)
@@ -121,11 +154,3 @@ def _tls_files(config: Config) -> Iterator[str]:
                 pass
         except OSError as error:
             yield f"listen.{name} cannot be read: {error.strerror or error}: {path}."
-
-
-def _expanded(path: str, environment: Mapping[str, str]) -> Path:
-    """Return a path with `~` as the home that the environment has."""
-    home = environment.get("HOME")
-    if home and (path == "~" or path.startswith("~/")):
-        return Path(home) / path[2:]
-    return Path(path).expanduser()

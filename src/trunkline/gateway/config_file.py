@@ -20,6 +20,7 @@ from trunkline.gateway.config_rules import problems
 from trunkline.gateway.config_toml import Written, read_file
 from trunkline.gateway.config_values import convert, leaves
 from trunkline.settings import ROUTER
+from trunkline.store.urls import is_url
 from trunkline.wire.message import parse_url
 
 FILE = "trunkline.toml"
@@ -37,7 +38,9 @@ VARIABLES: dict[str, Where] = {
     "TRUNKLINE_DURABILITY": ("store", "durability"),
 }
 """Environment variables and the keys that they set."""
-_OPTIONS = {"store.path": "--store"}
+_STORE_PATH: Where = ("store", "path")
+_STORE_URL: Where = ("store", "url")
+_OPTIONS = {"store.path": "--store", "store.url": "--store"}
 """Options whose name is not the key's last word."""
 _ROUTER_HOST = parse_url(ROUTER).host
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -76,7 +79,7 @@ def read_config(
         found,
         (
             *unread,
-            *(file_warnings(found, layers.file.mode) if found and layers.file else ()),
+            *(file_warnings(found, layers.file.mode, config) if found and layers.file else ()),
             *transit_warnings(config),
             *check_environment(config, environment),
         ),
@@ -125,6 +128,8 @@ class _Layers:
                 self._put(where, value, f"the option {option}")
 
     def _put(self, where: Where, value: Any, origin: str) -> None:
+        if where == _STORE_PATH:
+            where = self._only_store(str(value))
         table: Any = self.values
         for part in where[:-1]:
             table = table.setdefault(part, {})
@@ -132,6 +137,17 @@ class _Layers:
                 return  # the file has something else in its place, which is refused
         table[where[-1]] = value
         self.outside[where] = origin
+
+    def _only_store(self, value: str) -> Where:
+        """Return where a store's name belongs, and forget the one that it takes the place of."""
+        where, other = (_STORE_URL, _STORE_PATH) if is_url(value) else (_STORE_PATH, _STORE_URL)
+        store = self.values.get("store")
+        if isinstance(store, dict):
+            store.pop(other[-1], None)
+            if where == _STORE_PATH:
+                store.pop("password_env", None)
+        self.outside.pop(other, None)
+        return where
 
     def complete(self, config: Config, environment: Mapping[str, str]) -> Config:
         """Add what follows from the rest: Hugging Face as an upstream, kinds, a moved router."""

@@ -14,6 +14,7 @@ import msgspec
 from trunkline.gateway.config import Config, ContentConfig, Listen, Money
 from trunkline.gateway.config_cors_rules import cors_problems
 from trunkline.gateway.config_problems import Problem, Where, quoted
+from trunkline.gateway.config_store_rules import store_problems
 from trunkline.gateway.config_upstream_rules import route_problems, upstream_problems
 from trunkline.gateway.config_values import leaves
 
@@ -61,6 +62,7 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from cors_problems(config.cors)
     yield from upstream_problems(config)
     yield from route_problems(config)
+    yield from store_problems(config.store)
     yield from _content(config.content)
     yield from _money(config.money)
 

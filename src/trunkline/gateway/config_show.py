@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from trunkline.gateway.config import Config
 from trunkline.gateway.config_file import Loaded
 from trunkline.gateway.config_problems import dotted
 from trunkline.gateway.config_values import leaves
+from trunkline.store.urls import masked
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -20,7 +22,7 @@ def shown_lines(loaded: Loaded, *, origin: bool = False) -> Iterator[str]:
 
     A value that is not set is a comment.
     """
-    for where, value in leaves(loaded.config):
+    for where, value in leaves(without_passwords(loaded.config)):
         name = dotted(where)
         if value is None:
             yield f"# {name} is not set"
@@ -33,11 +35,20 @@ def shown_json(loaded: Loaded) -> bytes:
     """Return path, effective configuration, origins and warnings as a JSON object."""
     whole = {
         "path": None if loaded.path is None else str(loaded.path),
-        "config": loaded.config,
+        "config": without_passwords(loaded.config),
         "origins": loaded.origins,
         "warnings": loaded.warnings,
     }
     return msgspec.json.format(_JSON.encode(whole), indent=2)
+
+
+def without_passwords(config: Config) -> Config:
+    """Return a configuration as it may be shown: its URLs without their passwords."""
+    store = config.store
+    if store.url is None:
+        return config
+    hidden = msgspec.structs.replace(store, url=masked(store.url))
+    return msgspec.structs.replace(config, store=hidden)
 
 
 def written(value: Any) -> str:

@@ -22,7 +22,6 @@ from trunkline.gateway.background import lasting
 from trunkline.gateway.booking import drop_segment
 from trunkline.gateway.bridge import Bridge, serve
 from trunkline.gateway.call import Call, Desk
-from trunkline.gateway.config_environment import store_path
 from trunkline.gateway.config_file import Loaded
 from trunkline.gateway.config_rules import is_loopback
 from trunkline.gateway.configured import Configured
@@ -45,12 +44,12 @@ from trunkline.gateway.opening import Opened, open_store, tls_context
 from trunkline.gateway.pages import Pages, Rule
 from trunkline.gateway.recovery import Recovered
 from trunkline.gateway.state import Parts, State
+from trunkline.gateway.stores import store_at, store_place
 from trunkline.gateway.table import page_table
 from trunkline.gateway.telemetry import Telemetry
 from trunkline.settings import Settings
 from trunkline.store.records import Entry
 from trunkline.store.seam import StoreError
-from trunkline.store.sqlite import SqliteStore
 
 _LOOK_SECONDS = 0.5
 """Between two looks whether keys have changed in the store."""
@@ -92,10 +91,9 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self._hurried = False
         self._state = State(lambda: self.loaded)
-        path = store_path(config, environment)
-        durable = config.store.durability == "power"
-        self._store = SqliteStore(path, durable=durable)
-        self._folder = path.with_name(f"{path.name}.journal")
+        place = store_place(config, environment)
+        self._store = store_at(place, config.store)
+        self._folder = place.journal
         spool = config.store.spool_bytes if config.store.on_down == "spool" else 0
         self._ledger = Ledger(
             self._store, self._folder, spool_bytes=spool, committed=self._committed

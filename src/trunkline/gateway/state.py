@@ -12,6 +12,7 @@ from trunkline.gateway.admin.parts import ConfigSetting
 from trunkline.gateway.call import Call
 from trunkline.gateway.config_file import Loaded
 from trunkline.gateway.config_problems import dotted
+from trunkline.gateway.config_show import without_passwords
 from trunkline.gateway.config_values import leaves
 from trunkline.gateway.content import ContentKeeper
 from trunkline.gateway.edge import Edge
@@ -80,7 +81,7 @@ class State:
         loaded = self._loaded()
         return [
             ConfigSetting(dotted(where), value, loaded.origins.get(dotted(where), "default"))
-            for where, value in leaves(loaded.config)
+            for where, value in leaves(without_passwords(loaded.config))
         ]
 
     def watch(self, parts: Parts) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, Protocol
 
+from trunkline.store.claims import Claims
 from trunkline.store.records import (
     Account,
     AccountKind,
@@ -176,7 +177,7 @@ class Store(Protocol):
         ...
 
 
-class SharedStore(Store, Rates, Protocol):
+class SharedStore(Store, Rates, Claims, Protocol):
     """A store that several processes serve from at the same time."""
 
     def join(self, replica: Replica) -> None:
