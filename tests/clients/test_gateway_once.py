@@ -1,4 +1,4 @@
-"""OpenAI's clients that name their requests, as some versions do by themselves: retries find the first answer."""
+"""OpenAI's and Anthropic's clients that name their requests, as some versions do by themselves: retries find the first answer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import javascript
 import openai
 import pytest
@@ -58,6 +59,49 @@ def test_a_name_of_ones_own_gets_the_first_answer_again(client: openai.OpenAI) -
     with pytest.raises(openai.UnprocessableEntityError) as caught:
         create(client, temperature=0, **named)
     assert caught.value.code == "idempotency_key_reused"
+
+
+def test_other_apis_answers_are_told_again_in_their_own_words(
+    client: openai.OpenAI, gateway: Gateway, key: str
+) -> None:
+    named = {"extra_headers": {NAME: "another api"}}
+    first, again = (client.responses.create(model=LLAMA, input="hello", **named) for _ in range(2))
+    assert again.to_dict() == first.to_dict()
+    events = [
+        [
+            event.to_dict()
+            for event in client.responses.create(
+                model=LLAMA, input="hello", stream=True, extra_headers={NAME: "events"}
+            )
+        ]
+        for _ in range(2)
+    ]
+    assert events[0] == events[1]
+    assert events[0][-1]["type"] == "response.completed"
+
+
+def test_anthropics_client_is_answered_so_too(gateway: Gateway, key: str) -> None:
+    made = anthropic.Anthropic(base_url=gateway.url, api_key=key, max_retries=2, timeout=10)
+    wish: Any = {"model": LLAMA, "messages": MESSAGES, "max_tokens": 50}
+    with naming(made) as client:
+        first, other = (client.messages.create(**wish) for _ in range(2))
+        assert first._request_id != other._request_id
+        named = {"extra_headers": {NAME: "theirs"}}
+        kept, again = (client.messages.create(**wish, **named) for _ in range(2))
+        assert again.id == kept.id
+        texts = []
+        for _ in range(2):
+            with client.messages.stream(**wish, extra_headers={NAME: "told"}) as stream:
+                texts.append(stream.get_final_message().to_dict())
+        assert texts[0] == texts[1]
+        with pytest.raises(anthropic.UnprocessableEntityError) as reused:
+            client.messages.create(**{**wish, "max_tokens": 51}, **named)
+        assert "Idempotency-Key" in reused.value.message
+        with pytest.raises(anthropic.InternalServerError) as failed:
+            client.messages.create(**{**wish, "model": "org/fault-500:novita"})
+        assert failed.value.response.headers["idempotent-replayed"] == "true"
+        assert client.messages.count_tokens(model=LLAMA, messages=MESSAGES).input_tokens
+    assert len(rows(gateway, "org/fault-500:novita", 1)) == 1
 
 
 def test_a_failed_call_is_not_sent_again_by_a_clients_retries(
