@@ -107,7 +107,7 @@ class KeptExchange(Exchange):
         if not self.done:
             self.done = True
             self._client.abort()
-            self._see_to_the_end()
+            self._end_soon()
 
     def deliver(self) -> None:
         """Hand the end on to the client: the answer is kept, or cannot be."""
@@ -122,6 +122,9 @@ class KeptExchange(Exchange):
         self.done = self.answered = True
         self._last = last
         self._keep(last)
+        self._end_soon()
+
+    def _end_soon(self) -> None:
         asyncio.get_running_loop().call_soon(self._see_to_the_end)  # it is settled in this turn
 
     def _see_to_the_end(self) -> None:
