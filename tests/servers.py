@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -23,6 +24,7 @@ import pytest
 
 PATIENCE = 60.0
 """Seconds in which a server has to start, or to end."""
+_TURNS = 5
 USER = "trunkline"
 PASSWORD = "open sesame: p@ss/word%"
 """With all that has to be written otherwise in a URL."""
@@ -62,6 +64,14 @@ class Server:
 
     def start(self, *options: str) -> None:
         """Start it, and wait until it answers."""
+        for _ in range(_TURNS if self.process is None else 1):
+            self._launch(options)
+            if self._wait(self.answers, "answer", alive=True):
+                return
+            self.port = free_port()  # another process may have been quicker to take it
+        raise RuntimeError(f"{type(self).__name__} does not start:\n{self._said()}")
+
+    def _launch(self, options: tuple[str, ...]) -> None:
         self.process = subprocess.Popen(
             [*self._as_user(), *self.command(), *options],
             stdin=subprocess.DEVNULL,
@@ -69,7 +79,6 @@ class Server:
             stderr=self._log,
             cwd=self.folder,
         )
-        self._wait(self.answers, "answer")
 
     def stop(self) -> None:
         """End it in order; whoever is connected is cut off."""
@@ -85,12 +94,15 @@ class Server:
 
     def freeze(self) -> None:
         """Stop it in the middle of what it does: it holds its connections and does not answer."""
-        for pid in self.processes():
-            os.kill(pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, which: signal.Signals) -> None:
         for pid in self.processes():
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # a child may have ended meanwhile
+                os.kill(pid, which)
 
     def processes(self) -> list[int]:
         """The server's own process and its children."""
@@ -128,13 +140,19 @@ class Server:
         self.process.wait(PATIENCE)
         self._wait(lambda: not any(map(_runs, children)), "end")
 
-    def _wait(self, done: Callable[[], bool], what: str) -> None:
+    def _wait(self, done: Callable[[], bool], what: str, *, alive: bool = False) -> bool:
+        """Wait until something is so; with `alive`, tells whether it became so before it died."""
         until = time.monotonic() + PATIENCE
         while not done():
-            if time.monotonic() > until or (what == "answer" and self.process.poll() is not None):
-                log = (self.folder / "log").read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"{type(self).__name__} did not {what}:\n{log}")
+            if alive and self.process.poll() is not None:
+                return False
+            if time.monotonic() > until:
+                raise RuntimeError(f"{type(self).__name__} did not {what}:\n{self._said()}")
             time.sleep(0.01)
+        return True
+
+    def _said(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")[-2000:]
 
 
 def _runs(pid: int) -> bool:
@@ -179,10 +197,10 @@ class PostgresServer(Server):
 
     def answers(self) -> bool:
         try:
-            self.execute("SELECT 1", timeout=5.0)
+            ((data,),) = self.execute("SHOW data_directory", timeout=5.0)
         except (OSError, asyncpg.PostgresError, TimeoutError):
             return False
-        return True
+        return data == str(self.folder / "data")
 
     def url(self, database: str = "postgres", *, password: str = PASSWORD_IN_URL) -> str:
         return f"postgresql://{USER}:{password}@127.0.0.1:{self.port}/{database}"
@@ -229,16 +247,20 @@ class RedisServer(Server):
         ]
 
     def answers(self) -> bool:
-        return self.ask(b"PING") == b"+PONG"
+        return str(self.folder).encode() in self._lines(b"CONFIG GET dir", 5)
 
     def ask(self, command: bytes) -> bytes:
         """Send an inline command and return the first line of its answer; empty where none came."""
+        return self._lines(command, 1)[0]
+
+    def _lines(self, command: bytes, count: int) -> list[bytes]:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=5.0) as connection:
                 connection.sendall(command + b"\r\n")
-                return connection.makefile("rb").readline().strip()
+                answer = connection.makefile("rb")
+                return [answer.readline().strip() for _ in range(count)]
         except OSError:
-            return b""
+            return [b""] * count
 
     def flush(self) -> None:
         assert self.ask(b"FLUSHALL") == b"+OK"
