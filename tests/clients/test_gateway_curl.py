@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import wave
+from pathlib import Path
 
 import pytest
 from questions import LLAMA, MESSAGES
@@ -97,3 +99,52 @@ def test_curl_asks_as_http_1_0_too(gateway: Gateway, key: str) -> None:
     head, _, body = told.partition("\n\n")
     assert "transfer-encoding" not in head.lower()
     assert body.rstrip().endswith("data: [DONE]")
+
+
+def test_curl_asks_a_providers_own_route_with_files_as_they_are(
+    gateway: Gateway, key: str, tmp_path: Path
+) -> None:
+    route = f"{gateway.url}/hf"
+    sound = tmp_path / "silence.wav"
+    with wave.open(str(sound), "wb") as written:
+        written.setparams((1, 2, 8000, 4000, "NONE", ""))
+        written.writeframes(bytes(8000))
+    heard = json.loads(
+        curl(
+            f"{route}/deepinfra/v1/openai/audio/transcriptions",
+            *("-F", f"file=@{sound};type=audio/wav", "-F", "model=openai/whisper-large-v3"),
+            key=key,
+        )
+    )
+    assert heard["text"].startswith("[simulated] audio/wav of")
+    own = f"{route}/hf-inference/models/openai/whisper-large-v3"
+    sent = ("-H", "Content-Type: audio/wav", "--data-binary", f"@{sound}")
+    assert json.loads(curl(own, *sent, key=key))["text"] == heard["text"]
+    picture = tmp_path / "cat.png"
+    curl(
+        f"{route}/hf-inference/models/black-forest-labs/FLUX.1-schnell",
+        *("-o", str(picture), "-H", "Accept: image/png"),
+        key=key,
+        inputs="a cat",
+    )
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_curl_follows_a_job_by_the_urls_that_it_is_told(gateway: Gateway, key: str) -> None:
+    place = f"{gateway.url}/hf/fal-ai/fal-ai/flux/schnell?_subdomain=queue"
+    job = json.loads(curl(place, key=key, prompt="a cat"))
+    assert job["status_url"].startswith(f"{gateway.url}/hf/fal-ai/")
+    while json.loads(curl(job["status_url"], key=key))["status"] != "COMPLETED":
+        pass
+    assert json.loads(curl(job["response_url"], key=key))["images"][0]["url"]
+
+
+def test_curl_is_told_what_is_wrong_as_the_router_tells_it(gateway: Gateway, key: str) -> None:
+    place = f"{gateway.url}/hf/groq/openai/v1/chat/completions"
+    for known, path, words in (
+        (None, place, "No valid key was given"),
+        (key, f"{gateway.url}/hf/grok/v1/chat/completions", "Did you mean 'groq'?"),
+    ):
+        told = json.loads(curl(path, key=known, model="x", messages=MESSAGES))
+        assert words in told["error"]
+        assert set(told) == {"error", "code", "request_id"}

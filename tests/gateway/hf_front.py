@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +61,6 @@ class Front:
         self.gateway = gateway
         self.router = router
         self.hub = hub
-        self.lock = threading.Lock()
 
     @property
     def seen(self) -> list[Request]:

@@ -105,6 +105,11 @@ def refused(text: str | bytes, tmp_path: Path) -> str:
         ("store.path = ' x'", "store.path begins or ends with a space"),
         ("[listen]\ntls_certificate = 'x'", "line 1: listen.tls_key is missing: tls_certificate"),
         ("listen.tls_key = 'x'", "listen.tls_certificate is missing: tls_key is set"),
+        (
+            "listen.public_url = 'models.example.org'",
+            "listen.public_url is no absolute http(s) URL",
+        ),
+        ("listen.public_url = 'https://a/?b=c'", "listen.public_url is no absolute http(s) URL"),
         ("[upstreams.x]", 'line 1: upstreams.x.base_url is missing: kind "openai" needs the add'),
         ("upstreams.'a/b'.base_url = 'http://h'", 'upstreams."a/b" cannot be a name'),
         ("upstreams.x.base_url = 'h:80/v1'", "is no absolute http(s) URL, such as"),

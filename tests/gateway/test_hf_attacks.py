@@ -12,6 +12,7 @@ from raw import Answer, Wire, ask, chunks, get, head, post
 from test_hf_routes import BAD_PATHS
 
 from loopback import Request, Visit, whole
+from trunkline.gateway.secret_shapes import Secrets
 
 CHAT = {"model": "llama-3.3-70b-versatile", "messages": [{"role": "user", "content": "Hi"}]}
 GROQ = "/hf/groq/openai/v1/chat/completions"
@@ -175,6 +176,10 @@ def test_a_key_that_only_looks_like_one_is_none(there: Front, key: str, secret: 
 def test_a_key_may_begin_as_hugging_faces_do_on_every_route(there: Front, key: str) -> None:
     for path in ("/hf/v1/models", "/v1/models"):
         assert ask(there.gateway, get(path, key=f"hf_{key}")).status == 200
+
+
+def test_a_key_that_begins_as_hugging_faces_do_is_taken_out_of_texts_too(key: str) -> None:
+    assert Secrets().clean(f"sent hf_{key} to them") == "sent hf_[hidden] to them"
 
 
 def test_of_an_answers_headers_only_those_come_back_that_say_what_it_is(

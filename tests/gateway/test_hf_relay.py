@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -104,6 +105,14 @@ def endless(visit: Visit) -> None:
     visit.send(LAST)
 
 
+def large(visit: Visit) -> None:
+    """Send 96 MiB: more than an answer may have that is kept in memory."""
+    visit.send(BINARY_HEAD)
+    for _ in range(96):
+        visit.send(chunk(bytes(1 << 20)))
+    visit.send(LAST)
+
+
 def once_dead(visit: Visit) -> None:
     """Answer the first of a connection, and die with the second."""
     if len([r for r in visit.requests if b"once-dead" in r.body]) > 1:
@@ -127,6 +136,7 @@ CASES: dict[str, Any] = {
     "left": left,
     "silent": silent,
     "endless": endless,
+    "large": large,
     "once-dead": once_dead,
     "dead": lambda visit: visit.reset(),
     "bytes": lambda visit: visit.send(whole(BYTES, content_type="image/png")),
@@ -401,6 +411,21 @@ def test_a_slow_client_slows_its_upstream_and_costs_no_memory(there: Front, key:
     assert row(there, head.headers)["outcome"] == "cancelled"
 
 
+def test_an_answer_that_is_only_passed_on_may_have_any_length(there: Front, key: str) -> None:
+    before = resident(there.gateway)
+    connection = http.client.HTTPConnection("127.0.0.1", there.gateway.port, timeout=30)
+    try:
+        connection.request("POST", work("large"), b"{}", {"authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        size = 0
+        while data := answer.read(1 << 20):
+            size += len(data)
+    finally:
+        connection.close()
+    assert size == 96 << 20
+    bounded("96 MiB passed on", resident(there.gateway) - before, 24)
+
+
 def test_head_is_answered_without_a_body(there: Front, key: str) -> None:
     path = "/hf/zai-org/api/paas/v4/async-result/7"
     answer = ask(there.gateway, get(path, method="HEAD", key=key), head_only=True)
@@ -432,3 +457,16 @@ def test_a_stop_breaks_off_what_it_cannot_wait_for(tmp_path: Path) -> None:
         there.gateway.start()
         (told,) = there.gateway.ledger(1)
         assert (told["outcome"], told["error"]) == ("failed", "gateway_stopping")
+
+
+def test_behind_a_proxy_urls_of_jobs_begin_where_clients_find_the_gateway(tmp_path: Path) -> None:
+    public = '[listen]\npublic_url = "https://models.example.org/llm/"\n'
+    with front(tmp_path, play, public) as there:
+        key = there.gateway.new_key()
+        place = "https://models.example.org/llm/hf/fal-ai/fal-ai/flux/requests/7"
+        answer = ask(there.gateway, post({}, key, path="/hf/fal-ai/fal-ai/flux/7"))
+        assert answer.json["response_url"] == f"{place}?_subdomain=queue"
+        answer = ask(there.gateway, post({}, key, path=work("moved")))
+        assert answer.headers["location"] == "/llm/hf/groq/openai/v1/models?a=b"
+        answer = ask(there.gateway, get("/hf/api/models/old/name", key=key))
+        assert answer.headers["location"] == "/llm/hf/api/models/new/name?expand=x"

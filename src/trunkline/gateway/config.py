@@ -27,6 +27,8 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_key: str | None = None
     connections: int = 20_000
     """Open at the same time; more are answered 503 and closed."""
+    public_url: str | None = None
+    """Where clients find the gateway, if a proxy stands in front of it."""
 
 
 class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,12 +11,14 @@ from typing import Any
 
 import msgspec
 
+from trunkline.errors import InvalidInputError
 from trunkline.gateway.config import Config, ContentConfig, Listen, Money
 from trunkline.gateway.config_cors_rules import cors_problems
 from trunkline.gateway.config_problems import Problem, Where, quoted
 from trunkline.gateway.config_store_rules import store_problems
 from trunkline.gateway.config_upstream_rules import route_problems, upstream_problems
 from trunkline.gateway.config_values import leaves
+from trunkline.wire.message import parse_url
 
 _YEAR = 365 * 86400
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*)(\.[A-Za-z0-9_-]+)*\.?")
@@ -109,10 +111,24 @@ def _listen(listen: Listen) -> Iterator[Problem]:
             f"is {quoted(listen.host)}; allowed is an IP address or a host name alone, "
             "without brackets, port or http://.",
         )
+    if listen.public_url is not None and not _is_address(listen.public_url):
+        yield Problem(
+            ("listen", "public_url"),
+            "is no absolute http(s) URL without a query and without a user, "
+            'such as "https://models.example.org".',
+        )
     pair = (("tls_certificate", listen.tls_certificate), ("tls_key", listen.tls_key))
     for (name, value), (other, there) in (pair, pair[::-1]):
         if value is None and there is not None:
             yield Problem(("listen", name), f"is missing: {other} is set, and TLS needs both.")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = parse_url(text)
+    except InvalidInputError:
+        return False
+    return "?" not in url.target
 
 
 def _is_host(host: str) -> bool:

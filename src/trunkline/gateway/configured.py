@@ -112,6 +112,7 @@ class Configured:
             catalog=self.prices.current,
             hub=hub,
             gates=lambda *upstream: self.gates(*upstream),  # noqa: PLW0108 - they come later
+            public=lambda: self.loaded.config.listen.public_url or "",
         )
 
     def secrets(self) -> tuple[str, ...]:

@@ -70,7 +70,9 @@ def request_head(
     return b"\r\n".join(lines) + b"\r\n"
 
 
-def answer_lines(status: int, headers: dict[bytes, bytes], root: Url) -> bytes | None:
+def answer_lines(
+    status: int, headers: dict[bytes, bytes], root: Url, public: str = ""
+) -> bytes | None:
     """Return the header lines of an answer; None where it redirects to somewhere else."""
     lines = b"x-content-type-options: nosniff\r\n"
     for name in (*_ANSWERED, b"retry-after") if status >= 400 else _ANSWERED:
@@ -81,7 +83,7 @@ def answer_lines(status: int, headers: dict[bytes, bytes], root: Url) -> bytes |
     if location is not None:
         place = own_place(location.decode("latin-1"), root)
         if place is not None:
-            return lines + b"location: %b\r\n" % place.encode()
+            return lines + b"location: %b\r\n" % (path_of(public) + place).encode()
         if 300 <= status < 400:
             return None
     return lines
@@ -106,11 +108,22 @@ def own_place(location: str, root: Url) -> str | None:
     return PREFIX + parts.path.removeprefix(base) + query
 
 
-def job_base(route: HfRoute, host: bytes, *, secure: bool) -> str | None:
-    """Return what job URLs of a provider begin with on this gateway; None where it has none."""
-    if route.provider not in JOB_URLS or _HOST.fullmatch(host) is None:
+def path_of(public: str) -> str:
+    """Return the path below which a proxy has the gateway; mostly there is none."""
+    return urlsplit(public).path.rstrip("/")
+
+
+def job_base(route: HfRoute, host: bytes, public: str, *, secure: bool) -> str | None:
+    """Return what job URLs of a provider begin with on this gateway; None where it has none.
+
+    Where nobody said how clients find it (`public`), they did by the `host` that they ask.
+    """
+    if route.provider not in JOB_URLS:
         return None
-    return f"http{'s' if secure else ''}://{host.decode('ascii')}{PREFIX}/{route.provider}"
+    if not public and _HOST.fullmatch(host) is None:
+        return None
+    found = public.rstrip("/") or f"http{'s' if secure else ''}://{host.decode('ascii')}"
+    return f"{found}{PREFIX}/{route.provider}"
 
 
 def with_own_urls(provider: str, data: bytes, base: str) -> bytes:

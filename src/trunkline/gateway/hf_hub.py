@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -53,8 +53,11 @@ class Hub:
         settings: Settings,
         transport: AsyncTransport,
         secret: Callable[[], Secret | None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Ask nobody yet; `secret` is the token of the router's upstream."""
+        self._clock = clock
         self._base = settings.hub_url.rstrip("/")
         self._transport = transport
         self._secret = secret
@@ -67,7 +70,7 @@ class Hub:
 
     def remembered(self, target: str) -> HubAnswer | None:
         """Return an answer that is at hand."""
-        found = self._answers.look(key_for(target, self._token()), time.monotonic())
+        found = self._answers.look(key_for(target, self._token()), self._clock())
         return None if found is None or found.stale else found.value
 
     async def look(self, target: str, model: str | None) -> HubAnswer:
@@ -76,15 +79,18 @@ class Hub:
 
     async def _look(self, target: str, model: str | None) -> HubAnswer:
         key = key_for(target, self._token())
+        found = self._answers.look(key, self._clock())
+        stale = None if found is None else found.value
         try:
             answer = await self._get(target)
         except APIConnectionError:
-            found = self._answers.look(key, time.monotonic())
-            if found is not None and found.value is not None:
-                return found.value  # stale, and better than none
-            raise
-        if len(answer.body) <= _KEPT and answer.status < 500 and answer.status != 429:
-            self._answers.keep(key, answer, time.monotonic(), lasting=answer.status == 200)
+            if stale is None:
+                raise
+            return stale
+        if answer.status >= 500 or answer.status == 429:
+            return stale or answer
+        if len(answer.body) <= _KEPT:
+            self._answers.keep(key, answer, self._clock(), lasting=answer.status == 200)
         if model is not None and answer.status == 200:
             self._learn(model, answer.body)
         return answer
@@ -110,9 +116,11 @@ class Hub:
         learnt = self._learnt.get((provider, name))
         if learnt is not None:
             return learnt
-        found = self._lists.look(key_for(provider, None), time.monotonic())
-        if found is None or (found.stale and provider not in self._flights):
+        found = self._lists.look(key_for(provider, None), self._clock())
+        if found is None:
             return None
+        if found.stale:
+            self._flight(provider, lambda: self._list(provider))  # for those who ask later
         return (found.value or {}).get(name, ())
 
     async def find(self, provider: str, name: str) -> tuple[str, ...]:
@@ -128,22 +136,24 @@ class Hub:
         except APIError:
             names = None
         if names is not None:
-            self._lists.keep(key, names, time.monotonic())
+            self._lists.keep(key, names, self._clock())
             return names
-        self._lists.miss(key, time.monotonic())
-        found = self._lists.look(key, time.monotonic())
+        self._lists.miss(key, self._clock())
+        found = self._lists.look(key, self._clock())
         return (found and found.value) or {}
 
     # asking
 
-    async def _once(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
-        flight = self._flights.get(what)
+    async def _once(self, what: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return await asyncio.shield(self._flight(what, ask))
+
+    def _flight(self, what: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """Return who is asking, or ask."""
+        flight: asyncio.Task[T] | None = self._flights.get(what)
         if flight is None:
-            flight = asyncio.ensure_future(_awaited(ask()))
-            self._flights[what] = flight
+            flight = self._flights[what] = asyncio.get_running_loop().create_task(ask())
             flight.add_done_callback(lambda _: self._flights.pop(what, None))
-        told: T = await asyncio.shield(flight)
-        return told
+        return flight
 
     async def _get(self, target: str) -> HubAnswer:
         secret = self._token()
@@ -175,10 +185,6 @@ class Hub:
     def _token(self) -> Secret | None:
         secret = self._secret()
         return secret if secret is not None and secret.is_hugging_face else None
-
-
-async def _awaited(awaitable: Awaitable[T]) -> T:
-    return await awaitable
 
 
 def read_partner_models(provider: str, data: bytes) -> Names | None:

@@ -21,7 +21,7 @@ from trunkline.gateway.config import Upstream as UpstreamConfig
 from trunkline.gateway.dispatch import Dispatch
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.gates import Gates
-from trunkline.gateway.hf_head import job_base, request_head, router_root
+from trunkline.gateway.hf_head import job_base, path_of, request_head, router_root
 from trunkline.gateway.hf_hub import Hub, HubAnswer
 from trunkline.gateway.hf_relay import HfRelay, Parcel
 from trunkline.gateway.hf_routes import (
@@ -59,6 +59,8 @@ class Sources(msgspec.Struct, frozen=True):
     catalog: Callable[[], Catalog]
     hub: Hub
     gates: Callable[[str, UpstreamConfig, str | None], Gates]
+    public: Callable[[], str]
+    """Where clients find the gateway; empty where it is where they ask."""
 
 
 def hf_error(fault: Fault, request_id: str) -> bytes:
@@ -102,7 +104,9 @@ class HfPages:
         router = self._router()
         if route.kind == "poll":
             target = self._target(router, route, "", FREE)
-            carrier = partial(HfRelay, parcel=_parcel(exchange, route, router))
+            carrier = partial(
+                HfRelay, parcel=_parcel(exchange, route, router, self._sources.public())
+            )
             self._dispatch.pass_by(exchange, _POLL, plan_of(UNKNOWN, [target]), "hf", carrier)
             return
         kind = head.headers.get(b"content-type", b"").decode("latin-1")
@@ -144,7 +148,7 @@ class HfPages:
         tariff = self._tariff(router, route.provider, name)
         target = self._target(router, route, work.own or "", tariff)
         asked = msgspec.structs.replace(work.asked, model=name)
-        carrier = partial(HfRelay, parcel=_parcel(exchange, route, router))
+        carrier = partial(HfRelay, parcel=_parcel(exchange, route, router, self._sources.public()))
         self._dispatch.carry(exchange, asked, plan_of(name, [target]), "hf", carrier)
 
     def _router(self) -> Connected:
@@ -211,7 +215,7 @@ class HfPages:
     def _tell_or_ask(self, exchange: Exchange, target: str, model: str | None) -> None:
         answer = self._sources.hub.remembered(target)
         if answer is not None:
-            _tell_hub(exchange, answer)
+            _tell_hub(exchange, answer, path_of(self._sources.public()))
         else:
             self._later(exchange, self._ask_hub(exchange, target, model))
 
@@ -222,7 +226,7 @@ class HfPages:
             tell(exchange, of_error(error))
             return
         if not exchange.gone:
-            _tell_hub(exchange, answer)
+            _tell_hub(exchange, answer, path_of(self._sources.public()))
 
     # what has to wait
 
@@ -280,7 +284,7 @@ def _check_payer(exchange: Exchange) -> None:
         )
 
 
-def _parcel(exchange: Exchange, route: HfRoute, router: Connected) -> Parcel:
+def _parcel(exchange: Exchange, route: HfRoute, router: Connected, public: str) -> Parcel:
     head = exchange.head
     method = "GET" if head.method == b"HEAD" else head.method.decode()
     host = head.headers.get(b"host", b"")
@@ -292,11 +296,12 @@ def _parcel(exchange: Exchange, route: HfRoute, router: Connected) -> Parcel:
         poll=route.kind == "poll",
         once=route.kind == "work" and route.counted is None,
         counted=route.counted,
-        jobs=job_base(route, host, secure=exchange.secure),
+        jobs=job_base(route, host, public, secure=exchange.secure),
+        public=public,
     )
 
 
-def _tell_hub(exchange: Exchange, answer: HubAnswer) -> None:
+def _tell_hub(exchange: Exchange, answer: HubAnswer, prefix: str) -> None:
     """Hand on an answer of the Hub; that it does not know the gateway's token is not the client's affair."""
     status, lines = answer.status, b""
     if status == 401 and answer.headers.get("x-error-code") == "RepoNotFound":
@@ -309,5 +314,6 @@ def _tell_hub(exchange: Exchange, answer: HubAnswer) -> None:
         tell(exchange, Fault(502, "upstream_invalid_response", "The Hub redirects elsewhere."))
         return
     for name, value in answer.headers.items():
-        lines += f"{name}: {value}\r\n".encode("ascii", "replace")
+        told = prefix + value if name == "location" else value
+        lines += f"{name}: {told}\r\n".encode("ascii", "replace")
     exchange.answer_bytes(status, lines, answer.body)

@@ -6,6 +6,7 @@ Nothing in between is written anew but the URLs of jobs. What the ledger has to 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import msgspec
@@ -46,6 +47,8 @@ class Parcel(msgspec.Struct, frozen=True):
     """How its answer tells tokens."""
     jobs: str | None
     """What URLs of jobs in its answer begin with on this gateway."""
+    public: str
+    """Where clients find the gateway; empty where it is where they ask."""
 
 
 class HfRelay(Call):
@@ -126,6 +129,8 @@ class HfRelay(Call):
             return
         if streamed and self._parcel.counted in ("chat", "completions"):
             self._tap = StreamTap()
+        if self._connection is not None:
+            self._connection.most = math.inf  # none of it stays here, however long it is
         self.exchange.on_flow = self._flow
 
     @property
@@ -230,7 +235,7 @@ class HfRelay(Call):
             self.exchange.begin_bytes(self._status, self._lines() or b"", b"")
 
     def _lines(self) -> bytes | None:
-        lines = answer_lines(self._status, self._headers, self._parcel.root)
+        lines = answer_lines(self._status, self._headers, self._parcel.root, self._parcel.public)
         return None if lines is None else self.lines(lines)
 
     def _pass_on(self, data: bytes) -> None:

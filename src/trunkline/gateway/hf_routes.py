@@ -95,11 +95,6 @@ class HfRoute(msgspec.Struct, frozen=True):
         """Path and query on the router."""
         return f"/{self.provider}/{self.path}" + (f"?{self.query}" if self.query else "")
 
-    @property
-    def queued(self) -> bool:
-        """Whether it goes to a queue that has a host of its own (fal's)."""
-        return self.provider == "fal-ai" and bool(self.query)
-
 
 def read_route(method: str, path: bytes, query: bytes) -> HfRoute:
     """Read a request's first line; raises RequestError."""

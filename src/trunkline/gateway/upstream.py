@@ -74,6 +74,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_whole",
         "closed",
         "idle_since",
+        "most",
         "on_body",
         "on_header",
         "received",
@@ -92,6 +93,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._parting: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
         self._size = 0
+        self.most: float = pool.limits.body
+        """Bytes that the present answer may have."""
         self._status = 0
         self._told = False
         self._whole = False
@@ -170,9 +173,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if self._whole:
             self._end(receiver)
-        elif self._size > self._pool.limits.body or (
-            self._status == 0 and self._size > self._pool.limits.head
-        ):
+        elif self._size > self.most or (self._status == 0 and self._size > self._pool.limits.head):
             self._broken(HttpError("the answer is too large"))
         elif receiver is not None and self._status:
             self._hand_over(receiver)
@@ -210,6 +211,7 @@ class UpstreamConnection(asyncio.Protocol):
             pieces.clear()
             self._headers.clear()
             self._size = self._status = 0
+            self.most = self._pool.limits.body
             self._told = self._whole = self.received = False
             self._packed = None
             self.used = True
