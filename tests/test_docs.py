@@ -14,7 +14,7 @@ from trunkline.sandbox import serve_in_thread
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-ON_A_GATEWAY = {"gateway.md", "gateway-clients.md", "admin-api.md"}
+ON_A_GATEWAY = {"gateway.md", "gateway-clients.md", "gateway-media.md", "admin-api.md"}
 """Run by tests/gateway, where there is one."""
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,10 @@ from trunkline.gateway.config_values import leaves
 PAGE = (Path(__file__).parents[2] / "docs" / "gateway-configuration.md").read_text()
 EXAMPLES = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 ROWS = dict(re.findall(r"^\| `([^`]+)` \| (.+?) \|", PAGE, re.MULTILINE))
-NEEDED = {"upstreams.NAME.prices.MODEL.input", "routes.NAME.targets"}
+NEEDED = {"routes.NAME.targets"}
 EVERYTHING = Config(
     upstreams={
-        "NAME": Upstream(
-            prices={"MODEL": Price(Decimal(1))}, providers={"PROVIDER": UpstreamProvider()}
-        )
+        "NAME": Upstream(prices={"MODEL": Price()}, providers={"PROVIDER": UpstreamProvider()})
     },
     routes={"NAME": Route((Target("NAME", "MODEL"),))},
 )

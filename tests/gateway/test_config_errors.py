@@ -119,7 +119,6 @@ def refused(text: str | bytes, tmp_path: Path) -> str:
         ("upstreams.x.base_url = 'http://h/?api-key=geheim'", "has a key in its query"),
         ("upstreams.x.kind = 'provider'", 'kind "provider" needs one of baseten,'),
         ("upstreams.x.provider = 'grok'", "Did you mean 'groq'? There are baseten,"),
-        ("upstreams.x.provider = 'fal-ai'", "is 'fal-ai', which serves no chat"),
         ("upstreams.x.provider = 'groq'", "upstreams.x.key_env is missing: a provider's own addr"),
         (f"{VLLM}kind = 'openai'\nprovider = 'groq'", 'provider is for kind = "provider" alone'),
         (f"{VLLM}key_env = 'MY KEY'", "key_env must be the name of an environment variable"),

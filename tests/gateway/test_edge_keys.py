@@ -266,6 +266,18 @@ def test_a_key_whose_scope_is_narrowed_is_held_to_it_on_its_open_connection(
 
 
 RULES = {
+    **{
+        f"POST /v1/{path}": "key"
+        for path in (
+            "audio/speech",
+            "audio/transcriptions",
+            "audio/translations",
+            "images/edits",
+            "images/generations",
+            "images/variations",
+            "rerank",
+        )
+    },
     "POST /v1/chat/completions": "key",
     "POST /v1/completions": "key",
     "POST /v1/embeddings": "key",

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from running import CHAT, Gateway, running
@@ -29,13 +30,24 @@ def page(name: str) -> str:
     return (DOCS / name).read_text()
 
 
-@pytest.mark.parametrize("name", ["gateway.md", "gateway-clients.md", "admin-api.md"])
+BUDGET = {"budgets": [{"amount": "5", "period": "month"}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "wish"),
+    [
+        ("gateway.md", BUDGET),
+        ("gateway-clients.md", BUDGET),
+        ("gateway-media.md", {}),
+        ("admin-api.md", BUDGET),
+    ],
+)
 def test_the_snippets_of_a_page_run_on_a_gateway(
-    name: str, gateway: Gateway, tmp_path: Path
+    name: str, wish: dict[str, Any], gateway: Gateway, tmp_path: Path
 ) -> None:
     program = tmp_path / "page.py"
     program.write_text("\n\n".join(PYTHON.findall(page(name))))
-    key = gateway.new_key(budgets=[{"amount": "5", "period": "month"}])
+    key = gateway.new_key(**wish)
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TRUNKLINE_"))},
         "HOME": str(tmp_path),

@@ -28,7 +28,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 COLUMNS = ("id", "name", "role", "owner", "team", "state", "secret", "expires", "budgets")
 ROLES = click.Choice(["caller", "viewer", "team-admin", "admin"])
 ENDPOINTS = click.Choice(
-    ["chat", "completions", "embeddings", "hf", "messages", "models", "responses"]
+    [
+        "audio",
+        "chat",
+        "completions",
+        "embeddings",
+        "hf",
+        "images",
+        "messages",
+        "models",
+        "rerank",
+        "responses",
+        "videos",
+    ]
 )
 _LIMITS = {"rpm": "requests_per_minute", "tpm": "tokens_per_minute", "concurrency": "concurrency"}
 

@@ -78,11 +78,16 @@ class JobForm(msgspec.Struct, frozen=True):
 
     def job_id(self, answer: Any) -> str | None:
         """Return the id of the job that an answer accepts; None where it accepts none."""
+        told = self.any_id(answer)
+        early = look(answer, self.early_at) if self.early_at else None
+        return told if not early or self.state(answer) != "pending" else None
+
+    def any_id(self, answer: Any) -> str | None:
+        """Return the id of the job that an answer tells of, though it may have its result already."""
         told = look(answer, self.id_at)
         if isinstance(told, bool) or not isinstance(told, (str, int)) or told == "":
             return None
-        early = look(answer, self.early_at) if self.early_at else None
-        return str(told) if not early or self.state(answer) != "pending" else None
+        return str(told)
 
     def job_path(self, answer: Any, job_id: str) -> str:
         """Return the path, and query, under which a job is asked after.

@@ -170,12 +170,17 @@ def write_together_edit(wish: Wish) -> Body:
 
 
 def write_edit(wish: Wish) -> Body:
-    """Write a picture to be changed as a form; a parameter that is a Blob (`mask`) is a file too."""
+    """Write a picture to be changed as a form; a parameter that is a Blob (`mask`) is a file too.
+
+    `more_images` are further ones to be changed along with it.
+    """
     picture = _given_picture(wish)
     asked = {"model": wish.model, "prompt": "", **_asked(_OPENAI, wish), **wish.extra_body}
+    pictures = (picture, *asked.pop("more_images", ()))
     blobs = {name: value for name, value in asked.items() if isinstance(value, Blob)}
     fields = {name: value for name, value in asked.items() if name not in blobs}
-    files = {"image": picture, **blobs}.items()
+    name = "image[]" if len(pictures) > 1 else "image"
+    files = [*((name, one) for one in pictures), *blobs.items()]
     return form_body(
         fields, [Part(name, b.content, b.file_name, b.media_type) for name, b in files]
     )

@@ -13,7 +13,20 @@ import msgspec
 from trunkline.dialects.openai_server import RequestError
 from trunkline.wire import strict_json
 
-Endpoint = Literal["chat", "completions", "embeddings", "hf", "messages", "responses"]
+Endpoint = Literal[
+    "audio",
+    "chat",
+    "completions",
+    "embeddings",
+    "hf",
+    "images",
+    "messages",
+    "rerank",
+    "responses",
+    "videos",
+]
+MEDIA: frozenset[Endpoint] = frozenset({"audio", "images", "rerank", "videos"})
+"""Endpoints whose calls the SDK carries, whatever the upstream."""
 
 FORBIDDEN = frozenset(
     {
@@ -58,6 +71,8 @@ class Asked(msgspec.Struct, frozen=True):
     """The longest answer that it asks for, in tokens."""
     answers: int = 1
     """How many are generated: `n`, or `best_of`, for each prompt."""
+    most_input: int | None = None
+    """Tokens that it can have at most, where neither chat nor text bounds them."""
     wish: Any = None
     """The request as the SDK is asked, where its target speaks another dialect."""
 
@@ -222,6 +237,16 @@ def _check_count(name: str, value: Any) -> None:
         raise RequestError(f"'{name}' must be a whole number above 0.", param=name)
     if value > (_MOST_ANSWERS if name in ("n", "best_of") else _MOST_TOKENS):
         raise RequestError(f"'{name}' is larger than it may be.", param=name)
+
+
+def check_fields(fields: dict[str, Any]) -> None:
+    """Raise RequestError for fields of a request that no endpoint takes, and for no model's name."""
+    forbidden = _forbidden(fields)
+    if forbidden is not None:
+        raise forbidden
+    model = fields.get("model")
+    if type(model) is not str or not 0 < len(model) <= _LONGEST_NAME:
+        raise _no_model(model)
 
 
 def _forbidden(body: dict[str, Any]) -> RequestError | None:

@@ -196,6 +196,8 @@ class Call:
         self.settled = True
         entry, desk = self.entry, self.desk
         quote.settle(entry, tokens, tariff, self.asked.answers)
+        if entry.cost is None and tariff.request is not None and outcome == "ok":
+            quote.settle_call(entry, tariff.request)
         entry.status, entry.outcome = status, outcome
         if code is not None:
             entry.error = code

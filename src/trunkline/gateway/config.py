@@ -37,6 +37,12 @@ class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     head_bytes: int = 32 * 1024
     headers: int = 100
     body_bytes: int = 10 * 1024 * 1024
+    upload_bytes: int = 32 * 1024 * 1024
+    """Of a request's body that may have files in it."""
+    file_bytes: int = 128 * 1024 * 1024
+    """Of a file that a model made, or that is fetched."""
+    fetch_urls: bool = False
+    """Whether files that clients name by URL are fetched, where a provider takes none by URL."""
     head_seconds: float = 10.0
     body_seconds: float = 60.0
     idle_seconds: float = 75.0
@@ -83,12 +89,14 @@ class Cors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """US dollars for a million tokens; 0 says that it is free."""
+    """US dollars for a million tokens, or for a call; 0 says that it is free."""
 
-    input: Decimal
+    input: Decimal | None = None
     output: Decimal = Decimal(0)
     context: int | None = None
     """Tokens that prompt and answer may have together."""
+    request: Decimal | None = None
+    """For a call, where its tokens or their price are not known."""
 
 
 class UpstreamLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -46,10 +46,11 @@ _BOUNDS = {
     "context": Bounds(1, 10**9, " tokens"),
     "input": Bounds(0, 1_000_000, " US dollars for a million tokens"),
     "output": Bounds(0, 1_000_000, " US dollars for a million tokens"),
+    "request": Bounds(0, 1_000_000, " US dollars for a call"),
     "reserve": Bounds(0, 1_000, " US dollars"),
 }
 """By the last word of a key."""
-_FREE = frozenset({"input", "output"})
+_FREE = frozenset({"input", "output", "request"})
 """Of the fractions, those that may be zero."""
 
 

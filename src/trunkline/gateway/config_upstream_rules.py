@@ -110,18 +110,16 @@ def _kind(where: Where, upstream: Upstream) -> Iterator[Problem]:
 def _provider(place: Where, upstream: Upstream) -> Iterator[Problem]:
     name = upstream.provider
     if name is None:
-        yield Problem(place, f'is missing: kind "provider" needs one of {listed(_chatting())}.')
+        yield Problem(
+            place, f'is missing: kind "provider" needs one of {listed(sorted(PROVIDERS))}.'
+        )
         return
     row = PROVIDERS.get(name)
     if row is None:
         yield Problem(
             place,
             f"is {quoted(name)}, which is no provider known here.{did_you_mean(name, PROVIDERS)} "
-            f"There are {listed(_chatting())}.",
-        )
-    elif row.chat_path is None:
-        yield Problem(
-            place, f"is {quoted(name)}, which serves no chat. Those that do: {listed(_chatting())}."
+            f"There are {listed(sorted(PROVIDERS))}.",
         )
     if upstream.key_env is None:
         yield Problem(
@@ -145,10 +143,6 @@ def _limited_providers(where: Where, upstream: Upstream) -> Iterator[Problem]:
                 f"is no provider known here.{did_you_mean(name, PROVIDERS)} "
                 f"There are {listed(sorted(PROVIDERS))}.",
             )
-
-
-def _chatting() -> list[str]:
-    return sorted(name for name, row in PROVIDERS.items() if row.chat_path is not None)
 
 
 def _address(where: Where, url: str) -> Iterator[Problem]:
@@ -189,6 +183,18 @@ def _models(where: Where, upstream: Upstream) -> Iterator[Problem]:
     for model in upstream.prices:
         if not _is_model(model):
             yield Problem((*where, "prices", model), "is no model's name.")
+    yield from _prices(where, upstream)
+
+
+def _prices(where: Where, upstream: Upstream) -> Iterator[Problem]:
+    for model, price in upstream.prices.items():
+        place = (*where, "prices", model)
+        if price.input is None and (price.request is None or price.output):
+            yield Problem(
+                (*place, "input"),
+                "is missing: the price of a million tokens, or `request` alone for that of a call.",
+                leans_on=((*place, "output"), (*place, "request")),
+            )
 
 
 def _is_model(name: str) -> bool:

@@ -39,6 +39,7 @@ RESTART = (
     "edge.head_bytes",
     "edge.headers",
     "edge.body_bytes",
+    "edge.upload_bytes",
     "edge.drain_seconds",
 )
 """Settings that only a restart changes."""

@@ -252,9 +252,7 @@ class Connection(asyncio.Protocol):
         exchange = waiting[-1] if waiting else self._current
         if exchange is None or self._discarding:
             return
-        parts, exchange.parts = exchange.parts, []
-        exchange.body = parts[0] if len(parts) == 1 else b"".join(parts)
-        exchange.whole = True
+        exchange.gather()
         if not waiting:
             self._call(exchange)
 

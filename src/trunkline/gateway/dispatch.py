@@ -17,7 +17,7 @@ from trunkline.errors import InvalidInputError
 from trunkline.gateway import quote
 from trunkline.gateway.access import Caller
 from trunkline.gateway.admission import Admission, Counters
-from trunkline.gateway.asked import Asked, Endpoint, read_asked
+from trunkline.gateway.asked import MEDIA, Asked, Endpoint, read_asked
 from trunkline.gateway.call import LEDGER_DOWN, Call, Desk
 from trunkline.gateway.config import Money
 from trunkline.gateway.exchange import Exchange
@@ -62,6 +62,8 @@ class Dispatch:
         self.plans = plans
         """Replaced when the configuration is."""
         self.money = money
+        self.upload_bytes = 0
+        """That a file in a request may have."""
         self._desk = desk
         self._journal = journal
         self._ledger = ledger
@@ -99,6 +101,21 @@ class Dispatch:
         elif endpoint == "responses":
             carrier = _native()
         self.carry(exchange, asked, plan, endpoint, carrier)
+
+    def media(self, path: str, exchange: Exchange) -> None:
+        """Take a request for pictures, sounds, videos or an order: what lies at `path` below /v1."""
+        from trunkline.gateway.media_wishes import read_media  # loads the SDK; chats do without it
+
+        caller = exchange.caller
+        if caller is None:
+            raise TypeError("a call needs a caller")
+        try:
+            asked, endpoint = read_media(path, exchange, self.upload_bytes)
+            plan = self._plan(caller, asked.model, endpoint)
+        except RequestError as wrong:
+            self.refuse(exchange, wrong)
+            return
+        self.carry(exchange, asked, plan, endpoint, self._translated)
 
     def refuse(self, exchange: Exchange, wrong: RequestError) -> None:
         """Say what is wrong with a request, and count it."""
@@ -150,7 +167,9 @@ class Dispatch:
     @staticmethod
     def _translation(data: bytes, asked: Asked, endpoint: Endpoint) -> Asked:
         """Read a request that the SDK has to carry; raises RequestError."""
-        from trunkline.gateway.translated import read_wish  # loads the SDK; relays do without it
+        from trunkline.gateway.translated_texts import (
+            read_wish,
+        )  # loads the SDK; relays do without it
 
         return msgspec.structs.replace(asked, wish=read_wish(data, endpoint))
 
@@ -210,11 +229,8 @@ class Dispatch:
             if found is None:
                 return
             plan = found
-        edge, holder, targets = exchange.connection.edge, caller.holder, plan.targets
-        output = endpoint != "embeddings"
-        reserved, likely = quote.most(asked, exchange.size, targets[0].tariff, output=output)
-        if len(targets) > 1:
-            reserved = _dearest(asked, exchange.size, plan, output=output)
+        edge, holder = exchange.connection.edge, caller.holder
+        reserved, likely = _most(asked, exchange.size, plan, endpoint)
         if reserved is None:
             refusal, reserved = self._unpriced(caller)
             if refusal is not None:
@@ -228,7 +244,7 @@ class Dispatch:
         entry = self._entry(exchange, caller, asked, endpoint, reserved)
         call = carrier(self._desk, exchange, asked, plan, holder, likely, entry)
         if plan.gated:
-            call.enter(targets[0].gates)
+            call.enter(plan.targets[0].gates)
         self._journal.intend(entry, call)
 
     def _entry(
@@ -286,11 +302,20 @@ _NO_PRICE = Refusal(
 )
 
 
-def _dearest(asked: Asked, size: int, plan: Plan, *, output: bool) -> int | None:
-    """Return the most that a call can cost at the dearest of its targets."""
-    amounts = [quote.most(asked, size, t.tariff, output=output)[0] for t in plan.targets]
+def _most(asked: Asked, size: int, plan: Plan, endpoint: Endpoint) -> tuple[int | None, int]:
+    """Return the most that a call can cost at the dearest of its targets, and its likely tokens."""
+    targets = plan.targets
+    output = endpoint != "embeddings"
+    amount, likely = quote.most(asked, size, targets[0].tariff, output=output)
+    if endpoint in MEDIA:
+        amounts = [quote.most_of_media(asked, t.tariff) for t in targets]
+        likely = quote.text_tokens(size)
+    elif len(targets) > 1:
+        amounts = [quote.most(asked, size, t.tariff, output=output)[0] for t in targets]
+    else:
+        return amount, likely
     known = [amount for amount in amounts if amount is not None]
-    return max(known) if len(known) == len(amounts) else None
+    return (max(known) if len(known) == len(amounts) else None), likely
 
 
 def fixed(amount: Decimal) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -76,7 +76,8 @@ class Exchange:
     )
 
     parts: list[bytes]
-    """The body as it arrives in pieces; not there where it came whole."""
+    """The body as it arrives in pieces; not there where it came whole. A page that takes pieces finds
+    them here, and no body."""
 
     def __init__(self, connection: Connection, head: Head, began: float) -> None:
         """Belongs to `connection`; `began` is monotonic, as of the last turn of the edge's clock."""
@@ -145,6 +146,23 @@ class Exchange:
     def secure(self) -> bool:
         """Whether the connection is encrypted."""
         return self.connection.secure
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body in the pieces that it came in, letting go of each: it is read once."""
+        parts = getattr(self, "parts", [])
+        if not parts:
+            yield self.body
+            self.body = b""
+        parts.reverse()
+        while parts:
+            yield parts.pop()
+
+    def gather(self) -> None:
+        """Take note that all has arrived, and put the body together unless the page takes pieces."""
+        if self.page is None or not self.page.pieces:
+            parts, self.parts = self.parts, []
+            self.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self.whole = True
 
     # answering
 

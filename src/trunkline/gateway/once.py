@@ -88,7 +88,8 @@ class Once:
             return OFF
         if not _KEY.fullmatch(exchange.head.headers[b"idempotency-key"]):
             return UNFIT
-        exchange.page = msgspec.structs.replace(page, serve=partial(self._serve, page))
+        serve = partial(self._serve, page)
+        exchange.page = msgspec.structs.replace(page, serve=serve, pieces=False)
         return None
 
     async def purge(self) -> None:

@@ -63,6 +63,8 @@ class Page(msgspec.Struct, frozen=True):
     """Whether its clients may send their key as `x-api-key`."""
     id_header: bytes = b""
     """The header in which its clients look for the request's id, beside `x-request-id`."""
+    pieces: bool = False
+    """Whether it takes a body in pieces: one with files, that nobody needs to have in one."""
 
 
 class _Known(msgspec.Struct, frozen=True, gc=False):

@@ -16,6 +16,7 @@ from trunkline._version import __version__
 from trunkline.catalog import Catalog, Offer
 from trunkline.catalog.questions import candidates, nearest
 from trunkline.errors import InvalidInputError
+from trunkline.gateway.asked import MEDIA
 from trunkline.gateway.config import Config, Price
 from trunkline.gateway.config import Upstream as UpstreamConfig
 from trunkline.gateway.gates import Gates
@@ -69,6 +70,13 @@ class Target(msgspec.Struct, frozen=True):
     idle_seconds: float = 60.0
     gates: Gates = ()
     """What has to let a call in before it is sent there."""
+    served: bool = False
+    """Whether its server speaks OpenAI's API: what the SDK has to know to ask it."""
+
+    @property
+    def sdk_name(self) -> str:
+        """The model as the SDK is asked for it."""
+        return f"openai/{self.model}" if self.served or self.pool is not None else self.model
 
     def tariff_of(self, provider: str | None) -> Tariff:
         """Return the prices of who served it."""
@@ -213,8 +221,11 @@ class Plans:
             return self._routed(upstream, model, endpoint)
         if kind == "provider":
             return self._direct(upstream, model, endpoint)
+        tariff = self._configured(upstream, model)
+        if endpoint in MEDIA:
+            return Target(upstream.name, None, model, b"", b"", tariff, None, served=True)
         url = below(upstream.base, PATHS[endpoint])
-        return self._written(upstream, url, model, None, self._configured(upstream, model))
+        return self._written(upstream, url, model, None, tariff)
 
     def _routed(self, upstream: Connected, name: str, endpoint: str) -> Target:
         asked = model_id.parse(name)
@@ -237,10 +248,12 @@ class Plans:
     def _direct(self, upstream: Connected, model: str, endpoint: str) -> Target:
         row = PROVIDERS[upstream.config.provider or ""]
         tariff = self._configured(upstream, model)
-        if endpoint not in _UNIFIED and upstream.config.base_url is None:
+        if endpoint in MEDIA or (endpoint not in _UNIFIED and upstream.config.base_url is None):
             name = f"huggingface/{row.name}/{model}"
             return Target(upstream.name, None, name, b"", b"", tariff, row.name)
-        path = (row.chat_path or "").replace(PATHS["chat"], PATHS[endpoint])
+        if row.chat_path is None:
+            raise InvalidInputError(f"{row.title} serves pictures, sounds or videos, and no chat.")
+        path = row.chat_path.replace(PATHS["chat"], PATHS[endpoint])
         url = below(upstream.base, path.replace("{model}", _in_path(model)))
         target = self._written(upstream, url, model, row.name, tariff)
         if endpoint == "responses":
@@ -336,7 +349,11 @@ def offer_tariff(offer: Offer, source: str) -> Tariff:
 
 def configured_tariff(price: Price) -> Tariff:
     """Return the prices that the operator gave."""
-    return Tariff(picos(price.input), picos(price.output), price.context, "configuration")
+    per_call = _pico(price.request)
+    if price.input is None:
+        return Tariff(None, None, price.context, "configuration", per_call)
+    given = (picos(price.input), picos(price.output))
+    return Tariff(*given, price.context, "configuration", per_call)
 
 
 def _pico(price: Decimal | None) -> int | None:

@@ -29,6 +29,8 @@ class Tariff(msgspec.Struct, frozen=True):
     output: int | None = None
     context: int | None = None
     source: str = ""
+    request: int | None = None
+    """For a call, whatever it uses: counts where tokens, or their prices, are not known."""
 
 
 UNKNOWN = Tariff()
@@ -53,7 +55,9 @@ def most(asked: Asked, size: int, tariff: Tariff, *, output: bool = True) -> tup
     input_price, output_price = tariff.input, tariff.output
     if input_price == 0 and output_price == 0:
         return 0, likely
-    if prompt is None or longest is None or input_price is None:
+    if input_price is None:
+        return tariff.request, likely
+    if prompt is None or longest is None:
         return None, likely
     if output_price is None:
         if longest:
@@ -61,6 +65,19 @@ def most(asked: Asked, size: int, tariff: Tariff, *, output: bool = True) -> tup
         output_price = 0
     amount = cost_of(prompt, longest, input_price, output_price)
     return min(amount, LARGEST), likely
+
+
+def most_of_media(asked: Asked, tariff: Tariff) -> int | None:
+    """Return the most that a call for pictures, sounds, videos or an order can cost, if it is known.
+
+    That is the price of a call; or of its tokens, where its text bounds them.
+    """
+    if tariff.input == 0 and tariff.output == 0:
+        return 0
+    told = tariff.request
+    if asked.most_input is not None and tariff.input is not None:
+        told = max(cost_of(asked.most_input, 0, tariff.input, 0), told or 0)
+    return None if told is None else min(told, LARGEST)
 
 
 def settle(entry: Entry, tokens: Tokens, tariff: Tariff, answers: int) -> None:
@@ -86,6 +103,12 @@ def settle(entry: Entry, tokens: Tokens, tariff: Tariff, answers: int) -> None:
     entry.input_price, entry.output_price, entry.cost = input_price, output_price, cost
     if cost is not None and cost > entry.reserved > 0 and entry.note is None:
         entry.note = "cost above the reserve"
+
+
+def settle_call(entry: Entry, amount: int) -> None:
+    """Write on an entry what its call cost as such."""
+    entry.cost = amount
+    entry.price_source = f"{entry.price_source}, for a call"
 
 
 def price(input_tokens: int | None, output_tokens: int | None, tariff: Tariff) -> int | None:

@@ -106,7 +106,7 @@ _NO_REQUEST = {
     408: ("request_timeout", "Send it again, without long pauses."),
     413: (
         "request_too_large",
-        "Send less, or have the gateway's operator allow more (edge.body_bytes).",
+        "Send less, or have the operator allow more (edge.body_bytes; edge.upload_bytes for files).",
     ),
     414: ("bad_http", "Send what is long in the body."),
     429: ("too_many_requests", "Wait for answers before sending more on one connection."),

@@ -45,7 +45,7 @@ from trunkline.gateway.pages import Pages, Rule
 from trunkline.gateway.recovery import Recovered
 from trunkline.gateway.state import Parts, State
 from trunkline.gateway.stores import store_at, store_place
-from trunkline.gateway.table import page_table
+from trunkline.gateway.table import Sizes, page_table
 from trunkline.gateway.telemetry import Telemetry
 from trunkline.settings import Settings
 from trunkline.store.records import Entry
@@ -255,9 +255,9 @@ class Gateway:
         )
 
     def _translated(self, *call: Any) -> Call:
-        from trunkline.gateway.translated import Translated  # loads the SDK; chats do without it
+        from trunkline.gateway.carriers import carry  # loads the SDK; chats do without it
 
-        return Translated(*call, client=self._configured.client)
+        return carry(call, self._configured)
 
     def _forget_plans(self) -> None:
         self._dispatch.plans.forget()
@@ -268,8 +268,15 @@ class Gateway:
         config = self.loaded.config
         metrics: Rule = "public" if is_loopback(config.listen.host) else "viewer"
         hf = HfPages(dispatch, self._configured.sources())
+        edge = config.edge
+        dispatch.upload_bytes = edge.upload_bytes
         rows = page_table(
-            dispatch, listing, self._bridge, hf.serve, body=config.edge.body_bytes, metrics=metrics
+            dispatch,
+            listing,
+            self._bridge,
+            hf.serve,
+            sizes=Sizes(edge.body_bytes, edge.upload_bytes),
+            metrics=metrics,
         )
         refused, once = self._telemetry.refused, self._once.admit
         return open_pages(rows, self._directory, refused, once, config.cors)

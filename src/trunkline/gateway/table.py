@@ -8,8 +8,17 @@ from trunkline.gateway.dispatch import Dispatch
 from trunkline.gateway.hf_pages import hf_error
 from trunkline.gateway.hf_routes import PREFIX
 from trunkline.gateway.listing import Listing
+from trunkline.gateway.media_pages import media_pages
 from trunkline.gateway.messages import Messages, error_body
 from trunkline.gateway.pages import ANONYMOUS_BYTES, Page, Rule, Serve
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """Bytes that a request's body may have."""
+
+    body: int
+    upload: int
+    """Where it may have files in it."""
 
 
 def page_table(
@@ -18,16 +27,18 @@ def page_table(
     admin: Serve,
     hf: Serve,
     *,
-    body: int,
+    sizes: Sizes,
     metrics: Rule,
 ) -> list[Page]:
-    """Return the rows; calls may have bodies of `body` bytes, and `metrics` says who sees numbers."""
+    """Return the rows; `metrics` says who sees numbers."""
+    body = sizes.body
     messages = Messages(dispatch)
     rows = [
         Page("POST", "/v1/chat/completions", "key", dispatch.chat, "chat", body=body),
         Page("POST", "/v1/completions", "key", dispatch.completions, "completions", body=body),
         Page("POST", "/v1/embeddings", "key", dispatch.embeddings, "embeddings", body=body),
         Page("POST", "/v1/responses", "key", dispatch.responses, "responses", body=body),
+        *media_pages(dispatch, body, sizes.upload),
         _of_messages("", messages.take, body),
         _of_messages("/count_tokens", messages.count, body),
         Page("GET", "/v1/models", "key", listing.models, "models", api_key=True),

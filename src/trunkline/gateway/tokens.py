@@ -97,6 +97,20 @@ def read_usage(usage: Any) -> Tokens:
     return Tokens(*[as_count(count) for count in told])
 
 
+def read_task_usage(usage: Any) -> Tokens:
+    """Read token counts of other tasks: OpenAI's newer names, older ones, or a sum alone."""
+    if not isinstance(usage, dict):
+        return Tokens()
+    told = {name: as_count(value) for name, value in usage.items()}
+    first = [told.get(name) for name in ("input_tokens", "prompt_tokens")]
+    last = [told.get(name) for name in ("output_tokens", "completion_tokens")]
+    read = next((count for count in first if count is not None), None)
+    made = next((count for count in last if count is not None), None)
+    if read is None and made is None:
+        read = told.get("total_tokens")
+    return Tokens(read, made)
+
+
 def as_count(value: Any) -> int | None:
     """Return a count of tokens; None for what is none."""
     if type(value) is int and 0 <= value < _MOST_TOKENS:

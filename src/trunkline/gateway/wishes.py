@@ -23,7 +23,19 @@ LONGEST_OVERLAP = 30 * 86400
 _LARGEST_NUMBER = 10**15
 _LARGEST_TIME = 10**11
 
-Endpoint = Literal["chat", "completions", "embeddings", "hf", "messages", "models", "responses"]
+Endpoint = Literal[
+    "audio",
+    "chat",
+    "completions",
+    "embeddings",
+    "hf",
+    "images",
+    "messages",
+    "models",
+    "rerank",
+    "responses",
+    "videos",
+]
 Name = Annotated[
     str,
     Meta(

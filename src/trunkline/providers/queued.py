@@ -11,10 +11,12 @@ from trunkline.dialects.shape import Shape
 from trunkline.providers.spec import Route
 
 _FAL_QUEUE = "https://queue.fal.run"
+_MANY = ("n", "num_images")
 
 
-def _fal(shape: Shape) -> Route:
-    return Route("{model}", shape, base_url=_FAL_QUEUE if shape.job else None)
+def _fal(shape: Shape, *renames: tuple[str, str]) -> Route:
+    queue = _FAL_QUEUE if shape.job else None
+    return Route("{model}", shape, base_url=queue, renames=renames)
 
 
 def _replicate(shape: Shape) -> Route:
@@ -31,12 +33,12 @@ QUEUED: dict[str, dict[str, Route]] = {
         "audio-to-audio": _fal(fal.AUDIO_TO_AUDIO),
         "automatic-speech-recognition": _fal(fal.SPEECH_RECOGNITION),
         "image-segmentation": _fal(fal.IMAGE_SEGMENTATION),
-        "image-text-to-image": _fal(fal.IMAGE_TO_IMAGE),
+        "image-text-to-image": _fal(fal.IMAGE_TO_IMAGE, _MANY),
         "image-text-to-video": _fal(fal.IMAGE_TO_VIDEO),
-        "image-to-image": _fal(fal.IMAGE_TO_IMAGE),
+        "image-to-image": _fal(fal.IMAGE_TO_IMAGE, _MANY),
         "image-to-video": _fal(fal.IMAGE_TO_VIDEO),
         "text-to-audio": _fal(fal.TEXT_TO_AUDIO),
-        "text-to-image": _fal(fal.TEXT_TO_IMAGE),
+        "text-to-image": _fal(fal.TEXT_TO_IMAGE, _MANY),
         "text-to-speech": _fal(fal.TEXT_TO_SPEECH),
         "text-to-video": _fal(fal.TEXT_TO_VIDEO),
     },

@@ -37,6 +37,9 @@ class Places(msgspec.Struct, frozen=True):
     session_id: str | None = None
     engine: str | None = None
     """What runs at `api_base`: `tei`, `tgi`, `openai`, `pipeline`; None has it found out."""
+    address: str | None = None
+    """Where a provider itself is to be found, in place of its usual address; or, of a server at
+    `api_base`, the address below which OpenAI's paths lie."""
 
 
 def chat_url(base: str) -> Url:

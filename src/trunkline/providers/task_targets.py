@@ -149,7 +149,7 @@ def provider_target(
         base = below(parse_url(places.router.removesuffix("/").removesuffix("/v1")), provider)
         scheme, auth, account = "Bearer", "authorization", account_headers(places)
     else:
-        base = parse_url(route.base_url or row.base_url)
+        base = parse_url(places.address or route.base_url or row.base_url)
         scheme, auth, account = row.scheme, row.auth_header, ()
     target = _target(base, way.via, row, route, name)
     return msgspec.structs.replace(
@@ -211,6 +211,8 @@ def served_target(
     theirs = is_hugging_faces(base)
     send = places.explicit or (theirs and base.scheme == "https")
     url = engine_url(base, route.path) if route.path else base
+    if places.address is not None and route.path.startswith("v1/"):
+        url = below(parse_url(places.address), route.path.removeprefix("v1/"))
     return Target(
         url,
         model.name,

@@ -22,7 +22,7 @@ class Ask(msgspec.Struct, Generic[R], frozen=True):
     places: Places
     finish: Callable[[Any], R] | None = None
     """What is still to do with the result, without I/O."""
-    what: Literal["call", "resume", "cancel", "info"] = "call"
-    """To call, to go on with `job` or cancel it, or to ask what runs at the address."""
+    what: Literal["call", "resume", "look", "cancel", "info"] = "call"
+    """To call; to go on with `job`, ask after it once or cancel it; to ask what runs at the address."""
     job: Job | None = None
     """A job that was submitted before."""

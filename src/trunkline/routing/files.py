@@ -7,7 +7,7 @@ that the call went to; every file has a size limit.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
@@ -62,6 +62,14 @@ def fetch_input(journey: Journey[TaskCall], blob: Blob, now: float) -> FileFlow:
     one was private already.
     """
     asked = blob.url or ""
+    if journey.call.inputs_from == "nowhere":
+        raise InvalidInputError(
+            f"The file at {_shown(asked)} is not fetched: this provider takes its bytes alone, and "
+            "files are not fetched by URL here.",
+            hint="Send the file itself, or name a provider that takes URLs.",
+        )
+    if journey.call.inputs_from == "public":
+        return _fetch(journey, asked, now, _public_url)
     first = parse_url(asked)
     local = not may_be_public(first.host)
     return _fetch(journey, asked, now, lambda text: _input_url(text, first, local=local))
@@ -180,6 +188,17 @@ def _input_url(text: str, first: Url, *, local: bool) -> tuple[Url, bool]:
     return url, True
 
 
+def _public_url(text: str) -> tuple[Url, bool]:
+    """Read the URL of an input that somebody else wrote; raises InvalidInputError."""
+    url = _parsed(text, InvalidInputError)
+    if url.scheme != "https" or not may_be_public(url.host):
+        raise InvalidInputError(
+            f"The file at {_shown(text)} is not fetched: only https and public addresses are.",
+            hint="Send the file itself.",
+        )
+    return url, True
+
+
 def _parsed(text: str, kind: type[APIError]) -> Url:
     try:
         return parse_url(text.partition("#")[0])
@@ -200,8 +219,18 @@ def _shown(url: str) -> str:
 
 
 def blobs_in(inputs: Any) -> Iterator[Blob]:
-    """Return the files among a call's inputs."""
+    """Return the files among a call's inputs, also those within mappings and tuples."""
     if isinstance(inputs, Blob):
         yield inputs
-    elif isinstance(inputs, dict):
-        yield from (value for value in inputs.values() if isinstance(value, Blob))
+    elif isinstance(inputs, (dict, tuple)):
+        for value in inputs.values() if isinstance(inputs, dict) else inputs:
+            yield from blobs_in(value)
+
+
+def with_blobs(inputs: Any, fetched: Mapping[int, Blob]) -> Any:
+    """Return inputs with the files that were fetched, by `id()`, in place of those with a URL."""
+    if isinstance(inputs, dict):
+        return {name: with_blobs(value, fetched) for name, value in inputs.items()}
+    if isinstance(inputs, tuple):
+        return tuple(with_blobs(value, fetched) for value in inputs)
+    return fetched.get(id(inputs), inputs)

@@ -22,7 +22,7 @@ from trunkline.providers.spec import Target
 from trunkline.routing.carry import Journey, carry, checked, headers_for
 from trunkline.routing.needs import Need, Reply, Send, Wait
 from trunkline.types import Attempt, Secret
-from trunkline.types.job import Job, JobProgress
+from trunkline.types.job import Job, JobLook, JobProgress
 from trunkline.types.tasks import TaskCall
 from trunkline.wire.message import HttpRequest, below
 
@@ -126,6 +126,30 @@ def _follow(journey: Journey[TaskCall], following: Following, known: Polled | No
         now: float = yield Wait(wait)
         known = yield from _ask(journey, following, form.status, now)
         polls += 1
+    return (yield from _last(journey, following, known))
+
+
+def look_flow(journey: Journey[TaskCall], following: Following) -> Generator[Need, Any, JobLook]:
+    """Ask after a job once; raises JobError where it failed, or what went wrong with asking."""
+    form = following.form
+    try:
+        known = yield from _ask(journey, following, form.status, journey.began)
+        if form.state(known.answer) == "pending":
+            return JobLook(done=False, state=_word(form, known.answer))
+        yield from _last(journey, following, known)
+    except APIError as error:
+        error.job = following.job
+        raise
+    return JobLook(done=True, state=_word(form, known.answer))
+
+
+def _word(form: JobForm, answer: Any) -> str:
+    return str(look(answer, form.state_at) or "submitted")
+
+
+def _last(journey: Journey[TaskCall], following: Following, known: Polled) -> Poll:
+    """Return the answer that has the result of a job which is over; raises where it has none."""
+    form = following.form
     if form.state(known.answer) != "done":
         raise _ended(following, known.answer)
     if not form.fetch_result:
@@ -160,7 +184,7 @@ def _tell(
     place = look(known.answer, form.position_at) if form.position_at else None
     told = JobProgress(
         job=following.job,
-        state=str(look(known.answer, form.state_at) or "submitted"),
+        state=_word(form, known.answer),
         seconds=known.at - journey.began,
         polls=polls,
         position=place if isinstance(place, int) and not isinstance(place, bool) else None,

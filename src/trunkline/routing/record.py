@@ -109,10 +109,8 @@ def task_receipt(
 ) -> Receipt:
     """Return the receipt of a task; tokens are the provider's, or unknown: never counted here."""
     last = attempts[-1] if attempts else None
-    usage = getattr(result, "usage", None)
-    tokens = TokenCount(None, None, "unknown")
-    if usage is not None and (usage.prompt_tokens, usage.completion_tokens) != (None, None):
-        tokens = TokenCount(usage.prompt_tokens, usage.completion_tokens, "provider")
+    told = _told_tokens(getattr(result, "usage", None))
+    tokens = TokenCount(*told, "unknown" if told == (None, None) else "provider")
     return Receipt(
         provider=last.provider if last else target.provider,
         model=getattr(result, "model", None),
@@ -123,6 +121,19 @@ def task_receipt(
         tokens=tokens,
         called=called,
     )
+
+
+def _told_tokens(usage: Any) -> tuple[int | None, int | None]:
+    """Return the counts that a result tells; of pictures and sounds they are left as they came."""
+    if isinstance(usage, Usage):
+        return usage.prompt_tokens, usage.completion_tokens
+    if not isinstance(usage, dict):
+        return None, None
+    names = (("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens"))
+    read, made = (
+        next((usage[n] for n in pair if type(usage.get(n)) is int), None) for pair in names
+    )
+    return read, made
 
 
 def joined(receipts: Sequence[Receipt | None], usage: Usage | None) -> Receipt | None:

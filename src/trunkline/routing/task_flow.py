@@ -24,22 +24,25 @@ from trunkline.media import check_fetched, decode_data_url, result_media
 from trunkline.providers.engines import Seekers
 from trunkline.providers.spec import Route, Target, accepted
 from trunkline.providers.targets import Places
+from trunkline.providers.unsaid import check_said
 from trunkline.routing import batches, record
 from trunkline.routing.ask import Ask
 from trunkline.routing.carry import Journey, carry, checked, headers_for
-from trunkline.routing.files import blobs_in, fetch_input, fetch_result
+from trunkline.routing.english import in_english
+from trunkline.routing.files import blobs_in, fetch_input, fetch_result, with_blobs
 from trunkline.routing.job_flow import (
     Following,
     Polled,
     answer_limit,
     cancel_flow,
     job_flow,
+    look_flow,
     make_resumable,
 )
 from trunkline.routing.needs import Need, Reply, Send, Wait
 from trunkline.routing.where import find_info, find_target, job_target, keep_pipeline, other_target
 from trunkline.types import Attempt
-from trunkline.types.job import Job
+from trunkline.types.job import Job, JobAccepted
 from trunkline.types.media import Blob, Media
 from trunkline.types.results import Items
 from trunkline.types.tasks import TaskCall
@@ -79,7 +82,8 @@ def task_flow(journey: Journey[TaskCall], places: Places, seekers: Seekers) -> S
 
 def _call(journey: Journey[TaskCall], target: Target, now: float) -> Step:
     """Make one call at one target, with what it needs first, in as many requests as it takes."""
-    call = fitted(journey.call, target)
+    call, target = in_english(journey.call, target)
+    call = fitted(call, target)
     call, now = yield from _with_files(journey, call, target, now)
     journey = msgspec.structs.replace(journey, call=call)
     calls = batches.split(call, target.max_batch)
@@ -105,6 +109,8 @@ def ask_flow(ask: Ask[Any], seekers: Seekers) -> Step:
     following = Following(job, form, target)
     if ask.what == "cancel":
         return cancel_flow(journey, following, journey.began)
+    if ask.what == "look":
+        return look_flow(journey, following)
     return _finished(journey, following, None, ())
 
 
@@ -114,6 +120,8 @@ def fitted(call: TaskCall, target: Target) -> TaskCall:
     Those that the provider does not take are dropped with `drop_params`, else refused.
     """
     route = _route(target)
+    if call.strict:
+        check_said(call.parameters, target, call.task, str(call.model))
     parameters = accepted(
         call.parameters, route.refuses, target.provider, str(call.model), drop=call.drop_params
     )
@@ -129,7 +137,7 @@ def _with_files(
     if _shape(target).takes_urls:
         return call, now
     fetched: dict[int, Blob] = {}
-    for blob in blobs_in(call.inputs):
+    for blob in blobs_in((call.inputs, call.parameters)):
         if blob.url is not None and not blob.content:
             try:
                 file, now = yield from fetch_input(journey, blob, now)
@@ -141,12 +149,8 @@ def _with_files(
                 raise
     if not fetched:
         return call, now
-    inputs = call.inputs
-    if isinstance(inputs, dict):
-        inputs = {name: fetched.get(id(value), value) for name, value in inputs.items()}
-    else:
-        inputs = fetched[id(inputs)]
-    return msgspec.structs.replace(call, inputs=inputs), now
+    inputs, parameters = with_blobs((call.inputs, call.parameters), fetched)
+    return msgspec.structs.replace(call, inputs=inputs, parameters=parameters), now
 
 
 def _kind(task: str) -> Any:
@@ -164,6 +168,9 @@ def _once(journey: Journey[TaskCall], target: Target, now: float) -> Step:
         raise
     if following is None:
         return (yield from _result(journey, answered))
+    if not journey.call.wait:
+        accepted_job = JobAccepted(following.job)
+        return _with_receipt(journey, answered, accepted_job, answered.at)
     known = Polled(answered.reading, answer, answered.at, answered.target.secret)
     return (yield from _finished(journey, following, known, answered.attempts))
 
@@ -178,7 +185,7 @@ def _accepted_job(call: TaskCall, answered: Answered) -> tuple[Any, Following | 
     if form is None:
         return None, None
     answer = answered.reading.json
-    job_id = form.job_id(answer)
+    job_id = form.job_id(answer) if call.wait else form.any_id(answer)
     if job_id is None:
         return answer, None
     path = form.job_path(answer, job_id)

@@ -48,7 +48,7 @@ def _later(place: str) -> Page:
 
 _MODEL = r"(?P<model>[^/]+/[^/]+)"
 _ANY_MODEL = r"(?P<model>[^/]+(?:/[^/]+)?)"
-_PROVIDER = r"/(?!(?:v1|api|files|tei|tgi|endpoint)/)(?P<provider>[a-z0-9-]+)/(?P<path>.+)"
+_PROVIDER = r"/(?!(?:v1|api|files|tei|tgi|endpoint|server)/)(?P<provider>[a-z0-9-]+)/(?P<path>.+)"
 _HF = rf"/hf-inference/models/{_ANY_MODEL}"
 _TASK = r"(?P<task>[a-z-]+)"
 
@@ -72,6 +72,7 @@ _ROUTES = (
     _route("GET", r"/tei(?P<path>/.*)", _later("tei.tell")),
     _route("POST", r"/tgi(?P<path>/.*)?", _later("tgi.serve")),
     _route("GET", r"/tgi(?P<path>/.*)", _later("tgi.tell")),
+    _route("POST", r"/server/(?P<path>v1/.+)", router.server_post),
     _route("POST", _PROVIDER, router.provider_post),
     _route("PUT", _PROVIDER, router.provider_other),
     _route("GET", _PROVIDER, router.provider_other),

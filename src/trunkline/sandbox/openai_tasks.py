@@ -96,6 +96,26 @@ def images(visit: Visit, provider: str) -> Reply:
     return json_reply(200, {**told, "data": data})
 
 
+def image_edits(visit: Visit, provider: str) -> Reply:
+    """Make a picture for the ones in a form."""
+    form = _form(visit)
+    model = _model(visit, provider, _IMAGE_TASKS)
+    _texts(form.get("prompt"), "prompt", empty=True)
+    pictures = [value for name, value in form.items() if name in ("image", "image[]", "mask")]
+    for picture in pictures or [None]:
+        if not isinstance(picture, Upload):
+            raise refused("'image' is missing.", "image")
+        _file(picture.content, "image", "image")
+    width, height = _measures(form)
+    mark = visit.mark(model, visit.body)
+    shown = media_files.png(mark, width, height)
+    told = {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30}
+    rows = [{"b64_json": b64(shown), "revised_prompt": None}]
+    if form.get("response_format") == "url":
+        rows = [{"url": media_files.link(visit, "png", mark, width, height)}]
+    return json_reply(200, {"created": CREATED, "data": rows, "usage": told})
+
+
 def speech(visit: Visit, provider: str) -> Reply:
     """Say a text; what comes is WAV, whatever form was asked for."""
     _model(visit, provider, ("text-to-speech",))
@@ -108,11 +128,7 @@ def speech(visit: Visit, provider: str) -> Reply:
 
 def transcriptions(visit: Visit, provider: str) -> Reply:
     """Say what a sound is, from a form."""
-    if not visit.head.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise refused("Unsupported media type: send multipart/form-data", status=415)
-    form = visit.asked
-    if BROKEN in form:
-        raise refused(f"The form cannot be read: {form[BROKEN]}.")
+    form = _form(visit)
     _model(visit, provider, ("automatic-speech-recognition",))
     heard = _uploaded(form.get("file"), provider)
     text = heard_text(heard)
@@ -125,6 +141,23 @@ def transcriptions(visit: Visit, provider: str) -> Reply:
         told |= {"task": "transcribe", "language": form.get("language") or "en", "duration": end}
         told["segments"] = [{"id": 0, "start": 0.0, "end": end, "text": text}]
     return json_reply(200, told)
+
+
+def translations(visit: Visit, provider: str) -> Reply:
+    """Say in English what a sound is, from a form."""
+    form = _form(visit)
+    _model(visit, provider, ("automatic-speech-recognition",))
+    text = heard_text(_uploaded(form.get("file"), provider)) + " in English"
+    return json_reply(200, {"text": text})
+
+
+def _form(visit: Visit) -> dict[str, Any]:
+    if not visit.head.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise refused("Unsupported media type: send multipart/form-data", status=415)
+    form: dict[str, Any] = visit.asked
+    if BROKEN in form:
+        raise refused(f"The form cannot be read: {form[BROKEN]}.")
+    return form
 
 
 def layout_parsing(visit: Visit, provider: str) -> Reply:

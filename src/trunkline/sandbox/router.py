@@ -71,6 +71,11 @@ def provider_post(visit: Visit, parts: dict[str, str]) -> Reply:
         return json_reply(wrong.status, wrong.body())
 
 
+def server_post(visit: Visit, parts: dict[str, str]) -> Reply:
+    """Answer a task in OpenAI's own form, as a server of one's own does."""
+    return _task(visit, {**parts, "provider": "openai"})
+
+
 def hf_inference_chat(visit: Visit, parts: dict[str, str]) -> Reply:
     """Answer a chat with a model that Hugging Face serves itself; no token is needed."""
     name = RENAMED.get(parts["model"], parts["model"])

@@ -19,11 +19,16 @@ _Task: TypeAlias = Callable[[Visit, str], Reply]
 _OPENAI: dict[str, _Task] = {
     "audio/speech": openai_tasks.speech,
     "audio/transcriptions": openai_tasks.transcriptions,
+    "audio/translations": openai_tasks.translations,
     "completions": openai_tasks.text_completions,
     "embeddings": openai_tasks.embeddings,
+    "images/edits": openai_tasks.image_edits,
     "images/generations": openai_tasks.images,
     "rerank": openai_tasks.rerank,
 }
+
+_ROUTED = sorted(_OPENAI.keys() - {"audio/translations", "images/edits"})
+"""Those that Hugging Face routes; the others a provider has at its own address."""
 
 
 def _row(method: str, path: str, page: Page) -> _Row:
@@ -44,7 +49,7 @@ _ID = r"(?P<id>[^/]+)"
 _MODEL = r"(?P<model>.+)"
 
 _ROUTES: dict[str, tuple[_Row, ...]] = {
-    "deepinfra": _openai("deepinfra", "v1/openai", *_OPENAI),
+    "deepinfra": _openai("deepinfra", "v1/openai", *_ROUTED),
     "fal-ai": (
         _row("GET", rf"(?P<app>.+)/requests/{_ID}/status", fal.status),
         _row("PUT", rf"(?P<app>.+)/requests/{_ID}/cancel", fal.cancel),
@@ -61,6 +66,7 @@ _ROUTES: dict[str, tuple[_Row, ...]] = {
         _row("GET", rf"v3/minimax/v2/query/video_generation/{_ID}", queues.minimax_result),
     ),
     "nscale": _openai("nscale", "v1", "images/generations"),
+    "openai": _openai("openai", "v1", *_OPENAI),
     "ovhcloud": _openai("ovhcloud", "v1", "completions"),
     "replicate": (
         _row("POST", rf"v1/predictions/{_ID}/cancel", replicate.cancel),
@@ -70,7 +76,7 @@ _ROUTES: dict[str, tuple[_Row, ...]] = {
     ),
     "scaleway": _openai("scaleway", "v1", "completions", "embeddings", "rerank"),
     "together": (
-        *_openai("together", "v1", *_OPENAI),
+        *_openai("together", "v1", *_ROUTED),
         _row("POST", r"v2/videos", queues.together_submit),
         _row("GET", rf"v2/videos/{_ID}", queues.together_status),
     ),

@@ -44,7 +44,8 @@ class Scope(msgspec.Struct, frozen=True):
     models: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
-    """Of `chat`, `completions`, `embeddings`, `hf`, `messages`, `models`, `responses`."""
+    """Of `audio`, `chat`, `completions`, `embeddings`, `hf`, `images`, `messages`, `models`, `rerank`,
+    `responses`, `videos`."""
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -100,7 +101,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     owner: str | None
     team: str | None
     endpoint: str
-    """`chat`, `completions`, `embeddings` or `hf`."""
+    """What a key's scope calls it: `chat`, `completions`, `images`, ..."""
     model: str
     """As the client asked for it."""
     stream: bool

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, quote, unquote, urlencode
 import msgspec
 
 from trunkline.errors import InvalidInputError
+from trunkline.types.receipt import Receipt
 
 _SCHEME = "job:"
 _DECODINGS = 4
@@ -80,6 +81,21 @@ def _read(text: object) -> Job | None:
     if not (provider and task and job_id and model and path):
         return None
     return Job(provider, task, model, unquote(job_id), path)
+
+
+class JobAccepted(msgspec.Struct, frozen=True):
+    """A job that a provider has accepted, where nobody waits for its end."""
+
+    job: Job
+    receipt: Receipt | None = None
+
+
+class JobLook(msgspec.Struct, frozen=True):
+    """What was told of a job that was asked after once; one that failed is an error instead."""
+
+    done: bool
+    state: str
+    """The provider's own word; `submitted` while it has told none."""
 
 
 class JobProgress(msgspec.Struct, frozen=True):

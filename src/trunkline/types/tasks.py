@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -95,3 +95,9 @@ class TaskCall(msgspec.Struct, frozen=True):
     """The most that one file may have."""
     on_progress: Callable[[JobProgress], object] | None = None
     """Told how a job goes, at each poll. What it raises ends the call and cancels the job."""
+    wait: bool = True
+    """Follow a job to its end; otherwise the call ends when the job was accepted."""
+    strict: bool = False
+    """Refuse what the provider's form has no word for, though it would only be passed over."""
+    inputs_from: Literal["anywhere", "public", "nowhere"] = "anywhere"
+    """From where inputs may be fetched that were given by URL: somebody else may have written it."""
