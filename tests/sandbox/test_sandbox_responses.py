@@ -180,8 +180,8 @@ def test_a_messages_events_are_named_and_spell_it_out(message) -> None:
     deltas = kinds.count("content_block_delta")
     assert kinds == [
         "message_start",
-        "content_block_start",
         "ping",
+        "content_block_start",
         *["content_block_delta"] * deltas,
         "content_block_stop",
         "message_delta",
@@ -245,7 +245,7 @@ def test_a_message_sees_thinks_and_stops_where_it_is_told(message) -> None:
     [
         {"max_tokens": None},
         {"messages": []},
-        {"messages": [{"role": "system", "content": "x"}]},
+        {"messages": [{"role": "tool", "content": "x"}]},
         {"messages": [{"role": "user", "content": 3}]},
         {"messages": [{"role": "user", "content": [{"type": "video"}]}]},
         {"tools": [{"name": "x"}]},

@@ -43,7 +43,11 @@ def read_request(data: bytes, *, counting: bool = False) -> MessageRequest:
 
     `counting` reads one whose tokens are only to be counted, which has no `max_tokens`.
     """
-    body = read_object(data)
+    return request_of(read_object(data), counting=counting)
+
+
+def request_of(body: dict[str, Any], *, counting: bool = False) -> MessageRequest:
+    """Read a request whose JSON has been read; raises RequestError as `read_request` does."""
     model = _model(body)
     told = Conversation()
     told.read(body.get("system"), body.get("messages"))
@@ -316,4 +320,4 @@ _FIELDS: dict[str, _Write] = {
 }
 """What is not here is passed on as it is."""
 
-__all__ = ["MessageRequest", "RequestError", "read_request"]
+__all__ = ["MessageRequest", "RequestError", "read_request", "request_of"]
