@@ -9,7 +9,7 @@ from trunkline.dialects.openai_server import DONE_EVENT, RequestError, read_chat
 from trunkline.sandbox.accounts import refusal
 from trunkline.sandbox.answers import answer
 from trunkline.sandbox.pieces import PLAIN, events
-from trunkline.sandbox.reply import RefusedError, Reply, json_reply
+from trunkline.sandbox.reply import Reply, json_reply
 from trunkline.sandbox.responses import mark_of
 from trunkline.sandbox.router import find_offer, particular_refusal
 from trunkline.sandbox.visit import Visit
