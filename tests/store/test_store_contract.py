@@ -507,6 +507,12 @@ def test_contents_are_kept_until_their_time_is_over(store: Store, reopen: Reopen
     store.keep([])
 
 
+def test_the_first_seal_is_everybodys(store: Store, reopen: Reopen):
+    assert store.seal(b"first") == b"first"
+    assert store.seal(b"second") == b"first"
+    assert reopen().seal(b"third") == b"first"
+
+
 def test_many_threads_may_use_a_store_at_once(store: Store):
     store.migrate()
     failures: list[BaseException] = []

@@ -214,6 +214,11 @@ class PostgresStore:
         """Delete contents whose time is over and return how many there were."""
         return self._execute(numbered(sql.PURGE), now)
 
+    def seal(self, fresh: bytes) -> bytes:
+        """Return the bytes that all who use this store sign with: `fresh` where there are none yet."""
+        self._execute(numbered(sql.FIRST_SEAL), fresh)
+        return bytes(self._value(sql.SEAL))
+
     def claim(self, claim: Claim, *, seconds: float) -> Claim | None:
         """Take a name for so long, or return the claim that has it already."""
 

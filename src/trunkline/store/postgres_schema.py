@@ -88,7 +88,11 @@ _SECOND = Migration("claims", postgres_claims.SCHEMA)
 _THIRD = Migration(
     "clients' request ids", ("ALTER TABLE ledger ADD COLUMN client_request_id text",)
 )
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD)
+_FOURTH = Migration(
+    "seal",
+    ("CREATE TABLE seal (only_one bigint PRIMARY KEY CHECK (only_one = 1), bytes bytea NOT NULL)",),
+)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 
 _LOCK = "SELECT pg_advisory_xact_lock($1, $2)"
 _TABLES = (

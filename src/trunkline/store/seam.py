@@ -172,6 +172,10 @@ class Store(Protocol):
         """Delete contents whose time is over and return how many there were."""
         ...
 
+    def seal(self, fresh: bytes) -> bytes:
+        """Return the bytes that all who use this store sign with: `fresh` where there are none yet."""
+        ...
+
     def close(self) -> None:
         """Close the connections; harmless when closed."""
         ...

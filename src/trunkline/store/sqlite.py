@@ -205,6 +205,12 @@ class SqliteStore:
         with self._file.writing() as connection:
             return connection.execute(sql.PURGE, (now,)).rowcount
 
+    def seal(self, fresh: bytes) -> bytes:
+        """Return the bytes that all who use this store sign with: `fresh` where there are none yet."""
+        with self._file.writing() as connection:
+            connection.execute(sql.FIRST_SEAL, (fresh,))
+            return bytes(connection.execute(sql.SEAL).fetchone()[0])
+
     def claim(self, claim: Claim, *, seconds: float) -> Claim | None:
         """Take a name for so long, or return the claim that has it already."""
         with self._file.writing() as connection:

@@ -101,7 +101,11 @@ _THIRD = Migration("claims", sqlite_claims.SCHEMA)
 _FOURTH = Migration(
     "clients' request ids", ("ALTER TABLE ledger ADD COLUMN client_request_id TEXT",)
 )
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_FIFTH = Migration(
+    "seal",
+    ("CREATE TABLE seal (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), bytes BLOB NOT NULL)",),
+)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 _CREATE = """CREATE TABLE migrations (

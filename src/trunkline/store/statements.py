@@ -59,6 +59,9 @@ KEEP = insert("contents", _CONTENT) + f" ON CONFLICT (id) {replaced(_CONTENT[1:]
 CONTENT = select("contents", _CONTENT, "WHERE id = ?")
 PURGE = "DELETE FROM contents WHERE expires <= ?"
 
+FIRST_SEAL = "INSERT INTO seal (only_one, bytes) VALUES (1, ?) ON CONFLICT (only_one) DO NOTHING"
+SEAL = "SELECT bytes FROM seal"
+
 POSITION = "SELECT position FROM journals WHERE name = ?"
 FORGET_JOURNAL = "DELETE FROM journals WHERE name = ?"
 
