@@ -103,6 +103,10 @@ TRANSCRIPTIONS = "/hf/deepinfra/v1/openai/audio/transcriptions"
     ("openai/*", TRANSCRIPTIONS, form(language="en"), False),
     ("org/*", TRANSCRIPTIONS, form(model="openai/whisper-large-v3"), False),
     ("org/*", "/hf/together/v1/unheard-of", {"model": "org/name"}, False),
+    ("black-forest-labs/*", "/hf/replicate/v1/deployments/a/b/predictions",
+     {"model": "black-forest-labs/flux-dev"}, False),
+    ("black-forest-labs/*", "/hf/replicate/v1/trainings", {"version": "8099ab"}, False),
+    ("black-forest-labs/*", "/hf/fal-ai/fal-ai/other", {"model": "fal-ai/flux/dev"}, False),
 ])  # fmt: skip
 def test_a_keys_models_are_the_hubs_names_of_what_a_request_asks_for(
     there: Front, models: str, path: str, body: Any, let_in: bool
@@ -182,6 +186,12 @@ def test_polls_and_look_ups_count_against_the_limit_on_requests(there: Front) ->
     assert int(answers[3].headers["retry-after"]) > 0
     assert answers[3].headers["x-ratelimit-remaining-requests"] == "0"
     assert answers[0].headers["x-ratelimit-remaining-requests"] == "2"
+
+
+def test_bytes_of_files_count_as_no_tokens(there: Front) -> None:
+    key = there.gateway.new_key(limits={"tokens_per_minute": 100})
+    assert sent(there, key, FLUX, {"prompt": "x", "image_url": "x" * 10_000}) == (200, None)
+    assert sent(there, key, GROQ, {**CHAT, "max_tokens": 5000}) == (429, "tokens_exceeded")
 
 
 def test_metrics_count_work_and_polls_by_provider(there: Front) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from trunkline.dialects.openai_server import RequestError
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 _LONGEST = 500
 _MOST_PARTS = 100
 """Parts that a form may have."""
+_Options = Callable[[bytes], tuple[bytes, dict[bytes, bytes]]]
 
 
 def model_in_form(content_type: str, data: bytes) -> str | None:
@@ -21,7 +28,7 @@ def model_in_form(content_type: str, data: bytes) -> str | None:
         raise _wrong("its content-type has no boundary")
     reader = _Reader(parse_options_header)
     try:
-        parser = MultipartParser(boundary, reader.callbacks())  # type: ignore[arg-type]  # its own table
+        parser = MultipartParser(boundary, reader.callbacks())
         parser.write(data)
         parser.finalize()
     except FormParserError as error:
@@ -37,7 +44,7 @@ def model_in_form(content_type: str, data: bytes) -> str | None:
 class _Reader:
     """Gathers the values of `model`."""
 
-    def __init__(self, options: object) -> None:
+    def __init__(self, options: _Options) -> None:
         self._options = options
         self._name = b""
         self._value = b""
@@ -45,7 +52,7 @@ class _Reader:
         self._parts = 0
         self.models: list[bytes] = []
 
-    def callbacks(self) -> dict[str, object]:
+    def callbacks(self) -> MultipartCallbacks:
         return {
             "on_part_begin": self._begin,
             "on_part_data": self._data,
@@ -71,8 +78,7 @@ class _Reader:
         name, value = self._name.lower(), self._value
         self._name = self._value = b""
         if name == b"content-disposition":
-            options = self._options(value)[1]  # type: ignore[operator]  # its own function
-            self._wanted = options.get(b"name") == b"model"
+            self._wanted = self._options(value)[1].get(b"name") == b"model"
             if self._wanted:
                 self.models.append(b"")
 

@@ -33,6 +33,7 @@ from trunkline.gateway.hf_routes import (
     read_route,
 )
 from trunkline.gateway.hf_work import UNKNOWN, Work, read_work
+from trunkline.gateway.pages import FAULT
 from trunkline.gateway.plans import Connected, Target, configured_tariff, offer_tariff, plan_of
 from trunkline.gateway.quote import UNKNOWN as NO_TARIFF
 from trunkline.gateway.quote import Tariff
@@ -43,7 +44,6 @@ from trunkline.wire import strict_json
 if TYPE_CHECKING:
     from trunkline.gateway.access import Caller
 
-_FAULT = Fault(500, "internal_error", "The gateway failed; its log says how. Try again.")
 _LOOK_UPS = re.compile(r"/api/(?:tasks|models/(?P<model>[^/]+(?:/[^/]+)?))")
 _POLL = Asked(UNKNOWN, stream=False, body={}, changes={}, hide_usage=False)
 _log = logging.getLogger(__name__)
@@ -111,6 +111,8 @@ class HfPages:
             return
         kind = head.headers.get(b"content-type", b"").decode("latin-1")
         work = read_work(route, kind, exchange.body)
+        if route.counted is None:
+            exchange.size = 0  # which bounds tokens: these bytes are none
         if work.own is None:
             self._send(exchange, route, work, router, ())
             return
@@ -242,7 +244,7 @@ async def _guarded(exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
         await work
     except Exception:
         _log.exception("a page failed", extra={"request_id": exchange.id})
-        tell(exchange, _FAULT, keep=False)
+        tell(exchange, FAULT, keep=False)
 
 
 def _caller(exchange: Exchange) -> Caller:

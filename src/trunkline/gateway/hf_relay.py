@@ -63,7 +63,6 @@ class HfRelay(Call):
     _parts: list[bytes] | None = None
     """What has come of an answer that is looked at before it goes on."""
     _tap: StreamTap | None = None
-    _size = 0
     _connection: UpstreamConnection | None = None
     _opening: asyncio.Task[None] | None = None
 
@@ -185,7 +184,7 @@ class HfRelay(Call):
             self._failed(error)
             return
         self.exchange.abort()  # the client sees that it is not whole
-        self._settle_partial(200, "truncated", "upstream_truncated")
+        self._settle_partial(self._status, "truncated", "upstream_truncated")
 
     # called by the exchange and the edge
 
@@ -216,9 +215,7 @@ class HfRelay(Call):
             tell(self.exchange, STOPPING, keep=False)
         if self._hung_up_unsent():
             self.never_sent()
-        elif (
-            not self.settled
-        ):  # who breaks an answer off may have been told that its client is gone
+        elif not self.settled:  # breaking an answer off may have ended the call
             self._settle_partial(self.exchange.status, "failed", STOPPING.code)
 
     def _flow(self, go_on: bool) -> None:  # noqa: FBT001 - the edge calls it so
@@ -240,7 +237,6 @@ class HfRelay(Call):
 
     def _pass_on(self, data: bytes) -> None:
         self._begin()
-        self._size += len(data)
         self.exchange.send(data)
         if self._tap is not None:
             self._tap.feed(data)

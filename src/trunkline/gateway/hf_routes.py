@@ -62,6 +62,16 @@ _MODELS: dict[str, tuple[str, ...]] = {
 }
 """Provider, and its paths that name the model; elsewhere the body does."""
 
+_FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
+    "fal-ai": (),
+    OWN: (),
+    "novita": (("v3/openai/.+|v3/minimax/v2/video_generation", "model"),),
+    "replicate": (("v1/predictions", "version"),),
+    "wavespeed": (),
+}
+"""Of those, paths where a field of the body names it; on any other path nothing that a body says is believed."""
+_ANYWHERE = ((".+", "model"),)
+
 _COUNTED: tuple[tuple[str, Counted], ...] = (
     ("/chat/completions", "chat"),
     ("/completions", "completions"),
@@ -87,6 +97,8 @@ class HfRoute(msgspec.Struct, frozen=True):
     kind: Kind
     model: str | None = None
     """The provider's name of the model, where the path has it."""
+    field: str | None = None
+    """The field of the body that has it, where the path does not."""
     counted: Counted | None = None
     """How its answer tells tokens, where it does."""
 
@@ -119,7 +131,9 @@ def read_route(method: str, path: bytes, query: bytes) -> HfRoute:
             f"Not allowed to {method} {rest[:200]} for provider {provider}: what is asked for here is "
             "work (POST), and what asks after a job."
         )
-    return HfRoute(provider, rest, asked, "work", _model_in(provider, rest), _counted(rest))
+    model = _model_in(provider, rest)
+    field = None if model is not None else _field(provider, rest)
+    return HfRoute(provider, rest, asked, "work", model, field, _counted(rest))
 
 
 def checked_path(path: bytes) -> str:
@@ -173,6 +187,11 @@ def _model_in(provider: str, path: str) -> str | None:
             name = unquote_to_bytes(found["model"]).decode("utf-8", "replace")
             return name if len(name) <= _LONGEST_NAME else None
     return None
+
+
+def _field(provider: str, path: str) -> str | None:
+    rows = _FIELDS.get(provider, _ANYWHERE)
+    return next((field for pattern, field in rows if re.fullmatch(pattern, path)), None)
 
 
 def _counted(path: str) -> Counted | None:

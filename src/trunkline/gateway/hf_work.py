@@ -30,7 +30,7 @@ def read_work(route: HfRoute, content_type: str, body: bytes) -> Work:
     """Read a request; raises RequestError for a body that is not what its content-type says."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        own = model_in_form(content_type, body) if route.model is None else route.model
+        own = model_in_form(content_type, body) if route.field is not None else route.model
         return Work(own, _unbounded({}))
     told: Any = None
     if kind == "application/json" or kind.endswith("+json") or _looks_like_json(route, body):
@@ -41,10 +41,7 @@ def read_work(route: HfRoute, content_type: str, body: bytes) -> Work:
                 f"The body is not valid JSON: {error}.", code="invalid_json"
             ) from error
     fields: dict[str, Any] = told if isinstance(told, dict) else {}
-    own = route.model
-    if own is None:
-        # Replicate's models are called by their version alone on its one path for all of them
-        own = _name(fields.get("version" if route.path == "v1/predictions" else "model"))
+    own = route.model if route.field is None else _name(fields.get(route.field))
     if route.counted is None:
         return Work(own, _unbounded(fields))
     return Work(own, _bounded(route, body, fields))
@@ -52,7 +49,7 @@ def read_work(route: HfRoute, content_type: str, body: bytes) -> Work:
 
 def _looks_like_json(route: HfRoute, body: bytes) -> bool:
     """Tell whether a body that says it is something else could be taken for what names a model."""
-    return route.model is None and body[:64].lstrip()[:1] == b"{"
+    return route.field is not None and body[:64].lstrip()[:1] == b"{"
 
 
 def _name(value: Any) -> str | None:

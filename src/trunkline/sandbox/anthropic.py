@@ -53,6 +53,4 @@ def _steps(whole: Completion, told: Told) -> list[bytes]:
     writer = MessageWriter(told)
     said = events(whole, PLAIN, include_usage=True)
     written = [writer.events(event) for event in said if event != DONE_EVENT]
-    return [
-        event + b"\n\n" for event in b"".join([*written, writer.end()]).split(b"\n\n") if event
-    ]
+    return [event + b"\n\n" for event in b"".join([*written, writer.end()]).split(b"\n\n") if event]
