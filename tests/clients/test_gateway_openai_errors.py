@@ -227,7 +227,7 @@ def test_an_upstream_that_is_not_there_is_502_and_costs_nothing(
 ) -> None:
     error = refused(openai.InternalServerError, lambda: create(client, model="down/some/model"))
     assert (error.status_code, error.code) == (502, "upstream_unreachable")
-    assert error.message.endswith("The upstream 'down' refused the connection.")
+    assert "The upstream 'down' refused the connection." in str(error.body)
     assert "127.0.0.1" not in str(error.body)
     row = gateway.entry(error.request_id or "")
     assert (row["outcome"], float(row["cost"])) == ("refused", 0.0)

@@ -87,7 +87,8 @@ class Wire:
         self.rest += data
         return bool(data)
 
-    def _until(self, mark: bytes) -> bytes:
+    def until(self, mark: bytes) -> bytes:
+        """Read up to a mark, and past it; returns what came before it."""
         while mark not in self.rest:
             assert self._more(), f"closed after {self.rest[:300]!r}"
         found, _, self.rest = self.rest.partition(mark)
@@ -101,7 +102,7 @@ class Wire:
 
     def head(self) -> Answer:
         """Read an answer's head."""
-        first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+        first, *lines = self.until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         found = re.fullmatch(r"HTTP/1\.1 (\d{3}) [A-Z][A-Za-z -]+", first)
         assert found, first
         pairs = [(n.lower(), v) for n, _, v in (line.partition(": ") for line in lines)]
@@ -123,7 +124,7 @@ class Wire:
         if not chunked:
             answer.body = self._exactly(int(headers["content-length"]))
             return answer
-        while size := int(self._until(b"\r\n"), 16):
+        while size := int(self.until(b"\r\n"), 16):
             answer.body += self._exactly(size)
             assert self._exactly(2) == b"\r\n"
         assert self._exactly(2) == b"\r\n"

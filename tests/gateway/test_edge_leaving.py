@@ -89,7 +89,7 @@ def test_who_leaves_takes_the_call_along(
         request_id = None
         if events:
             request_id = wire.head().headers["x-request-id"]
-            wire._until(b"\n\n")
+            wire.until(b"\n\n")
         took = left(sandbox_server, wire, how)
     print(f"{phase}, {how}: {took * 1000:.2f} ms")  # the promise is 100 ms at most
     assert took < 1.0

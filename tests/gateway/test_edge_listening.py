@@ -224,8 +224,8 @@ def test_at_the_end_idle_clients_are_let_go_and_the_others_are_answered(
             assert time.monotonic() - began < 10
             with pytest.raises(OSError):
                 Wire(gateway)
-            busy._until(b"data: [DONE]\n\n")
-            assert busy._until(b"0\r\n\r\n") == b"\r\n"
+            busy.until(b"data: [DONE]\n\n")
+            assert busy.until(b"0\r\n\r\n") == b"\r\n"
         assert gateway.process.wait(20) == 0
 
 
