@@ -15,10 +15,12 @@ CYCLES = int(os.environ.get("TRUNKLINE_CHAOS_CYCLES", "30"))
 
 
 @pytest.mark.timeout(120 + 4 * CYCLES)
+@pytest.mark.parametrize("kind", ["a file", "PostgreSQL"])
 def test_no_call_is_missing_and_none_counts_twice_however_often_the_process_is_killed(
-    tmp_path: Path,
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    tally = asyncio.run(cycles(tmp_path, CYCLES, seed=CYCLES))
+    store = "" if kind == "a file" else request.getfixturevalue("postgres_url")
+    tally = asyncio.run(cycles(tmp_path, CYCLES, seed=CYCLES, store=store))
     print(msgspec.json.encode(tally).decode())
     assert tally.cycles == CYCLES
     assert tally.served > 0
