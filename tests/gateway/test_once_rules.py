@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.gateway.config import Idempotency
-from trunkline.gateway.once import Once, claim_of, state_of
+from trunkline.gateway.once import Once, claim_of, state_of, without
 from trunkline.gateway.once_faults import FINAL, LONGEST, UNFIT, of_state
 from trunkline.store.claims import Claim
 from trunkline.store.records import Entry
@@ -62,6 +62,15 @@ def test_a_forms_boundary_which_is_new_in_each_try_is_no_part_of_what_is_asked_f
     one, other = a_form(b"abc", b"sound"), a_form(b"xyzxyz", b"sound")
     assert claim_of(one, "b").request == claim_of(other, "b").request
     assert claim_of(a_form(b"abc", b"noise"), "b").request != claim_of(one, "b").request
+
+
+@given(st.lists(st.binary(max_size=8)), st.binary(min_size=1, max_size=4), st.data())
+def test_a_boundary_is_found_wherever_pieces_are_cut(texts: list[bytes], mark: bytes, data: Any):
+    body = mark.join(texts)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)))))
+    pieces = [body[a:b] for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+    assert b"".join(without(pieces, mark)) == body.replace(mark, b"")
+    assert b"".join(without(pieces, b"")) == body
 
 
 def an_entry(**fields: Any) -> Entry:

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -241,11 +241,29 @@ def claim_of(exchange: Exchange, boot: str) -> Claim:
     head, caller = exchange.head, exchange.caller
     owner = "" if caller is None else caller.key.id
     name = _digest(owner.encode(), head.headers[b"idempotency-key"])
-    body = exchange.body
     boundary = _BOUNDARY.match(head.headers.get(b"content-type", b""))
-    if boundary is not None:  # clients make another one for each try
-        body = body.replace(b"--" + boundary[1], b"--")
-    return Claim(name, _digest(head.method, head.path, head.query, body), exchange.id, boot)
+    mark = b"" if boundary is None else b"--" + boundary[1]
+    body = hashlib.sha256()
+    # A page that takes a body in pieces has them still.
+    for piece in without((exchange.body, *getattr(exchange, "parts", ())), mark):
+        body.update(piece)
+    asked = _digest(head.method, head.path, head.query, body.digest())
+    return Claim(name, asked, exchange.id, boot)
+
+
+def without(pieces: Iterable[bytes], mark: bytes) -> Iterator[bytes]:
+    """Yield what a body has beside a form's boundary, of which clients make another for each try."""
+    rest = b""
+    for piece in pieces:
+        if not mark:
+            yield piece
+            continue
+        *whole, rest = (rest + piece).split(mark)
+        yield from whole
+        cut = max(len(rest) - len(mark) + 1, 0)  # the mark may go on in the next piece
+        yield rest[:cut]
+        rest = rest[cut:]
+    yield rest
 
 
 def state_of(entry: Entry, kept: KeptExchange) -> ClaimState | None:

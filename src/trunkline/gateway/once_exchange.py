@@ -40,6 +40,7 @@ class KeptExchange(Exchange):
         super().__init__(client.connection, client.head, client.began)
         for name in ("id", "body", "size", "caller", "whole", "client_id"):
             setattr(self, name, getattr(client, name))
+        self.parts = getattr(client, "parts", [])
         self.lines = b""
         """Header lines of the answer."""
         self.answered = False
