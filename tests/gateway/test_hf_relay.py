@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from hf_front import GROQS, LLAMA, Front, front
-from raw import Wire, ask, bounded, eventually, get, post, resident
+from raw import Wire, ask, bounded, eventually, get, head, post, resident
 
 from loopback import (
     HELLO,
@@ -424,6 +424,21 @@ def test_an_answer_that_is_only_passed_on_may_have_any_length(there: Front, key:
         connection.close()
     assert size == 96 << 20
     bounded("96 MiB passed on", resident(there.gateway) - before, 24)
+
+
+def test_a_body_may_be_as_large_as_one_with_files(there: Front, key: str) -> None:
+    body = bytes(11 << 20)
+    answer = ask(there.gateway, post(body, key, path="/hf/hf-inference/models/org/bytes"))
+    assert answer.status == 400  # it says that it is JSON
+    lines = ["content-type: audio/wav", f"content-length: {len(body)}"]
+    path = "/hf/hf-inference/models/org/bytes"
+    answer = ask(there.gateway, head("POST", path, *lines, key=key) + b"\r\n" + body)
+    assert answer.body == BYTES
+    assert body in [r.body for r in there.seen]
+    lines = ["content-type: audio/wav", f"content-length: {33 << 20}"]
+    with Wire(there.gateway) as wire:
+        answer = wire.ask(head("POST", path, *lines, key=key) + b"\r\n")
+        assert (answer.status, answer.json["code"]) == (413, "request_too_large")
 
 
 def test_head_is_answered_without_a_body(there: Front, key: str) -> None:

@@ -8,7 +8,6 @@ import msgspec
 
 from trunkline.dialects.openai_server import RequestError
 from trunkline.gateway.asked import Asked, read_asked
-from trunkline.gateway.hf_form import model_in_form
 from trunkline.gateway.hf_routes import HfRoute
 from trunkline.wire import strict_json
 
@@ -30,7 +29,7 @@ def read_work(route: HfRoute, content_type: str, body: bytes) -> Work:
     """Read a request; raises RequestError for a body that is not what its content-type says."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        own = model_in_form(content_type, body) if route.field is not None else route.model
+        own = route.model if route.field is None else _in_form(route.field, content_type, body)
         return Work(own, _unbounded({}))
     told: Any = None
     if kind == "application/json" or kind.endswith("+json") or _looks_like_json(route, body):
@@ -45,6 +44,15 @@ def read_work(route: HfRoute, content_type: str, body: bytes) -> Work:
     if route.counted is None:
         return Work(own, _unbounded(fields))
     return Work(own, _bounded(route, body, fields))
+
+
+def _in_form(field: str, content_type: str, body: bytes) -> str | None:
+    from trunkline.gateway.forms import read_form  # loads a parser that other calls do without
+
+    parts = [p for p in read_form((body,), content_type.encode("latin-1")) if p.name == field]
+    if len(parts) > 1:
+        raise RequestError(f"The form has the field {field!r} twice.", code="invalid_form")
+    return _name(parts[0].content.decode("utf-8", "replace")) if parts else None
 
 
 def _looks_like_json(route: HfRoute, body: bytes) -> bool:

@@ -51,7 +51,7 @@ def page_table(
             for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
         ],
     ]
-    return [*rows, *_below_hf(rows), *_hf_rows(hf, body)]
+    return [*rows, *_below_hf(rows), *_hf_rows(hf, sizes.upload)]
 
 
 def _below_hf(rows: list[Page]) -> list[Page]:
@@ -63,8 +63,8 @@ def _below_hf(rows: list[Page]) -> list[Page]:
     ]
 
 
-def _hf_rows(hf: Serve, body: int) -> list[Page]:
-    sizes = {"GET": 0, "POST": body, "PUT": ANONYMOUS_BYTES}
+def _hf_rows(hf: Serve, upload: int) -> list[Page]:
+    sizes = {"GET": 0, "POST": upload, "PUT": ANONYMOUS_BYTES}
     return [
         Page(method, PREFIX, "key", hf, "hf", below=True, body=size, error_body=hf_error)
         for method, size in sizes.items()
