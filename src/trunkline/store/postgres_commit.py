@@ -86,7 +86,10 @@ async def _take(connection: Any, entries: list[Entry], statement: str) -> int:
     if not entries:
         return 0
     records = map(msgspec.structs.astuple, entries)
-    await connection.copy_records_to_table("incoming", records=records)
+    try:
+        await connection.copy_records_to_table("incoming", records=records)
+    except TypeError as error:
+        raise ValueError from error  # as the driver says of other values
     return changed(await connection.execute(statement))
 
 

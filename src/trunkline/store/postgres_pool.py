@@ -139,12 +139,17 @@ class PostgresPool:
         except BaseException as error:
             if is_broken(error) or isinstance(error, asyncio.CancelledError):
                 await _cut(connection, task)
+                self._forget_idle()  # they lead to the same server as this one
             raise
         finally:
             self._lent.discard(connection)
             if not connection.is_closed():
                 self._idle.append(connection)
         return result
+
+    def _forget_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().terminate()
 
     async def _take(self) -> Any:
         while self._idle:
@@ -189,9 +194,9 @@ class PostgresPool:
             )
 
     async def _end(self) -> None:
-        for connection in [*self._idle, *self._lent]:
+        self._forget_idle()
+        for connection in self._lent:
             connection.terminate()
-        self._idle.clear()
         await asyncio.sleep(0)
         mine = asyncio.current_task()
         left = [task for task in asyncio.all_tasks() if task is not mine]
