@@ -11,7 +11,7 @@ import msgspec
 from carried import Carried, carried
 
 from trunkline.gateway.admin.app import AdminApp
-from trunkline.gateway.admin.parts import AdminParts, ConfigSetting, ReloadReport
+from trunkline.gateway.admin.parts import AdminParts, ConfigSetting, ReloadReport, ReplicaView
 from trunkline.gateway.bridge import serve
 from trunkline.gateway.keyring import OPERATOR, issue
 from trunkline.gateway.wishes import KeyWish
@@ -21,6 +21,18 @@ from trunkline.store.sqlite import SqliteStore
 NOW = 1_795_910_400.0
 """2026-11-29T00:00:00Z."""
 CANARY = "canary-of-a-secret-0123456789"
+
+REPLICA = ReplicaView(
+    boot="b0075",
+    host="here 1",
+    started=NOW,
+    seen=NOW + 2,
+    config="abcdef",
+    version="1.2.3",
+    state="live",
+    trouble=None,
+    this=True,
+)
 
 
 class Admin:
@@ -49,10 +61,14 @@ class Admin:
         async def changed() -> None:
             self.changes += 1
 
+        async def status() -> dict[str, Any]:
+            return self.status()
+
         return AdminParts(
             store=self.store,
             reload=reload,
-            status=lambda: self.status(),
+            status=status,
+            replicas=lambda: [REPLICA],
             config=lambda: [ConfigSetting("listen.port", 4000, "default")],
             changed=changed,
             clock=lambda: self.now,

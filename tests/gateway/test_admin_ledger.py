@@ -146,7 +146,13 @@ def test_a_cell_that_would_be_a_formula_is_text(text: str) -> None:
 
 def test_a_reload_is_reported_and_a_refused_one_is_an_error(admin: Admin) -> None:
     done = admin.ask("POST", "/admin/reload")
-    assert done.json == {"applied": True, "changed": ["routes.fast"], "restart": [], "error": None}
+    assert done.json == {
+        "applied": True,
+        "changed": ["routes.fast"],
+        "restart": [],
+        "error": None,
+        "others": None,
+    }
     admin.report = ReloadReport(applied=False, error="line 3: no such route.")
     refused = admin.ask("POST", "/admin/reload")
     assert (refused.status, refused.error["code"]) == (409, "configuration_refused")
@@ -157,6 +163,8 @@ def test_configuration_and_status_are_shown(admin: Admin) -> None:
     config: dict[str, Any] = admin.ask("GET", "/admin/config", key="viewer").json
     assert config == {"data": [{"name": "listen.port", "value": 4000, "origin": "default"}]}
     assert admin.ask("GET", "/admin/status", key="viewer").json == {"ready": True}
+    (told,) = admin.ask("GET", "/admin/replicas", key="viewer").json["data"]
+    assert (told["boot"], told["state"], told["trouble"]) == ("b0075", "live", None)
 
 
 def test_what_fails_is_logged_under_the_request_id_and_not_told(

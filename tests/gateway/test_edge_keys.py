@@ -317,7 +317,7 @@ def table(tmp_path_factory: pytest.TempPathFactory, sandbox_server: SandboxServe
             started = InProcess(loaded, environment, read_settings(), log, lambda: loaded)
             await started.start()
             try:
-                return started._edge.application.rows()  # type: ignore[attr-defined]
+                return started.edge.application.rows()  # type: ignore[attr-defined]
             finally:
                 await started.stop(0.0)
 

@@ -16,6 +16,10 @@ import click
 from trunkline.cli.report import note, styled
 from trunkline.errors import ConfigurationError
 
+LOST = 3
+"""What a process exits with that was given up by others."""
+_WAITS = "Stopped. What the store did not take waits in the journal."
+
 
 @click.command(name="serve")
 @click.option(
@@ -28,9 +32,11 @@ from trunkline.errors import ConfigurationError
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="4000 unless given; 0 takes a free one."
 )
+@click.option("--workers", type=click.IntRange(1), help="Processes that serve; 1 unless given.")
 @click.option("--store", metavar="FILE|URL", help="Keys and ledger: a SQLite file, or a database.")
 @click.option("--log-requests", is_flag=True, help="Write a line for each request.")
 @click.option("--log-json", is_flag=True, help="Write the log as JSON, on a terminal too.")
+@click.option("--worker", "place", hidden=True, help="Where one of several workers stands.")
 def command(
     *,
     path: Path | None,
@@ -39,6 +45,8 @@ def command(
     store: str | None,
     log_requests: bool,
     log_json: bool,
+    workers: int | None,
+    place: str | None,
 ) -> None:
     """Serve models to a team: OpenAI's API with keys, budgets and a ledger.
 
@@ -46,7 +54,12 @@ def command(
     machine, and an admin key is made and shown once. Ctrl-C or SIGTERM ends answers and stops;
     SIGHUP reads the configuration again.
     """
-    flags = {"listen.host": host, "listen.port": port, "store.path": store}
+    flags = {
+        "listen.host": host,
+        "listen.port": port,
+        "listen.workers": workers,
+        "store.path": store,
+    }
     plain = False if log_json else None
     try:
         import uvloop  # the gateway's own loop, slow to load for every other command
@@ -54,8 +67,14 @@ def command(
         raise ConfigurationError(
             "The gateway needs more than the SDK: pip install 'trunkline[gateway]'."
         ) from error
+    serve = _Serve(path, flags, log_requests=log_requests, plain=plain)
     try:
-        uvloop.run(_serve(path, flags, log_requests=log_requests, plain=plain))
+        if place is not None:
+            code = uvloop.run(serve.as_worker(place))
+        elif serve.loaded.config.listen.workers > 1:
+            code = serve.above_workers()
+        else:
+            code = uvloop.run(serve.alone())
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
             raise
@@ -63,41 +82,100 @@ def command(
             f"The gateway cannot listen there: {error.strerror}. --host and --port choose another "
             "address, and port 0 a free one."
         ) from error
+    click.get_current_context().exit(code)
 
 
-async def _serve(
-    path: Path | None, flags: dict[str, Any], *, log_requests: bool, plain: bool | None
-) -> None:
-    from trunkline.gateway.config_file import read_config  # all of this loads when it is needed
-    from trunkline.gateway.log import Log
-    from trunkline.gateway.secret_shapes import Secrets
-    from trunkline.gateway.server import Gateway
-    from trunkline.settings import read_settings
+class _Serve:
+    """The command with its options, in each of the ways that a process can serve."""
 
-    def read() -> Any:
-        return read_config(path, os.environ, flags)
+    def __init__(
+        self, path: Path | None, flags: dict[str, Any], *, log_requests: bool, plain: bool | None
+    ) -> None:
+        from trunkline.gateway.config_file import read_config  # loads when it is needed
 
-    loaded = read()
-    with Log(Secrets(), log_requests=log_requests, plain=plain) as log:
-        for warning in loaded.warnings:
+        self._path = path
+        self._flags = flags
+        self._log_requests = log_requests
+        self._plain = plain
+        self._read_config = read_config
+        self.loaded = self.read()
+
+    def read(self) -> Any:
+        """Read the configuration; raises ConfigurationError."""
+        return self._read_config(self._path, os.environ, self._flags)
+
+    async def alone(self) -> int:
+        """Serve, as the only process."""
+        with self._log() as log:
+            self._warn()
+            gateway = self._gateway(log)
+            started = await gateway.start()
+            _settle_down()
+            stops = _Stops(gateway)
+            _welcome(started.url, started.admin_secret, started.recovered)
+            await _first((stops.first, gateway.lost))
+            stopping = asyncio.create_task(gateway.stop(self.loaded.config.edge.drain_seconds))
+            hurry = asyncio.create_task(stops.second.wait())
+            await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
+            if not stopping.done():
+                gateway.hurry()
+            whole = await stopping
+            hurry.cancel()
+            note("Stopped." if whole else _WAITS)
+            return LOST if gateway.lost.is_set() else 0
+
+    async def as_worker(self, told: str) -> int:
+        """Serve as one of several."""
+        from trunkline.gateway.control import place_of
+        from trunkline.gateway.worker import Worker
+
+        place = place_of(told)
+        with self._log(place.slot) as log:
+            worker = Worker(self._gateway(log, place), place)
+            return await worker.run(_settle_down)
+
+    def above_workers(self) -> int:
+        """Have several processes serve."""
+        from trunkline.gateway.supervisor import Supervisor, lock_of
+
+        with self._log(), lock_of(self.loaded.config, os.environ) as lock:
+            self._warn()
+            command = [sys.executable, "-P", "-m", "trunkline", *sys.argv[1:], "--worker"]
+            supervisor = Supervisor(self.loaded, self.read, command, _welcome_of, lock=lock)
+            code = supervisor.run()
+        note("Stopped." if not code else "The first worker did not start, so none was.")
+        return code
+
+    def _warn(self) -> None:
+        for warning in self.loaded.warnings:
             note(warning)
-        gateway = Gateway(loaded, os.environ, read_settings(), log, read)
-        started = await gateway.start()
-        gc.collect()
-        gc.freeze()  # what is there now stays: no need to look at it again and again
-        gc.set_threshold(20_000, 20, 50)
-        stops = _Stops(gateway)
-        _welcome(started)
-        await stops.first.wait()
-        patience = loaded.config.edge.drain_seconds
-        stopping = asyncio.create_task(gateway.stop(patience))
-        hurry = asyncio.create_task(stops.second.wait())
-        await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
-        if not stopping.done():
-            gateway.hurry()
-        whole = await stopping
-        hurry.cancel()
-        note("Stopped." if whole else "Stopped. What the store did not take waits in the journal.")
+
+    def _log(self, worker: int | None = None) -> Any:
+        from trunkline.gateway.log import Log
+        from trunkline.gateway.secret_shapes import Secrets
+
+        secrets = Secrets()
+        return Log(secrets, log_requests=self._log_requests, plain=self._plain, worker=worker)
+
+    def _gateway(self, log: Any, place: Any = None) -> Any:
+        from trunkline.gateway.server import Gateway
+        from trunkline.settings import read_settings
+
+        return Gateway(self.loaded, os.environ, read_settings(), log, self.read, place)
+
+
+def _settle_down() -> None:
+    gc.collect()
+    gc.freeze()  # what is there now stays: no need to look at it again and again
+    gc.set_threshold(20_000, 20, 50)
+
+
+async def _first(events: tuple[asyncio.Event, ...]) -> None:
+    """Wait for the first of some events."""
+    waits = {asyncio.create_task(event.wait()) for event in events}
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
 
 
 class _Stops:
@@ -122,19 +200,22 @@ class _Stops:
         task.add_done_callback(self._reloads.discard)
 
 
-def _welcome(started: Any) -> None:
-    click.echo(f"The gateway serves on {started.url} (Ctrl-C stops it).")
-    recovered = started.recovered
+def _welcome_of(url: str, ready: Any) -> None:
+    _welcome(url, ready.admin_secret, ready)
+
+
+def _welcome(url: str, admin_secret: str | None, recovered: Any) -> None:
+    click.echo(f"The gateway serves on {url} (Ctrl-C stops it).")
     if recovered.replayed or recovered.unknown:
         note(
             f"From a process that died: {recovered.replayed} entries were brought into the ledger, "
             f"{recovered.unknown} calls are settled as unknown."
         )
-    if started.admin_secret is not None:
-        click.echo(f"\n{styled('Admin key, shown this once:', bold=True)} {started.admin_secret}")
+    if admin_secret is not None:
+        click.echo(f"\n{styled('Admin key, shown this once:', bold=True)} {admin_secret}")
         click.echo(
             "\nMake a key for a caller, in another shell:\n"
             "    trunkline keys create --name me\n"
-            f"Then point any OpenAI client at {started.url}/v1 with that key."
+            f"Then point any OpenAI client at {url}/v1 with that key."
         )
     sys.stdout.flush()

@@ -29,6 +29,8 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Open at the same time; more are answered 503 and closed."""
     public_url: str | None = None
     """Where clients find the gateway, if a proxy stands in front of it."""
+    workers: int = 1
+    """Processes that serve on the port. With more than one, a supervisor starts and replaces them."""
 
 
 class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -191,6 +193,9 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     durability: Literal["process", "power"] = "process"
     """`process`: what was noted survives the process's death. `power`: also the machine's, at the
     price of a sync to disk before calls are sent."""
+    lost_seconds: float = 60.0
+    """Without a sign of life, after which other processes on the store give one up and settle what it
+    left as unknown."""
 
 
 class ContentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

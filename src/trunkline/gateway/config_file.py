@@ -30,6 +30,7 @@ ROUTER_VARIABLE = "TRUNKLINE_ROUTER"
 VARIABLES: dict[str, Where] = {
     "TRUNKLINE_HOST": ("listen", "host"),
     "TRUNKLINE_PORT": ("listen", "port"),
+    "TRUNKLINE_WORKERS": ("listen", "workers"),
     "TRUNKLINE_TLS_CERTIFICATE": ("listen", "tls_certificate"),
     "TRUNKLINE_TLS_KEY": ("listen", "tls_key"),
     "TRUNKLINE_DRAIN_SECONDS": ("edge", "drain_seconds"),

@@ -43,6 +43,7 @@ _BOUNDS = {
     "connections": Bounds(1, 1_000_000),
     "minute": Bounds(1, 10**9),
     "concurrency": Bounds(1, 1_000_000),
+    "workers": Bounds(1, 256),
     "context": Bounds(1, 10**9, " tokens"),
     "input": Bounds(0, 1_000_000, " US dollars for a million tokens"),
     "output": Bounds(0, 1_000_000, " US dollars for a million tokens"),

@@ -63,6 +63,11 @@ Message = Accept | Drain | Hurry | Reload | Ready
 _decoder = msgspec.json.Decoder(Message)
 
 
+def place_of(told: str) -> Place:
+    """Read what a supervisor has written behind its command."""
+    return msgspec.json.decode(told, type=Place)
+
+
 class Channel:
     """One end of the pair."""
 

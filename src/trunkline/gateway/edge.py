@@ -11,7 +11,6 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Iterable
 from email.utils import formatdate
 from typing import Protocol
 
@@ -84,18 +83,13 @@ class Edge:
         self._clock: asyncio.TimerHandle | None = None
         self._tls: ssl.SSLContext | None = None
 
-    async def listen(
-        self, sockets: Iterable[socket.socket], *, tls: ssl.SSLContext | None = None
-    ) -> None:
-        """Begin to listen on sockets that are bound; raises OSError."""
+    def begin(self, tls: ssl.SSLContext | None = None) -> None:
+        """Start the clock; what is accepted will be encrypted by `tls`."""
         few = allow_descriptors(self.most)
         if few is not None:
             _log.warning(few)
         self._tls = tls
-        if self._clock is None:
-            self._turn()
-        for sock in sockets:
-            await self.accept_from(sock)
+        self._turn()
 
     async def accept_from(self, sock: socket.socket) -> Listener:
         """Accept from one more socket; raises OSError."""
@@ -118,6 +112,11 @@ class Edge:
     def after(self, seconds: float) -> float:
         """Return when what begins now, and may take `seconds`, is late."""
         return self.now + seconds + TURN
+
+    def hand_on(self, listener: Listener) -> None:
+        """Accept no more from a socket that others accept from."""
+        listener.hand_on()
+        self.listeners.remove(listener)
 
     async def drain(self, seconds: float, *, handed_on: bool = False) -> None:
         """Stop accepting, let answers end for `seconds`, then break off what is left.

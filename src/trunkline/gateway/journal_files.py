@@ -164,6 +164,10 @@ class FolderLock:
             os.close(self._file)
             raise
 
+    def fileno(self) -> int:
+        """Return the descriptor: a process to which it is passed on holds the lock too."""
+        return self._file
+
     def release(self) -> None:
         """Give it back; harmless when that was done."""
         if self._file >= 0:

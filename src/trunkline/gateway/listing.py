@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -24,6 +26,20 @@ class Readiness(msgspec.Struct, frozen=True):
     troubles: tuple[str, ...] = ()
 
 
+class Siblings(Protocol):
+    """All workers of a gateway, where it has several."""
+
+    slot: int
+
+    async def readiness(self) -> Readiness:
+        """Tell whether all can serve."""
+        ...
+
+    async def exposition(self) -> tuple[str, bytes]:
+        """Return the metrics of all."""
+        ...
+
+
 class Listing:
     """Answers from what is known here."""
 
@@ -32,11 +48,17 @@ class Listing:
         plans: Callable[[], Plans],
         ready: Callable[[], Readiness],
         exposition: Callable[[], tuple[str, bytes]],
+        siblings: Siblings | None = None,
     ) -> None:
-        """Ask `plans` for the models, `ready` for the state, `exposition` for the metrics."""
+        """Ask `plans` for the models, `ready` for the state, `exposition` for the metrics.
+
+        Where there are `siblings`, state and metrics are those of all.
+        """
         self._plans = plans
         self._ready = ready
         self._exposition = exposition
+        self._siblings = siblings
+        self._asking: set[asyncio.Task[None]] = set()
 
     def models(self, exchange: Exchange) -> None:
         """List the models that the caller may use, as OpenAI and Anthropic both do: one page."""
@@ -57,21 +79,51 @@ class Listing:
         tell(exchange, Fault(404, "model_not_found", message, "model"))
 
     def live(self, exchange: Exchange) -> None:
-        """Answer: the process lives."""
-        exchange.answer_bytes(200, JSON, b'{"status":"live"}')
+        """Answer: the process lives; of several workers, which one."""
+        told: dict[str, object] = {"status": "live"}
+        if self._siblings is not None:
+            told["worker"] = self._siblings.slot
+        exchange.answer_bytes(200, JSON, strict_json.encode(told))
 
     def ready(self, exchange: Exchange) -> None:
         """Tell whether calls can be served now."""
-        state = self._ready()
-        body = {"status": "ready" if state.ready else "not ready"}
-        if state.troubles:
-            body["troubles"] = "; ".join(state.troubles)
-        exchange.answer_bytes(200 if state.ready else 503, JSON, strict_json.encode(body))
+        if self._siblings is not None:
+            self._later(self._ready_all(exchange, self._siblings))
+        else:
+            _tell_ready(exchange, self._ready())
 
     def metrics(self, exchange: Exchange) -> None:
         """Tell what happened in numbers, for Prometheus."""
-        kind, text = self._exposition()
-        exchange.answer(200, (("content-type", kind),), text)
+        if self._siblings is not None:
+            self._later(self._metrics_of_all(exchange, self._siblings))
+        else:
+            _tell_metrics(exchange, *self._exposition())
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _ready_all(self, exchange: Exchange, siblings: Siblings) -> None:
+        state = await siblings.readiness()
+        if not exchange.gone:
+            _tell_ready(exchange, state)
+
+    async def _metrics_of_all(self, exchange: Exchange, siblings: Siblings) -> None:
+        told = await siblings.exposition()
+        if not exchange.gone:
+            _tell_metrics(exchange, *told)
+
+
+def _tell_ready(exchange: Exchange, state: Readiness) -> None:
+    body = {"status": "ready" if state.ready else "not ready"}
+    if state.troubles:
+        body["troubles"] = "; ".join(state.troubles)
+    exchange.answer_bytes(200 if state.ready else 503, JSON, strict_json.encode(body))
+
+
+def _tell_metrics(exchange: Exchange, kind: str, text: bytes) -> None:
+    exchange.answer(200, (("content-type", kind),), text)
 
 
 def _may(caller: Caller | None, name: str) -> bool:

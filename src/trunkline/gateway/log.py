@@ -42,10 +42,11 @@ Told = dict[str, object]
 class SecretFilter(logging.Filter):
     """Gives a record its clean values as `told`; formatters read nothing else of it."""
 
-    def __init__(self, secrets: Secrets) -> None:
-        """Take out what `secrets` knows, now and later."""
+    def __init__(self, secrets: Secrets, worker: int | None = None) -> None:
+        """Take out what `secrets` knows, now and later; each line says which `worker` it is from."""
         super().__init__()
         self._secrets = secrets
+        self._worker = worker
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record through, cleaned."""
@@ -54,6 +55,8 @@ class SecretFilter(logging.Filter):
             if name not in _STANDARD and name not in told:
                 told[self._text(name)] = self._clean(value)
         told.setdefault("logger", record.name)
+        if self._worker is not None:
+            told["worker"] = self._worker
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             told.setdefault("error", self._clean(f"{type(error).__name__}: {error}"))
@@ -141,13 +144,17 @@ class Log:
         log_requests: bool = False,
         plain: bool | None = None,
         level: int = logging.INFO,
+        worker: int | None = None,
     ) -> None:
-        """Write to `stream` (stderr); `plain` is for people, on a terminal unless said otherwise."""
+        """Write to `stream` (stderr); `plain` is for people, on a terminal unless said otherwise.
+
+        Of several workers, each line says the number.
+        """
         self.secrets = secrets
         self.log_requests = log_requests
         target = stream or sys.stderr
         self._handler = _Stream(target)
-        self._handler.addFilter(SecretFilter(secrets))
+        self._handler.addFilter(SecretFilter(secrets, worker))
         human = target.isatty() if plain is None else plain
         self._handler.setFormatter(PlainLines() if human else JsonLines())
         self._handler.setLevel(level)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from trunkline._version import __version__
 from trunkline.errors import ConfigurationError
@@ -40,6 +41,34 @@ def publisher(tallies: Tallies) -> Callable[[], tuple[str, bytes]]:
     registry.register(_Tallied(tallies))
     ProcessCollector(registry=registry)
     return lambda: (CONTENT_TYPE, generate_latest(registry))
+
+
+def published(tallies: Tallies, processes: Mapping[str, int]) -> bytes:
+    """Return the text for tallies of several workers, and their process ids by their numbers."""
+    registry = CollectorRegistry()
+    registry.register(_Tallied(tallies))
+    registry.register(_Processes(processes))
+    return generate_latest(registry)
+
+
+class _Processes(Collector):
+    """What the system tells of several processes, each with its worker's number."""
+
+    def __init__(self, processes: Mapping[str, int]) -> None:
+        self._processes = processes
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family, with all processes' samples."""
+        families: dict[str, Metric] = {}
+        for worker, pid in self._processes.items():
+            for told in ProcessCollector(pid=partial(int, pid), registry=None).collect():
+                family = families.setdefault(
+                    told.name, Metric(told.name, told.documentation, told.type)
+                )
+                for sample in told.samples:
+                    labels = {**sample.labels, "worker": worker}
+                    family.add_sample(sample.name, labels, sample.value)
+        yield from families.values()
 
 
 class _Tallied(Collector):

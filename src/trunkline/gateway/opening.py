@@ -3,44 +3,94 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from trunkline.errors import ConfigurationError
 from trunkline.gateway.access import Reading
+from trunkline.gateway.control import Place
 from trunkline.gateway.first_admin import first_admin
 from trunkline.gateway.journal_files import FolderLock
-from trunkline.gateway.recovery import Recovered, recover
-from trunkline.store.records import Spend
-from trunkline.store.seam import Store, StoreError
+from trunkline.gateway.journal_folders import take_numbered, take_whole, unused
+from trunkline.gateway.recovery import Recovered, bring_in, end, recover
+from trunkline.gateway.stores import StorePlace
+from trunkline.store.records import Replica, Spend
+from trunkline.store.seam import SharedStore, StoreError
+
+Standing = Literal["alone", "first", "among others"]
+"""How a process stands to others on its store: `alone`, it locks all of the journal's folder; `first`,
+its supervisor has locked it, and nobody else is there yet; `among others`, who live."""
+
+
+def standing_of(at: StorePlace, place: Place | None) -> Standing:
+    """Return how a process stands to others: a database may have any number of them."""
+    if at.url is not None:
+        return "among others"
+    if place is None:
+        return "alone"
+    return "first" if place.sole else "among others"
 
 
 class Opened(msgspec.Struct, frozen=True):
     """A store that is this process's to write, and what it has."""
 
     lock: FolderLock
+    folder: Path
+    """Where this process's journal goes."""
     admin_secret: str | None
     """Of the admin key that was made, to be shown once."""
     recovered: Recovered
     reading: Reading
     spend: list[Spend]
     """Of the present month."""
+    reloads: int
+    """How often all were asked to read their configuration."""
 
 
-def open_store(store: Store, folder: Path, given: str | None, now: float) -> Opened:
-    """Take the store and bring it up to date; raises ConfigurationError. Blocking.
+def open_store(
+    store: SharedStore,
+    folder: Path,
+    replica: Replica,
+    given: str | None,
+    *,
+    standing: Standing,
+    clock: Callable[[], float],
+) -> Opened:
+    """Take the store, bring it up to date and join it; raises ConfigurationError. Blocking.
 
     `folder` is the journal's; `given` is the admin secret that the operator chose.
     """
-    lock = _lock(folder)
+    if standing == "alone":
+        lock, own = take_whole(folder), folder
+    else:
+        lock, own = take_numbered(folder)
     try:
         store.migrate()
-        recovered = recover(store, folder, now)
+        now = clock()
+        if standing == "among others":
+            recovered = _bring_in(store, folder, own, now)
+        else:
+            recovered = _recover_all(store, folder, own, now)
+        store.join(replica)
+        others = store.beat(replica.boot)[1:]
+        if standing != "among others":
+            for other in others:
+                end(store, other.boot, now)
         month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-01")
         secret = first_admin(store, now, given)
-        return Opened(lock, secret, recovered, Reading(store), store.charged(month))
+        return Opened(
+            lock,
+            own,
+            secret,
+            recovered,
+            Reading(store),
+            store.charged(month),
+            store.reloads(),
+        )
     except StoreError as error:
         lock.release()
         raise ConfigurationError(str(error)) from error
@@ -49,19 +99,22 @@ def open_store(store: Store, folder: Path, given: str | None, now: float) -> Ope
         raise
 
 
-def _lock(folder: Path) -> FolderLock:
-    try:
-        return FolderLock(folder)
-    except BlockingIOError as error:
-        raise ConfigurationError(
-            f"Another gateway uses the store beside {folder}. One process serves a store; end that "
-            "one, or give this one another store (store.path or --store)."
-        ) from error
-    except OSError as error:
-        raise ConfigurationError(
-            f"The journal's folder {folder} cannot be used ({error.strerror}); let this user write "
-            "there, or put the store elsewhere (store.path or --store)."
-        ) from error
+def _bring_in(store: SharedStore, folder: Path, own: Path, now: float) -> Recovered:
+    """Bring in what is left in this process's folder, and in those that nobody has."""
+    recovered = bring_in(store, own, now)
+    for path in unused(folder, itself=True):
+        recovered += bring_in(store, path, now)
+    return recovered
+
+
+def _recover_all(store: SharedStore, folder: Path, own: Path, now: float) -> Recovered:
+    """Bring in whatever there is, and settle all that is open: nobody else is there."""
+    recovered = Recovered()
+    for path in {folder, own}:
+        recovered += bring_in(store, path, now)
+    for path in unused(folder, itself=False):
+        recovered += bring_in(store, path, now)
+    return recovered + recover(store, own, now)
 
 
 def tls_context(certificate: str | None, key: str | None) -> ssl.SSLContext | None:

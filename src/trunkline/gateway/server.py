@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,6 +25,7 @@ from trunkline.gateway.config_file import Loaded
 from trunkline.gateway.config_rules import is_loopback
 from trunkline.gateway.configured import Configured
 from trunkline.gateway.content import ContentKeeper
+from trunkline.gateway.control import Place
 from trunkline.gateway.cors import open_pages
 from trunkline.gateway.credentials import Refusals
 from trunkline.gateway.dispatch import Dispatch
@@ -39,10 +39,13 @@ from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.listening import bound
 from trunkline.gateway.listing import Listing
 from trunkline.gateway.log import Log
+from trunkline.gateway.membership import Membership
 from trunkline.gateway.once import Once
-from trunkline.gateway.opening import Opened, open_store, tls_context
+from trunkline.gateway.opening import Opened, open_store, standing_of, tls_context
 from trunkline.gateway.pages import Pages, Rule
 from trunkline.gateway.recovery import Recovered
+from trunkline.gateway.siblings import Siblings
+from trunkline.gateway.slots import address
 from trunkline.gateway.state import Parts, State
 from trunkline.gateway.stores import store_at, store_place
 from trunkline.gateway.table import Sizes, page_table
@@ -61,14 +64,18 @@ _log = logging.getLogger(__name__)
 class Started(msgspec.Struct, frozen=True):
     """What a start has to tell."""
 
-    url: str
+    boot: str
+    """The process's name in the ledger."""
     admin_secret: str | None
     """Of the admin key that was made, to be shown once."""
     recovered: Recovered
+    url: str = ""
 
 
 class Gateway:
     """One process that serves."""
+
+    edge: Edge
 
     def __init__(
         self,
@@ -77,8 +84,12 @@ class Gateway:
         settings: Settings,
         log: Log,
         read: Callable[[], Loaded],
+        place: Place | None = None,
     ) -> None:
-        """Open nothing yet; `read` reads the configuration again. Raises ConfigurationError."""
+        """Open nothing yet; `read` reads the configuration again. Raises ConfigurationError.
+
+        `place` is given to one of several workers.
+        """
         self._configured = Configured(loaded, environment, settings, log, read)
         self._environment = environment
         self._log = log
@@ -91,30 +102,54 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self._hurried = False
         self._state = State(lambda: self.loaded)
-        place = store_place(config, environment)
-        self._store = store_at(place, config.store)
-        self._folder = place.journal
-        spool = config.store.spool_bytes if config.store.on_down == "spool" else 0
-        self._ledger = Ledger(
-            self._store, self._folder, spool_bytes=spool, committed=self._committed
-        )
+        at = store_place(config, environment)
+        self._store = store_at(at, config.store)
+        self._folder = at.journal
+        self._member = Membership(self._store, self._configured, self._telemetry.recovered)
+        self._standing = standing_of(at, place)
+        self._siblings: Siblings | None = None
+        if place is not None:
+            self._siblings = Siblings(place.room, place.slot, self._member.own.boot)
 
     @property
     def loaded(self) -> Loaded:
         """The configuration in force."""
         return self._configured.loaded
 
+    @property
+    def lost(self) -> asyncio.Event:
+        """Set when other processes on the store have given this one up: it has to end."""
+        return self._member.lost
+
     async def start(self) -> Started:
         """Open the store, bring in what dead processes left, and listen.
 
         Raises ConfigurationError, StoreError and OSError.
         """
+        listen = self.loaded.config.listen
+        sockets = await asyncio.to_thread(bound, listen.host, listen.port)
+        started = await self.open()
+        for sock in sockets:
+            await self.edge.accept_from(sock)
+        url = address(listen, sockets[0].getsockname()[1])
+        return msgspec.structs.replace(started, url=url)
+
+    async def open(self) -> Started:
+        """Do all of a start but listen."""
+        config = self.loaded.config
+        listen = config.listen
+        tls = tls_context(listen.tls_certificate, listen.tls_key)
         opened = await asyncio.to_thread(self._open_store)
         self._lock = opened.lock
-        config = self.loaded.config
+        self._folder = opened.folder
+        spool = config.store.spool_bytes if config.store.on_down == "spool" else 0
+        self._ledger = Ledger(
+            self._store, self._folder, spool_bytes=spool, committed=self._committed
+        )
+        boot = self._member.own.boot
         self._journal = Journal(
             self._folder,
-            secrets.token_hex(6),
+            boot,
             self._ledger.take,
             durable=config.store.durability == "power",
             released=self._configured.outbox.flush,
@@ -126,35 +161,37 @@ class Gateway:
         self._configured.renewed = self._renewed
         self._configured.prices.renewed = self._forget_plans
         self._bridge: Bridge = serve(AdminApp(self._admin_parts()))
-        self._edge = Edge(
+        self.edge = Edge(
             self._application(),
             config.edge,
-            most=config.listen.connections,
+            most=listen.connections,
             outbox=self._configured.outbox,
         )
         self._directory.use(opened.reading, time.time())
+        self._member.begin(opened.reloads)
         self._state.watch(self._parts())
-        listen = config.listen
-        tls = tls_context(listen.tls_certificate, listen.tls_key)
-        sockets = await asyncio.to_thread(bound, listen.host, listen.port)
-        port = sockets[0].getsockname()[1]
-        await self._edge.listen(sockets, tls=tls)
+        if self._siblings is not None:
+            await self._siblings.begin(self._state.readiness, self._state.status, self._telemetry)
+        self.edge.begin(tls)
         self._tasks = self._background()
-        scheme = "http" if tls is None else "https"
-        host = f"[{listen.host}]" if ":" in listen.host else listen.host
-        return Started(f"{scheme}://{host}:{port}", opened.admin_secret, opened.recovered)
+        return Started(boot, opened.admin_secret, opened.recovered)
 
-    async def stop(self, patience: float) -> bool:
+    def expect(self, slots: tuple[int, ...]) -> None:
+        """Be ready only when workers of all these slots are."""
+        if self._siblings is not None:
+            self._siblings.expected = slots
+
+    async def stop(self, patience: float, *, handed_on: bool = False) -> bool:
         """Stop: not ready at once, then answers end within `patience` seconds, or are told so.
 
-        Tells whether all that happened is in the store; what is not is in the journal.
+        `handed_on`, another process accepts from the same sockets. Tells whether all that happened is in the store; what is not is in the journal.
         """
         self._state.draining = True
-        await self._edge.drain(0.0 if self._hurried else patience)
+        await self.edge.drain(0.0 if self._hurried else patience, handed_on=handed_on)
         self._break_off()
         await self._once.finish()
         await asyncio.sleep(0)
-        await self._edge.close()
+        await self.edge.close()
         self._break_off()  # requests that were sent ahead, and had begun just now
         await self._once.close()
         for task in self._tasks:
@@ -164,6 +201,8 @@ class Gateway:
         self._configured.close()
         self._journal.close()
         done = await asyncio.to_thread(self._close_books)
+        if self._siblings is not None:
+            self._siblings.end()
         self._store.close()
         self._lock.release()
         return done
@@ -171,7 +210,7 @@ class Gateway:
     def hurry(self) -> None:
         """Stop waiting for answers to end."""
         self._hurried = True
-        self._edge.patience = 0.0
+        self.edge.patience = 0.0
 
     def _break_off(self) -> None:
         for call in list(self._live):
@@ -181,31 +220,42 @@ class Gateway:
         """Commit the rest; tells whether all is in the store, and no journal is needed."""
         done = self._ledger.close()
         self._keeper.close()
+        self._member.end()
         if done:
             try:
+                self._member.leave()
                 for path in segments(self._folder):
                     if boot_of(path) == self._journal.boot:
                         drop_segment(self._store, path)
             except StoreError as error:
-                _log.warning("a journal's position was not forgotten", extra={"reason": str(error)})
+                _log.warning(
+                    "what is over was not forgotten in the store", extra={"reason": str(error)}
+                )
         return done
 
     async def reload(self) -> ReloadReport:
         """Read the configuration again; one that is wrong leaves the old one running."""
-        return await self._configured.reload()
+        return await self._member.reload()
 
     def _renewed(self) -> None:
         """Serve by the configuration in force."""
         config = self.loaded.config
         self._dispatch.plans = self._configured.plans()
         self._dispatch.money = config.money
-        self._edge.limits = config.edge
+        self.edge.limits = config.edge
 
     # putting together
 
     def _open_store(self) -> Opened:
         given = self._environment.get("TRUNKLINE_ADMIN_KEY") or None
-        opened = open_store(self._store, self._folder, given, time.time())
+        opened = open_store(
+            self._store,
+            self._folder,
+            self._member.own,
+            given,
+            standing=self._standing,
+            clock=time.time,
+        )
         self._telemetry.recovered(opened.recovered.replayed + opened.recovered.unknown)
         self._guard.load(opened.spend)
         return opened
@@ -213,13 +263,14 @@ class Gateway:
     def _parts(self) -> Parts:
         return Parts(
             self._live,
-            self._edge,
+            self.edge,
             self._journal,
             self._ledger,
             self._keeper,
             self._configured.prices,
             self._telemetry,
             self._once,
+            self._member.replicas,
         )
 
     def _dispatching(self) -> Dispatch:
@@ -250,7 +301,7 @@ class Gateway:
             self._store,
             self.loaded.config.idempotency,
             self._journal.boot,
-            lives=lambda boot: boot == self._journal.boot,
+            lives=self._member.lives,
             refused=self._telemetry.refused,
         )
 
@@ -264,7 +315,12 @@ class Gateway:
 
     def _application(self) -> Pages:
         dispatch = self._dispatch
-        listing = Listing(lambda: dispatch.plans, self._state.readiness, self._telemetry.exposition)
+        listing = Listing(
+            lambda: dispatch.plans,
+            self._state.readiness,
+            self._telemetry.exposition,
+            self._siblings,
+        )
         config = self.loaded.config
         metrics: Rule = "public" if is_loopback(config.listen.host) else "viewer"
         hf = HfPages(dispatch, self._configured.sources())
@@ -284,12 +340,16 @@ class Gateway:
     def _admin_parts(self) -> AdminParts:
         return AdminParts(
             store=self._store,
-            reload=self.reload,
-            status=self._state.status,
+            reload=self._member.reload_all,
+            status=self._status,
+            replicas=self._member.views,
             config=self._state.settings,
             changed=self._take_changes,
             clock=time.time,
         )
+
+    async def _status(self) -> dict[str, Any]:
+        return self._state.status() if self._siblings is None else await self._siblings.status()
 
     def _counted(self, entry: Entry) -> None:
         self._telemetry.ended(entry)
@@ -325,7 +385,7 @@ class Gateway:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(TURN)
-            now = self._edge.now
+            now = self.edge.now
             for call in [c for c in self._live if c.until < now]:
                 call.late()
             for pool in self._configured.pools.values():

@@ -21,6 +21,7 @@ from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.listing import Readiness
 from trunkline.gateway.once import Once
 from trunkline.gateway.prices import Prices
+from trunkline.gateway.replicas import SKEW_SECONDS, Replicas
 from trunkline.gateway.telemetry import Telemetry
 
 
@@ -35,6 +36,7 @@ class Parts(msgspec.Struct, frozen=True):
     prices: Prices
     telemetry: Telemetry
     once: Once
+    replicas: Replicas
 
 
 class State:
@@ -54,6 +56,10 @@ class State:
         troubles: list[str] = []
         if self.draining:
             troubles.append("the gateway is being stopped")
+        if parts.replicas.lost:
+            troubles.append("other replicas have given this process up, and it ends")
+        if parts.replicas.trouble and self._loaded().config.store.on_down == "refuse":
+            troubles.append(f"the store cannot be used: {parts.replicas.trouble}")
         if parts.ledger.complaint:
             troubles.append(f"the ledger cannot be written: {parts.ledger.complaint}")
         if parts.journal.trouble is not None:
@@ -72,9 +78,26 @@ class State:
             "in_flight": len(parts.live),
             "connections": len(parts.edge.connections),
             "ledger_waiting": parts.ledger.waiting,
+            "replicas": self._replicas(parts.replicas),
             "prices": {"source": catalog.source, "as_of": catalog.as_of.isoformat()},
             "counts": parts.telemetry.snapshot(),
         }
+
+    @staticmethod
+    def _replicas(replicas: Replicas) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "count": replicas.count,
+            "config_differs": replicas.differs,
+            "clock_skew_seconds": round(replicas.skew, 3),
+        }
+        warnings = [
+            f"{one.host} did not reload: {one.trouble}" for one in replicas.seen if one.trouble
+        ]
+        if replicas.differs:
+            warnings.append("replicas have different configurations")
+        if abs(replicas.skew) > SKEW_SECONDS:
+            warnings.append("this machine's clock differs from the store's")
+        return told | {"warnings": warnings}
 
     def settings(self) -> list[ConfigSetting]:
         """Return every setting, and where it is from."""
@@ -96,6 +119,10 @@ class State:
         gauge("store_up", lambda: float(parts.ledger.trouble is None))
         gauge("price_age_seconds", parts.prices.age)
         gauge("eventloop_lag_seconds", lambda: parts.edge.lag)
+        gauge("workers", lambda: 1)
+        gauge("replicas", lambda: parts.replicas.count)
+        gauge("replicas_config_differs", lambda: parts.replicas.differs)
+        gauge("clock_skew_seconds", lambda: parts.replicas.skew)
         gauge("contents_dropped_total", lambda: parts.keeper.dropped)
         gauge("answers_replayed_total", lambda: parts.once.replayed)
 

@@ -37,6 +37,10 @@ GAUGES: dict[str, str] = {
     "price_age_seconds": "Age of the price list in use.",
     "eventloop_lag_seconds": "How late the event loop ran its last timer.",
     "answers_replayed_total": "Answers that were told again, to requests that named themselves.",
+    "replicas": "Processes that serve from the store, here and elsewhere.",
+    "replicas_config_differs": "1 while not all of them have the same configuration.",
+    "clock_skew_seconds": "How far the store's clock is ahead of the process's.",
+    "workers": "Processes of this gateway that serve.",
     "contents_dropped_total": "Calls whose prompt and answer were not kept, as too many waited.",
 }
 """What others own and are asked for when somebody looks; a `_total` only grows."""

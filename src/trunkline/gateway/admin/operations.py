@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from trunkline.gateway.admin.openapi import document
-from trunkline.gateway.admin.parts import ConfigSetting, ReloadReport
+from trunkline.gateway.admin.parts import ConfigSetting, ReloadReport, ReplicaView
 from trunkline.gateway.admin.table import Visit
 from trunkline.gateway.wishes import RefusedError
 
@@ -16,6 +16,12 @@ class ConfigView(msgspec.Struct, frozen=True):
     """The running configuration, setting by setting, without secrets."""
 
     data: list[ConfigSetting]
+
+
+class ReplicaList(msgspec.Struct, frozen=True):
+    """The processes that serve from the store, the one that answers first."""
+
+    data: list[ReplicaView]
 
 
 async def reload(visit: Visit) -> ReloadReport:
@@ -38,7 +44,12 @@ async def config(visit: Visit) -> ConfigView:
 
 async def status(visit: Visit) -> dict[str, Any]:
     """Tell how the gateway is."""
-    return visit.parts.status()
+    return await visit.parts.status()
+
+
+async def replicas(visit: Visit) -> ReplicaList:
+    """List the processes on the store."""
+    return ReplicaList(list(visit.parts.replicas()))
 
 
 async def openapi(visit: Visit) -> dict[str, Any]:

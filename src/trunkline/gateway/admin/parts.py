@@ -20,6 +20,8 @@ class ReloadReport(msgspec.Struct, frozen=True):
     """Names of those that change with a restart only."""
     error: str | None = None
     """Why the old configuration stays, where it does."""
+    others: str | None = None
+    """Why other replicas were not asked to reload theirs, where they were not."""
 
 
 class ConfigSetting(msgspec.Struct, frozen=True):
@@ -32,13 +34,35 @@ class ConfigSetting(msgspec.Struct, frozen=True):
     """In words: `default`, `the file gateway.toml, line 3`, an environment variable."""
 
 
+class ReplicaView(msgspec.Struct, frozen=True):
+    """One process that serves from the store. Times are by the store's clock."""
+
+    boot: str
+    """Its name in the ledger."""
+    host: str
+    """Where it runs, and its process id."""
+    started: float
+    """By its own clock."""
+    seen: float
+    config: str
+    """A digest of its configuration: replicas with the same have the same settings."""
+    version: str
+    state: str
+    """`live`, `silent` without a sign of life for some seconds, or `lost` when it was given up."""
+    trouble: str | None
+    """Why it did not take the configuration that it was asked to read."""
+    this: bool
+    """Whether it is the one that answers."""
+
+
 class AdminParts(msgspec.Struct, frozen=True):
     """All that the admin API needs."""
 
     store: Store
     reload: Callable[[], Awaitable[ReloadReport]]
-    status: Callable[[], dict[str, Any]]
-    """On the event loop's thread, as are `config` and `changed`."""
+    status: Callable[[], Awaitable[dict[str, Any]]]
+    """On the event loop's thread, as are `replicas`, `config` and `changed`."""
+    replicas: Callable[[], Sequence[ReplicaView]]
     config: Callable[[], Sequence[ConfigSetting]]
     changed: Callable[[], Awaitable[None]]
     """Awaited after keys or accounts changed: when the answer comes, the gateway knows."""
