@@ -171,7 +171,9 @@ class Gateway:
         self._member.begin(opened.reloads)
         self._state.watch(self._parts())
         if self._siblings is not None:
-            await self._siblings.begin(self._state.readiness, self._state.status, self._telemetry)
+            await self._siblings.begin(
+                self._state.readiness, self._state.status, self._telemetry, self._take_changes
+            )
         self.edge.begin(tls)
         self._tasks = self._background()
         return Started(boot, opened.admin_secret, opened.recovered)
@@ -344,7 +346,7 @@ class Gateway:
             status=self._status,
             replicas=self._member.views,
             config=self._state.settings,
-            changed=self._take_changes,
+            changed=self._changed,
             clock=time.time,
         )
 
@@ -376,6 +378,12 @@ class Gateway:
                 await self._take_changes()
         except StoreError as error:
             _log.warning("the keys cannot be read again", extra={"reason": str(error)})
+
+    async def _changed(self) -> None:
+        """Have all workers know what the admin API has changed."""
+        await self._take_changes()
+        if self._siblings is not None:
+            await self._siblings.tell_changes()
 
     async def _take_changes(self) -> None:
         reading = await asyncio.to_thread(Reading, self._store)

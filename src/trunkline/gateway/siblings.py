@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from trunkline.gateway.listing import Readiness
 from trunkline.gateway.summary import summary
 from trunkline.gateway.tallies import Tallies
 from trunkline.gateway.tally_sums import Numbers, added, numbers_of, numbers_on_file, write_numbers
+from trunkline.store.seam import StoreError
 
 _PATIENCE = 1.0
 """Seconds that another worker has to answer."""
 _MOST = 64 * 1024 * 1024
+"""Bytes of an answer that are read at once."""
 Status = dict[str, Any]
 
 
@@ -53,9 +55,17 @@ class Siblings:
         self._server: asyncio.Server | None = None
 
     async def begin(
-        self, ready: Callable[[], Readiness], status: Callable[[], Status], tallies: Tallies
+        self,
+        ready: Callable[[], Readiness],
+        status: Callable[[], Status],
+        tallies: Tallies,
+        changed: Callable[[], Awaitable[None]],
     ) -> None:
-        """Answer the others from now on; raises OSError."""
+        """Answer the others from now on; `changed` takes over what was changed in the store.
+
+        Raises OSError.
+        """
+        self._changed = changed
         self._ready = ready
         self._status = status
         self._tallies = tallies
@@ -72,6 +82,10 @@ class Siblings:
         self._server = None
         with contextlib.suppress(OSError):
             (self._room / f"{self._boot}.sock").unlink(missing_ok=True)
+
+    async def tell_changes(self) -> None:
+        """Have the others take over changes of keys, and wait until they have."""
+        await self._ask(b"k")
 
     async def readiness(self) -> Readiness:
         """Tell whether every worker that should serve can."""
@@ -141,9 +155,11 @@ class Siblings:
         try:
             async with asyncio.timeout(_PATIENCE):
                 question = await reader.readexactly(1)
+                if question == b"k":
+                    await self._changed()
                 writer.write(msgspec.msgpack.encode(self._tell(question)))
                 await writer.drain()
-        except (OSError, EOFError, TimeoutError):
+        except (OSError, EOFError, TimeoutError, StoreError):
             pass  # whoever asked is gone
         finally:
             writer.close()
