@@ -266,7 +266,7 @@ def test_a_stream_goes_on_as_it_comes_and_is_counted_on_the_way(there: Front, ke
         wire.send(post(say("held", stream=True), key, path=GROQ))
         first = wire.head()
         assert first.headers["content-type"] == "text/event-stream"
-        assert wire._until(b"\r\n") == b"%x" % len(event("Hel"))
+        assert wire.until(b"\r\n") == b"%x" % len(event("Hel"))
         assert wire._exactly(len(event("Hel"))) == event("Hel")
         there.router.say("go on")
         eventually(lambda: wire._more() and LAST in wire.rest, "the stream ends")
@@ -320,11 +320,11 @@ def test_bytes_go_on_as_they_come(there: Front, key: str) -> None:
         wire.send(post({}, key, path=work("held-bytes")))
         head = wire.head()
         assert head.headers["content-type"] == "video/mp4"
-        assert wire._until(b"\r\n") == b"100"
+        assert wire.until(b"\r\n") == b"100"
         assert wire._exactly(256) == BYTES
         there.router.say("more bytes")
         assert wire._exactly(2) == b"\r\n"
-        assert wire._until(b"\r\n") == b"100"
+        assert wire.until(b"\r\n") == b"100"
         assert wire._exactly(256) == BYTES
     assert row(there, head.headers)["outcome"] == "ok"
 
@@ -340,7 +340,7 @@ def test_an_answer_that_breaks_off_is_never_taken_for_whole(
         wire.send(asked)
         head = wire.head()
         with pytest.raises((AssertionError, ConnectionError)):
-            wire._until(LAST)
+            wire.until(LAST)
     told = row(there, head.headers)
     assert (told["status"], told["outcome"]) == (200, "truncated")
     assert told["error"] == "upstream_truncated"
@@ -467,7 +467,7 @@ def test_a_stop_breaks_off_what_it_cannot_wait_for(tmp_path: Path) -> None:
             there.router.wait("began")
             os.kill(there.gateway.process.pid, signal.SIGTERM)
             with pytest.raises((AssertionError, ConnectionError)):
-                wire._until(LAST)
+                wire.until(LAST)
         assert there.gateway.process.wait(20) == 0
         there.gateway.start()
         (told,) = there.gateway.ledger(1)

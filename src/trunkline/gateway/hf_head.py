@@ -13,7 +13,6 @@ from trunkline._version import __version__
 from trunkline.dialects.openai_server import RequestError
 from trunkline.gateway.hf_routes import JOB_URLS, PREFIX, HfRoute
 from trunkline.gateway.plans import Connected
-from trunkline.gateway.verdicts import header_of
 from trunkline.wire import strict_json
 from trunkline.wire.json_splice import splice
 from trunkline.wire.message import Url
@@ -73,13 +72,16 @@ def request_head(
 def answer_lines(
     status: int, headers: dict[bytes, bytes], root: Url, public: str = ""
 ) -> bytes | None:
-    """Return the header lines of an answer; None where it redirects to somewhere else."""
+    """Return the header lines of an answer; None where it redirects to somewhere else.
+
+    Names in `headers` are in small letters.
+    """
     lines = b"x-content-type-options: nosniff\r\n"
     for name in (*_ANSWERED, b"retry-after") if status >= 400 else _ANSWERED:
-        value = header_of(headers, name)
+        value = headers.get(name)
         if value is not None and _VALUE.fullmatch(value) is not None:
             lines += b"%b: %b\r\n" % (name, value)
-    location = header_of(headers, b"location")
+    location = headers.get(b"location")
     if location is not None:
         place = own_place(location.decode("latin-1"), root)
         if place is not None:
@@ -129,7 +131,7 @@ def job_base(route: HfRoute, host: bytes, public: str, *, secure: bool) -> str |
 def with_own_urls(provider: str, data: bytes, base: str) -> bytes:
     """Return a job's answer whose URLs of the provider's API lead through this gateway."""
     try:
-        body = strict_json.decode(data)
+        body = strict_json.decode_strict(data)
     except strict_json.JsonError:
         return data
     changed = {row[0] for row in JOB_URLS[provider] if _lead(body, row, base)}

@@ -34,7 +34,14 @@ from trunkline.gateway.hf_routes import (
 )
 from trunkline.gateway.hf_work import UNKNOWN, Work, read_work
 from trunkline.gateway.pages import FAULT
-from trunkline.gateway.plans import Connected, Target, configured_tariff, offer_tariff, plan_of
+from trunkline.gateway.plans import (
+    Connected,
+    Plan,
+    Target,
+    configured_tariff,
+    offer_tariff,
+    plan_of,
+)
 from trunkline.gateway.quote import UNKNOWN as NO_TARIFF
 from trunkline.gateway.quote import Tariff
 from trunkline.gateway.refusals import Fault, of_error, tell
@@ -45,6 +52,8 @@ if TYPE_CHECKING:
     from trunkline.gateway.access import Caller
 
 _LOOK_UPS = re.compile(r"/api/(?:tasks|models/(?P<model>[^/]+(?:/[^/]+)?))")
+_KEPT = 10_000
+"""Plans that are kept."""
 _POLL = Asked(UNKNOWN, stream=False, body={}, changes={}, hide_usage=False)
 _log = logging.getLogger(__name__)
 
@@ -77,6 +86,9 @@ class HfPages:
         self._dispatch = dispatch
         self._sources = sources
         self._waiting: set[asyncio.Task[None]] = set()
+        self._kept: dict[tuple[str, str, str | None], Plan] = {}
+        self._kept_of: tuple[Connected | None, Catalog | None] = (None, None)
+        """The router and the catalog that the kept plans are from."""
 
     def serve(self, exchange: Exchange) -> None:
         """Take a request for a provider's route, or for what the Hub tells."""
@@ -103,11 +115,11 @@ class HfPages:
         _check_payer(exchange)
         router = self._router()
         if route.kind == "poll":
-            target = self._target(router, route, "", FREE)
             carrier = partial(
                 HfRelay, parcel=_parcel(exchange, route, router, self._sources.public())
             )
-            self._dispatch.pass_by(exchange, _POLL, plan_of(UNKNOWN, [target]), "hf", carrier)
+            plan = self._plan(router, route, "", None)
+            self._dispatch.pass_by(exchange, _POLL, plan, "hf", carrier)
             return
         kind = head.headers.get(b"content-type", b"").decode("latin-1")
         work = read_work(route, kind, exchange.body)
@@ -147,11 +159,10 @@ class HfPages:
         names: tuple[str, ...],
     ) -> None:
         name = _permitted(_caller(exchange), route, work.own, names)
-        tariff = self._tariff(router, route.provider, name)
-        target = self._target(router, route, work.own or "", tariff)
+        plan = self._plan(router, route, work.own or "", name)
         asked = msgspec.structs.replace(work.asked, model=name)
         carrier = partial(HfRelay, parcel=_parcel(exchange, route, router, self._sources.public()))
-        self._dispatch.carry(exchange, asked, plan_of(name, [target]), "hf", carrier)
+        self._dispatch.carry(exchange, asked, plan, "hf", carrier)
 
     def _router(self) -> Connected:
         """Return the upstream that is Hugging Face's router: the default, or the first of them."""
@@ -168,7 +179,21 @@ class HfPages:
             )
         return found[0]
 
-    def _target(self, router: Connected, route: HfRoute, own: str, tariff: Tariff) -> Target:
+    def _plan(self, router: Connected, route: HfRoute, own: str, name: str | None) -> Plan:
+        """Return the plan for a model, or for a poll without one; kept while what it is from stays."""
+        catalog = self._sources.catalog()
+        if router is not self._kept_of[0] or catalog is not self._kept_of[1]:
+            self._kept, self._kept_of = {}, (router, catalog)
+        key = (route.provider, own, name)
+        plan = self._kept.get(key)
+        if plan is None:
+            tariff = FREE if name is None else self._tariff(router, route.provider, name)
+            plan = plan_of(name or UNKNOWN, [self._target(router, route.provider, own, tariff)])
+            if len(self._kept) < _KEPT:
+                self._kept[key] = plan
+        return plan
+
+    def _target(self, router: Connected, provider: str, own: str, tariff: Tariff) -> Target:
         config = router.config
         return Target(
             router.name,
@@ -177,10 +202,10 @@ class HfPages:
             b"",
             b"",
             tariff,
-            route.provider,
+            provider,
             first_byte_seconds=config.first_byte_seconds,
             idle_seconds=config.idle_seconds,
-            gates=self._sources.gates(router.name, config, route.provider),
+            gates=self._sources.gates(router.name, config, provider),
         )
 
     def _tariff(self, router: Connected, provider: str, name: str) -> Tariff:

@@ -23,7 +23,7 @@ from trunkline.gateway.refusals import STOPPING, of_error, tell
 from trunkline.gateway.tap import StreamTap
 from trunkline.gateway.tokens import Tokens, read_whole
 from trunkline.gateway.upstream import UpstreamConnection
-from trunkline.gateway.verdicts import header_of, note_head
+from trunkline.gateway.verdicts import note_head
 from trunkline.wire.message import Url
 
 _LARGE = 64 * 1024
@@ -118,10 +118,11 @@ class HfRelay(Call):
 
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
         """Take the head of an answer whose body is still coming."""
-        self._status, self._headers = status, headers.copy()
+        self._status = status
+        self._headers = named = {name.lower(): value for name, value in headers.items()}
         note_head(self.entry, headers, self._target.pool)
         self.until = self.exchange.connection.edge.now + self._target.idle_seconds
-        kind = (header_of(headers, b"content-type") or b"").lower()
+        kind = named.get(b"content-type", b"").lower()
         streamed = kind.startswith(b"text/event-stream")
         if not 200 <= status < 300 or (self._looked_at and kind.startswith(b"application/json")):
             self._parts = []
@@ -150,7 +151,6 @@ class HfRelay(Call):
             self.head(status, headers)
             if self._parts is None and self._tap is None:
                 self._parts = []  # all of it is here: its length can be told
-        self._headers = headers
         self._connection = None
         if self.settled:
             return

@@ -7,6 +7,7 @@ has one of those that are known, so that nothing is made which no entry accounts
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Literal
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -108,6 +109,7 @@ class HfRoute(msgspec.Struct, frozen=True):
         return f"/{self.provider}/{self.path}" + (f"?{self.query}" if self.query else "")
 
 
+@functools.lru_cache(maxsize=2048)
 def read_route(method: str, path: bytes, query: bytes) -> HfRoute:
     """Read a request's first line; raises RequestError."""
     place = checked_path(path)

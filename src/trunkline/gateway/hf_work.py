@@ -31,6 +31,11 @@ def read_work(route: HfRoute, content_type: str, body: bytes) -> Work:
     if kind == "multipart/form-data":
         own = route.model if route.field is None else _in_form(route.field, content_type, body)
         return Work(own, _unbounded({}))
+    if route.counted is not None:
+        try:
+            return _counted(route, read_asked(body, route.counted))
+        except RequestError:
+            pass  # what is wrong with it, the provider says, if it can be read at all
     told: Any = None
     if kind == "application/json" or kind.endswith("+json") or _looks_like_json(route, body):
         try:
@@ -41,9 +46,7 @@ def read_work(route: HfRoute, content_type: str, body: bytes) -> Work:
             ) from error
     fields: dict[str, Any] = told if isinstance(told, dict) else {}
     own = route.model if route.field is None else _name(fields.get(route.field))
-    if route.counted is None:
-        return Work(own, _unbounded(fields))
-    return Work(own, _bounded(route, body, fields))
+    return Work(own, _unbounded(fields))
 
 
 def _in_form(field: str, content_type: str, body: bytes) -> str | None:
@@ -64,13 +67,11 @@ def _name(value: Any) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
 
 
-def _bounded(route: HfRoute, body: bytes, fields: dict[str, Any]) -> Asked:
-    try:
-        asked = read_asked(body, route.counted or "chat")
-    except RequestError:
-        return _unbounded(fields)  # what is wrong with it, the provider says
+def _counted(route: HfRoute, asked: Asked) -> Work:
+    """Return what bounds the tokens of a chat, a continuation or embeddings."""
     most = 0 if route.counted == "embeddings" else asked.most_output
-    return msgspec.structs.replace(asked, changes=_UNCHANGED, hide_usage=False, most_output=most)
+    bounded = msgspec.structs.replace(asked, changes=_UNCHANGED, hide_usage=False, most_output=most)
+    return Work(route.model if route.field is None else _name(asked.model), bounded)
 
 
 def _unbounded(fields: dict[str, Any]) -> Asked:
