@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trunkline.dialects.anthropic_server import RequestError, read_request
 from trunkline.dialects.openai_server import read_chat
@@ -299,7 +302,7 @@ TURNS: dict[str, tuple[list[Any], list[Any]]] = {
         ],
         [
             USER,
-            {"role": "assistant", "content": None, "tool_calls": [CALL]},
+            {"role": "assistant", "tool_calls": [CALL]},
             {"role": "tool", "tool_call_id": "t1", "content": "a\n\na"},
         ],
     ),
@@ -311,7 +314,7 @@ TURNS: dict[str, tuple[list[Any], list[Any]]] = {
         ],
         [
             USER,
-            {"role": "assistant", "content": None, "tool_calls": [CALL]},
+            {"role": "assistant", "tool_calls": [CALL]},
             {"role": "tool", "tool_call_id": "t1", "content": "Error: no"},
         ],
     ),
@@ -323,7 +326,7 @@ TURNS: dict[str, tuple[list[Any], list[Any]]] = {
         ],
         [
             USER,
-            {"role": "assistant", "content": None, "tool_calls": [CALL]},
+            {"role": "assistant", "tool_calls": [CALL]},
             {"role": "tool", "tool_call_id": "t1", "content": ""},
         ],
     ),
@@ -335,7 +338,7 @@ TURNS: dict[str, tuple[list[Any], list[Any]]] = {
         ],
         [
             USER,
-            {"role": "assistant", "content": None, "tool_calls": [CALL]},
+            {"role": "assistant", "tool_calls": [CALL]},
             {"role": "tool", "tool_call_id": "t1", "content": "a"},
             {
                 "role": "user",
@@ -634,3 +637,66 @@ def test_what_was_thought_is_hidden_where_the_client_wants_it_omitted() -> None:
     hidden = {"type": "adaptive", "display": "omitted"}
     asked = [read_request(json.dumps(body(thinking=t)).encode()) for t in (shown, hidden)]
     assert [one.hide_thinking for one in asked] == [False, True]
+
+
+# properties
+
+WORDS = st.sampled_from(
+    ["text", "image", "tool_use", "tool_result", "thinking", "document", "base64", "url", "user",
+     "assistant", "system", "t1", "f", "auto", "enabled", "json_schema", "https://e.org/a", ""]
+)  # fmt: skip
+NAMES = st.sampled_from(
+    ["type", "text", "content", "source", "role", "id", "name", "input", "tool_use_id", "data",
+     "media_type", "url", "input_schema", "budget_tokens", "format", "schema", "effort", "user_id"]
+)  # fmt: skip
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | WORDS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=12,
+)  # fmt: skip
+FIELD_NAMES = st.sampled_from(
+    ["system", "tools", "tool_choice", "thinking", "output_config", "output_format", "metadata",
+     "stop_sequences", "stream", "temperature", "top_k", "top_p", "max_tokens", "thread", "container",
+     "mcp_servers", "cache_control", "n", "unknown"]
+)  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(st.dictionaries(FIELD_NAMES, ANY, max_size=4), st.lists(ANY, max_size=3) | ANY)
+def test_whatever_is_sent_is_read_or_refused_by_its_place(
+    fields: dict[str, Any], messages: Any
+) -> None:
+    asked = {**body(), **fields}
+    if messages:
+        asked["messages"] = messages
+    try:
+        told = read_request(json.dumps(asked).encode())
+    except RequestError as error:
+        assert error.status == 400
+        assert error.param is None or error.message.startswith(f"{error.param}")
+    else:
+        assert json.loads(told.chat)["model"] == asked["model"]
+
+
+BLOCKS = st.lists(
+    st.fixed_dictionaries({"type": st.just("text"), "text": st.text(min_size=1, max_size=5)}),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.sampled_from(["user", "assistant"]), BLOCKS), min_size=1, max_size=6))
+def test_every_text_of_a_conversation_is_sent_in_its_order(
+    spoken: list[tuple[str, list[dict[str, str]]]],
+) -> None:
+    messages = [{"role": role, "content": blocks} for role, blocks in spoken]
+    told = chat_of(messages=messages)["messages"]
+    texts = []
+    for message in told:
+        content = message["content"]
+        texts += [content] if isinstance(content, str) else [part["text"] for part in content]
+    assert "".join(texts) == "".join(block["text"] for _, blocks in spoken for block in blocks)
+    roles = [message["role"] for message in told]
+    assert all(one != other for one, other in itertools.pairwise(roles))

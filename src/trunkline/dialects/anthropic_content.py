@@ -99,11 +99,12 @@ class Conversation:
                 calls.append(self._call(at, block))
             elif kind not in ("thinking", "redacted_thinking"):
                 raise _refused(at, kind, "an assistant's message")
-        message: dict[str, Any] = {"role": "assistant", "content": "".join(texts)}
+        message: dict[str, Any] = {"role": "assistant"}
+        if any(texts):  # some servers refuse a null here
+            message["content"] = "".join(texts)
         if calls:
-            message["content"] = message["content"] or None
             message["tool_calls"] = calls
-        if calls or message["content"]:
+        if len(message) > 1:
             self.messages.append(message)
 
     def system(self, blocks: list[tuple[str, Block]]) -> None:

@@ -173,10 +173,12 @@ def _tools(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, list):
         raise wrong(name, "must be a list.")
     tools = [_tool(f"{name}.{index}", tool) for index, tool in enumerate(value)]
-    names = [tool["function"]["name"] for tool in tools]
-    for index, called in enumerate(names):
-        if called in names[:index]:
+    seen: set[str] = set()
+    for index, tool in enumerate(tools):
+        called = tool["function"]["name"]
+        if called in seen:
             raise wrong(f"{name}.{index}.name", f"the tool {called[:200]!r} is there twice.")
+        seen.add(called)
     return {"tools": tools} if tools else {}
 
 
