@@ -15,6 +15,9 @@ from typing import Any
 
 from trunkline.dialects.anthropic_answer import Told
 from trunkline.dialects.anthropic_stream import MessageWriter
+from trunkline.dialects.responses_answer import Envelope
+from trunkline.dialects.responses_stream import ResponseStream
+from trunkline.gateway.responses_tap import ResponseTap
 from trunkline.gateway.tap import StreamTap
 
 EVENTS = 20_000
@@ -64,11 +67,28 @@ def _messages() -> Callable[[bytes], bytes]:
     return lambda data: write(feed(data))
 
 
+def _responses() -> Callable[[bytes], bytes]:
+    tap = StreamTap()
+    stream = ResponseStream(Envelope("1a225b09d8bc7c7300000003", 1_760_000_000, {}))
+    feed, write = tap.feed, stream.feed
+    return lambda data: write(feed(data))
+
+
+def _made() -> list[bytes]:
+    """Return the events of a response that an upstream makes itself."""
+    stream = ResponseStream(Envelope("1a225b09d8bc7c7300000003", 1_760_000_000, {}))
+    return [stream.feed(event) for event in _texts()[1:]]
+
+
 ROWS: dict[str, tuple[Callable[[], Callable[[bytes], bytes]], Callable[[], list[bytes]]]] = {
     "text, tap alone": (_tap, _texts),
     "text, messages": (_messages, _texts),
     "thinking, messages": (_messages, _thoughts),
     "arguments of a tool, messages": (_messages, _arguments),
+    "text, responses": (_responses, _texts),
+    "thinking, responses": (_responses, _thoughts),
+    "arguments of a tool, responses": (_responses, _arguments),
+    "text, responses' own tap": (lambda: ResponseTap().feed, _made),
 }
 """What is measured: who takes the events, and what they say."""
 

@@ -129,10 +129,10 @@ def test_a_response_sees_thinks_keeps_to_schemas_and_to_limits(respond) -> None:
     ("body", "param"),
     [
         ({"input": None}, "input"),
-        ({"input": [{"type": "computer_call"}]}, "input"),
-        ({"input": [{"role": "user", "content": [{"type": "input_file"}]}]}, "input"),
+        ({"input": [{"type": "computer_call"}]}, "input[0]"),
+        ({"input": [{"role": "user", "content": [{"type": "x"}]}]}, "input[0].content[0].type"),
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
-        ({"tools": [{"type": "mcp"}]}, "tools"),
+        ({"tools": [{"type": "mcp"}]}, "tools[0]"),
         ({"temperature": "hot"}, "temperature"),
         ({"model": "no/such"}, "model"),
     ],
@@ -272,8 +272,9 @@ def test_a_message_is_refused_as_a_chat_is(asker, message) -> None:
     "fault", ["truncated", "cut", "usage-negative", "tools-in-turn", "json-200"]
 )
 def test_faults_of_streams_do_not_trip_over_other_forms(asker, route: str, fault: str) -> None:
-    body = {"model": f"org/fault-{fault}", "stream": True, "max_tokens": 50}
-    spoken = {"messages": [{"role": "user", "content": "x"}], "input": "x"}
+    body = {"model": f"org/fault-{fault}", "stream": True}
+    said = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 50}
+    spoken = said if route == "/v1/messages" else {"input": "x", "max_output_tokens": 50}
     good = asker.post(route, {**body, **spoken, "model": LLAMA})
     bad = asker.post(route, {**body, **spoken})
     assert bad.status == 200
