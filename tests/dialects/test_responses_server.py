@@ -83,20 +83,20 @@ def part(kind: str, **more: Any) -> dict[str, Any]:
         ),
         (
             [{"role": "assistant", "content": [part("refusal", refusal="No.")]}],
-            [{"role": "assistant", "content": None, "refusal": "No."}],
+            [{"role": "assistant", "refusal": "No."}],
         ),
-        ([CALL, OUTPUT], [{"role": "assistant", "content": None, "tool_calls": [CALLED]}, TOLD]),
+        ([CALL, OUTPUT], [{"role": "assistant", "tool_calls": [CALLED]}, TOLD]),
         (
             [{"role": "assistant", "content": "Let me see."}, CALL, OUTPUT],
             [{"role": "assistant", "content": "Let me see.", "tool_calls": [CALLED]}, TOLD],
         ),
         (
             [part("reasoning", id="rs_1", summary=[], content=[]), CALL, OUTPUT, HELLO],
-            [{"role": "assistant", "content": None, "tool_calls": [CALLED]}, TOLD, HELLO],
+            [{"role": "assistant", "tool_calls": [CALLED]}, TOLD, HELLO],
         ),
         (
             [CALL, {**OUTPUT, "output": [part("input_text", text="18 degrees")]}],
-            [{"role": "assistant", "content": None, "tool_calls": [CALLED]}, TOLD],
+            [{"role": "assistant", "tool_calls": [CALLED]}, TOLD],
         ),
     ],
 )  # fmt: skip

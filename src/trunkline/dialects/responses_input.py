@@ -42,7 +42,7 @@ class _Turn:
     """What the model said and called at once, and what came of the calls."""
 
     def __init__(self, said: Message | None = None) -> None:
-        self.message: Message = said or {"role": "assistant", "content": None}
+        self.message: Message = said or {"role": "assistant"}
         self.places: dict[str, str] = {}
         """Where each call stands, by its id."""
         self.outputs: dict[str, Message] = {}
@@ -231,7 +231,9 @@ def _said(content: Any, at: str) -> Message:
             texts.append(_text(part, "text", place))
         else:
             raise wrong(f"{place}.type", f"is {shown(kind)}, and must be output_text or refusal.")
-    said: Message = {"role": "assistant", "content": "".join(texts) if texts else None}
+    said: Message = {"role": "assistant"}
+    if texts or not refusals:
+        said["content"] = "".join(texts)
     return {**said, "refusal": "".join(refusals)} if refusals else said
 
 
