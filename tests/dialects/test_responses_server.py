@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.dialects.openai_server import RequestError, read_chat
-from trunkline.dialects.responses_input import LARGEST_IMAGE, MOST_IMAGES
+from trunkline.dialects.responses_input import LARGEST_IMAGE, MOST_IMAGES, MOST_ITEMS
 from trunkline.dialects.responses_server import read_request
+from trunkline.dialects.responses_tools import MOST_TOOLS
 
 PNG = "data:image/png;base64," + base64.b64encode(b"picture").decode()
 HELLO = {"role": "user", "content": "Hello"}
@@ -307,6 +308,16 @@ def test_images_have_limits_in_number_and_size() -> None:
     error = refused(input=[{"role": "user", "content": [part("input_image", image_url=large)]}])
     assert (error.param, error.code) == ("input[0].content[0].image_url", "image_too_large")
     assert "20 MiB" in error.message
+
+
+def test_a_request_has_a_bound_in_items_parts_and_tools() -> None:
+    assert len(chat(input=[HELLO] * MOST_ITEMS)["messages"]) == MOST_ITEMS
+    assert refused(input=[HELLO] * (MOST_ITEMS + 1)).param == f"input[{MOST_ITEMS}]"
+    parts = [part("input_text", text="x")] * MOST_ITEMS
+    assert refused(input=[{"role": "user", "content": parts}]).param == "input[0].content"
+    said = [part("output_text", text="x")] * MOST_ITEMS
+    assert refused(input=[{"role": "assistant", "content": said}]).param == "input[0].content"
+    assert refused(tools=[TOOL] * (MOST_TOOLS + 1)).param == "tools"
 
 
 def test_an_answer_repeats_what_was_asked_and_keeps_nothing() -> None:

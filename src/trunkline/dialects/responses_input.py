@@ -18,6 +18,8 @@ _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "develop
 _TEXTS = frozenset({"input_text", "output_text"})
 _URL = re.compile(r"https?://|data:image/[a-z0-9.+-]+;base64,", re.IGNORECASE)
 _DETAILS = frozenset({"auto", "low", "high"})
+MOST_ITEMS = 20_000
+"""Items and parts of one request."""
 MOST_IMAGES = 500
 """Images in one request, as OpenAI has it."""
 LARGEST_IMAGE = 20 * 1024 * 1024
@@ -61,10 +63,12 @@ class _Reader:
         self._waiting: dict[str, _Turn] = {}
         """Calls without an output so far."""
         self._images = 0
+        self._count = 0
 
     def read(self, items: list[Any]) -> list[Message]:
         for index, item in enumerate(items):
             at = f"input[{index}]"
+            self._counted(1, at)
             kind = item.get("type") if isinstance(item, dict) else None
             if isinstance(item, dict) and kind is None and "role" in item:
                 kind = "message"
@@ -81,6 +85,11 @@ class _Reader:
             for told in self._told
             for message in (told.messages() if isinstance(told, _Turn) else [told])
         ]
+
+    def _counted(self, more: int, at: str) -> None:
+        self._count += more
+        if self._count > MOST_ITEMS:
+            raise wrong(at, f"is too much: {MOST_ITEMS} items and parts may be sent at once.")
 
     @staticmethod
     def _unknown(at: str, item: Any, kind: Any) -> RequestError:
@@ -99,6 +108,8 @@ class _Reader:
             raise wrong(f"{at}.role", f"must be one of {', '.join(_ROLES)}.")
         content = item.get("content")
         if role == "assistant":
+            if isinstance(content, list):
+                self._counted(len(content), f"{at}.content")
             self._turn = _Turn(_said(content, f"{at}.content"))
             self._told.append(self._turn)
             return
@@ -152,6 +163,7 @@ class _Reader:
             return value
         if not isinstance(value, list) or not value:
             raise wrong(at, "must be text or a list of parts.")
+        self._counted(len(value), at)
         read = [self._part(part, f"{at}[{index}]", parts) for index, part in enumerate(value)]
         return read[0]["text"] if len(read) == 1 and read[0]["type"] == "text" else read
 

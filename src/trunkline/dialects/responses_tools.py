@@ -8,6 +8,7 @@ from trunkline.dialects.openai_rules import RequestError
 from trunkline.dialects.responses_input import shown, wrong
 
 _FIELDS = frozenset({"type", "name", "description", "parameters", "strict"})
+MOST_TOOLS = 1_000
 _CHOICES = ("auto", "none", "required")
 Tool = dict[str, Any]
 
@@ -19,6 +20,8 @@ def read_tools(value: Any, choice: Any) -> tuple[list[Tool], list[Tool], Any]:
     """
     if value is not None and not isinstance(value, list):
         raise wrong("tools", "must be a list.")
+    if value is not None and len(value) > MOST_TOOLS:
+        raise wrong("tools", f"are too many: {MOST_TOOLS} may be offered at once.")
     tools = [_tool(tool, f"tools[{index}]") for index, tool in enumerate(value or ())]
     chosen, names = _choice(choice, {tool["name"] for tool in tools})
     sent = [_sent(tool) for tool in tools if names is None or tool["name"] in names]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from trunkline.dialects.openai_read import read_completion
 from trunkline.dialects.responses_answer import Envelope, answer_body
 from trunkline.dialects.responses_server import read_request
 from trunkline.dialects.responses_stream import ResponseStream
 from trunkline.errors import InvalidResponseError
-from trunkline.gateway.asked import Asked, read_asked
+from trunkline.gateway.asked import Asked
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.refusals import Fault
 from trunkline.wire import strict_json
@@ -72,4 +74,4 @@ def interpret(exchange: Exchange, asked: Asked) -> Asked:
     exchange.voice = ResponsesVoice(Envelope(mark, int(wall), request.echo))
     exchange.body = strict_json.encode(request.chat)
     exchange.size = len(exchange.body)
-    return read_asked(exchange.body, "chat")
+    return msgspec.structs.replace(asked, body=request.chat, changes={})
