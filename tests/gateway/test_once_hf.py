@@ -56,7 +56,7 @@ def test_bytes_that_broke_off_are_not_asked_for_again(there: Front, key: str) ->
         head = wire.send(request).head()
         assert head.status == 200
         with pytest.raises((AssertionError, ConnectionError)):
-            wire._until(b"\r\n0\r\n\r\n")
+            wire.until(b"\r\n0\r\n\r\n")
     while (again := ask(there.gateway, request)).json["code"] == "idempotency_in_progress":
         pass
     assert again.status == 409

@@ -141,6 +141,10 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.journal"))
 
 
+DAMAGED = ".damaged"
+"""How the name of a segment ends of which not all could be read."""
+
+
 def boot_of(segment: Path) -> str:
     """Return which process wrote a segment."""
     return segment.stem.rpartition("-")[0]
@@ -148,7 +152,7 @@ def boot_of(segment: Path) -> str:
 
 def set_aside(path: Path) -> Path:
     """Keep a segment of which not all could be read, under a name that nobody reads again."""
-    return path.rename(path.with_suffix(".damaged"))
+    return path.rename(path.with_suffix(DAMAGED))
 
 
 class FolderLock:

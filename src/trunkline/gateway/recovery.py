@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from trunkline.gateway.booking import AT_ONCE, book, drop_segment, grouped
-from trunkline.gateway.journal_files import Segment, boot_of, segments, set_aside
+from trunkline.gateway.journal_files import DAMAGED, Segment, boot_of, segments, set_aside
 from trunkline.store.records import Batch, Entry
 from trunkline.store.seam import SharedStore, Store, StoreError
 from trunkline.store.sums import spend_of
@@ -36,7 +36,7 @@ class Recovered(msgspec.Struct, frozen=True):
         return Recovered(self.replayed + other.replayed, self.unknown + other.unknown)
 
 
-def recover(store: Store, folder: Path, now: float) -> Recovered:
+def recover(store: SharedStore, folder: Path, now: float) -> Recovered:
     """Bring a folder's journals in and settle all that is open; raises StoreError.
 
     Nobody else may be using the store.
@@ -44,8 +44,7 @@ def recover(store: Store, folder: Path, now: float) -> Recovered:
     dead = segments(folder)
     replayed = _replay_all(store, dead)
     unknown = _settle(store, None, _JOURNAL, now)
-    for path in dead:
-        drop_segment(store, path)
+    _let_go(store, folder, dead)
     return Recovered(replayed, unknown)
 
 
@@ -57,8 +56,7 @@ def bring_in(store: SharedStore, folder: Path, now: float) -> Recovered:
     dead = segments(folder)
     replayed = _replay_all(store, dead)
     unknown = sum(end(store, boot, now) for boot in dict.fromkeys(map(boot_of, dead)))
-    for path in dead:
-        drop_segment(store, path)
+    _let_go(store, folder, dead)
     return Recovered(replayed, unknown)
 
 
@@ -72,6 +70,17 @@ def end(store: SharedStore, boot: str, now: float) -> int:
     store.leave(boot)
     store.forget_journal(journal)
     return unknown
+
+
+def _let_go(store: SharedStore, folder: Path, dead: list[Path]) -> None:
+    """Let go of journals that are in the store, and of names that were claimed for calls never sent.
+
+    Not of names where a part of a journal could not be read: it may have told of their calls.
+    """
+    boots = set(map(boot_of, dead)) - set(map(boot_of, folder.glob(f"*{DAMAGED}")))
+    store.release_unsent(boots)
+    for path in dead:
+        drop_segment(store, path)
 
 
 def _replay_all(store: Store, dead: list[Path]) -> int:
