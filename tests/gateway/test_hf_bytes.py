@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from hf_front import TOKEN, Front, front
+from raw import ask, head
 
 from loopback import Request, Visit, whole
 
@@ -97,3 +98,16 @@ def newest(there: Front, target: str) -> Request:
 
 def _has(visit: Visit, target: str) -> bool:
     return bool(visit.requests) and visit.requests[-1].target == target
+
+
+def test_a_body_may_be_as_large_as_one_with_files(there: Front) -> None:
+    key = there.gateway.new_key()
+    path, body = "/hf/hf-inference/models/org/name", bytes(11 << 20)
+    lines = ["content-type: audio/wav", f"content-length: {len(body)}"]
+    answer = ask(there.gateway, head("POST", path, *lines, key=key) + b"\r\n" + body)
+    assert answer.status == 200
+    assert newest(there, path.removeprefix("/hf")).body == body
+    lines = ["content-type: audio/wav", f"content-length: {33 << 20}"]
+    answer = ask(there.gateway, head("POST", path, *lines, key=key) + b"\r\n")
+    assert (answer.status, answer.json["code"]) == (413, "request_too_large")
+    assert "edge.upload_bytes" in answer.json["error"]

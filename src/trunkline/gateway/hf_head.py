@@ -81,6 +81,9 @@ def answer_lines(
         value = headers.get(name)
         if value is not None and _VALUE.fullmatch(value) is not None:
             lines += b"%b: %b\r\n" % (name, value)
+    upstream_id = headers.get(b"x-request-id")
+    if upstream_id is not None and _VALUE.fullmatch(upstream_id) is not None:
+        lines += b"x-upstream-request-id: %b\r\n" % upstream_id
     location = headers.get(b"location")
     if location is not None:
         place = own_place(location.decode("latin-1"), root)

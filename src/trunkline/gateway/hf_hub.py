@@ -26,7 +26,7 @@ from trunkline.wire.message import HttpRequest, parse_url
 _TIMES = Timeouts(connect=5.0, total=10.0)
 _MOST = 16 * 1024 * 1024
 """Bytes that an answer may have; the longest are lists of all models of one provider."""
-_KEPT = 64 * 1024
+_KEPT = 32 * 1024
 """Bytes of an answer that is kept."""
 _LEARNT = 10_000
 """Names that are kept from answers about single models."""

@@ -123,7 +123,7 @@ class HfRelay(Call):
         note_head(self.entry, headers, self._target.pool)
         self.until = self.exchange.connection.edge.now + self._target.idle_seconds
         kind = named.get(b"content-type", b"").lower()
-        streamed = kind.startswith(b"text/event-stream")
+        streamed = self.entry.stream = kind.startswith(b"text/event-stream")
         if not 200 <= status < 300 or (self._looked_at and kind.startswith(b"application/json")):
             self._parts = []
             return

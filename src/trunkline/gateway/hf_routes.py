@@ -29,6 +29,8 @@ _ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
 _NOT_ESCAPED = frozenset(b"/\\.%?#;:") | frozenset(range(0x21)) | frozenset(range(0x7F, 0x100))
 """Bytes that a path may not have behind a percent sign: other servers could take them for its parts."""
 _LONGEST_NAME = 500
+_LONG = 400
+"""Bytes of a path that is read anew each time."""
 
 _ID = "[^/]+"
 _POLLS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -109,9 +111,13 @@ class HfRoute(msgspec.Struct, frozen=True):
         return f"/{self.provider}/{self.path}" + (f"?{self.query}" if self.query else "")
 
 
-@functools.lru_cache(maxsize=2048)
 def read_route(method: str, path: bytes, query: bytes) -> HfRoute:
     """Read a request's first line; raises RequestError."""
+    usual = len(path) + len(query) < _LONG
+    return _remembered(method, path, query) if usual else _read(method, path, query)
+
+
+def _read(method: str, path: bytes, query: bytes) -> HfRoute:
     place = checked_path(path)
     provider, _, rest = place.removeprefix(f"{PREFIX}/").partition("/")
     _check_provider(provider)
@@ -136,6 +142,9 @@ def read_route(method: str, path: bytes, query: bytes) -> HfRoute:
     model = _model_in(provider, rest)
     field = None if model is not None else _field(provider, rest)
     return HfRoute(provider, rest, asked, "work", model, field, _counted(rest))
+
+
+_remembered = functools.lru_cache(maxsize=2048)(_read)
 
 
 def checked_path(path: bytes) -> str:

@@ -36,8 +36,10 @@ def read_work(route: HfRoute, content_type: str, body: bytes) -> Work:
             return _counted(route, read_asked(body, route.counted))
         except RequestError:
             pass  # what is wrong with it, the provider says, if it can be read at all
+    if route.field is None:
+        return Work(route.model, _unbounded({}))  # nothing in it matters here, whatever it is
     told: Any = None
-    if kind == "application/json" or kind.endswith("+json") or _looks_like_json(route, body):
+    if kind == "application/json" or kind.endswith("+json") or _looks_like_json(body):
         try:
             told = strict_json.decode_strict(body)
         except strict_json.JsonError as error:
@@ -45,8 +47,7 @@ def read_work(route: HfRoute, content_type: str, body: bytes) -> Work:
                 f"The body is not valid JSON: {error}.", code="invalid_json"
             ) from error
     fields: dict[str, Any] = told if isinstance(told, dict) else {}
-    own = route.model if route.field is None else _name(fields.get(route.field))
-    return Work(own, _unbounded(fields))
+    return Work(_name(fields.get(route.field)), _unbounded(fields))
 
 
 def _in_form(field: str, content_type: str, body: bytes) -> str | None:
@@ -58,9 +59,9 @@ def _in_form(field: str, content_type: str, body: bytes) -> str | None:
     return _name(parts[0].content.decode("utf-8", "replace")) if parts else None
 
 
-def _looks_like_json(route: HfRoute, body: bytes) -> bool:
+def _looks_like_json(body: bytes) -> bool:
     """Tell whether a body that says it is something else could be taken for what names a model."""
-    return route.field is not None and body[:64].lstrip()[:1] == b"{"
+    return body[:64].lstrip()[:1] == b"{"
 
 
 def _name(value: Any) -> str | None:
