@@ -7,6 +7,7 @@ from typing import Any
 
 from trunkline.dialects.openai_audio_server import HearingRequest, SpeechRequest
 from trunkline.dialects.openai_images_server import ImagesRequest
+from trunkline.dialects.openai_videos_server import VideoRequest
 from trunkline.dialects.rerank_server import RankRequest
 from trunkline.gateway.asks import Manner
 from trunkline.gateway.call import Call
@@ -14,19 +15,22 @@ from trunkline.gateway.configured import Configured
 from trunkline.gateway.translated import Means, Translated
 from trunkline.gateway.translated_media import Hearing, Pictures, Ranking, Speech
 from trunkline.gateway.translated_texts import Texts
+from trunkline.gateway.translated_videos import Videos
 
 _CARRIERS: dict[type[Any], type[Translated]] = {
     HearingRequest: Hearing,
     ImagesRequest: Pictures,
     RankRequest: Ranking,
     SpeechRequest: Speech,
+    VideoRequest: Videos,
 }
 
 
-def carry(call: tuple[Any, ...], configured: Configured) -> Call:
+def carry(call: tuple[Any, ...], configured: Configured, seal: bytes) -> Call:
     """Return what carries a call, which is as Call takes it."""
     carrier = _CARRIERS.get(type(call[2].wish), Texts)
-    return carrier(*call, means=Means(configured.client, partial(manner_of, configured)))
+    means = Means(configured.client, partial(manner_of, configured), seal)
+    return carrier(*call, means=means)
 
 
 def manner_of(configured: Configured, upstream: str) -> Manner:

@@ -116,6 +116,10 @@ class Configured:
             public=lambda: self.loaded.config.listen.public_url or "",
         )
 
+    def client_of(self, name: str) -> Any:
+        """Return the SDK's client for an upstream; None where none has that name any more."""
+        return self._upstreams.client(name) if name in self._upstreams.connected else None
+
     def secrets(self) -> tuple[str, ...]:
         """Return the upstreams' credentials."""
         return self._upstreams.secrets()

@@ -15,6 +15,7 @@ from trunkline.dialects.multipart import Part
 from trunkline.dialects.openai_audio_server import read_hearing, read_speech
 from trunkline.dialects.openai_images_server import read_image_edit, read_images
 from trunkline.dialects.openai_rules import RequestError, read_object
+from trunkline.dialects.openai_videos_server import read_video
 from trunkline.dialects.rerank_server import RankRequest, read_rerank
 from trunkline.gateway.asked import Asked, Endpoint, check_fields
 from trunkline.gateway.exchange import Exchange
@@ -56,6 +57,9 @@ ROWS: dict[str, Row] = {
         forms=True,
     ),
     "images/generations": Row("images", lambda fields, form, _: read_images(fields, form=form)),
+    "videos": Row(
+        "videos", lambda fields, form, most: read_video(fields, form=form, most=most), forms=True
+    ),
     "rerank": Row("rerank", lambda fields, *_: read_rerank(fields)),
 }
 """By the path below `/v1`."""

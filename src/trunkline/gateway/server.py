@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -53,6 +54,9 @@ from trunkline.gateway.telemetry import Telemetry
 from trunkline.settings import Settings
 from trunkline.store.records import Entry
 from trunkline.store.seam import StoreError
+
+if TYPE_CHECKING:
+    from trunkline.gateway.video_pages import VideoPages
 
 _LOOK_SECONDS = 0.5
 """Between two looks whether keys have changed in the store."""
@@ -101,6 +105,9 @@ class Gateway:
         self._live: set[Call] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._hurried = False
+        self._seal = b""
+        """What ids of videos are signed with: the store's."""
+        self._videos: VideoPages | None = None
         self._state = State(lambda: self.loaded)
         at = store_place(config, environment)
         self._store = store_at(at, config.store)
@@ -258,6 +265,7 @@ class Gateway:
             standing=self._standing,
             clock=time.time,
         )
+        self._seal = self._store.seal(secrets.token_bytes(32))
         self._telemetry.recovered(opened.recovered.replayed + opened.recovered.unknown)
         self._guard.load(opened.spend)
         return opened
@@ -310,7 +318,14 @@ class Gateway:
     def _translated(self, *call: Any) -> Call:
         from trunkline.gateway.carriers import carry  # loads the SDK; chats do without it
 
-        return carry(call, self._configured)
+        return carry(call, self._configured, self._seal)
+
+    def _video_pages(self) -> VideoPages:
+        if self._videos is None:
+            from trunkline.gateway.video_pages import VideoPages  # loads the SDK, as above
+
+            self._videos = VideoPages(self._dispatch, self._configured, self._seal)
+        return self._videos
 
     def _forget_plans(self) -> None:
         self._dispatch.plans.forget()
@@ -333,6 +348,7 @@ class Gateway:
             listing,
             self._bridge,
             hf.serve,
+            self._video_pages,
             sizes=Sizes(edge.body_bytes, edge.upload_bytes),
             metrics=metrics,
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from trunkline.gateway.dispatch import Dispatch
@@ -12,6 +15,9 @@ from trunkline.gateway.media_pages import media_pages
 from trunkline.gateway.messages import Messages, error_body
 from trunkline.gateway.pages import ANONYMOUS_BYTES, Page, Rule, Serve
 
+if TYPE_CHECKING:
+    from trunkline.gateway.video_pages import VideoPages
+
 
 class Sizes(msgspec.Struct, frozen=True):
     """Bytes that a request's body may have."""
@@ -21,11 +27,12 @@ class Sizes(msgspec.Struct, frozen=True):
     """Where it may have files in it."""
 
 
-def page_table(
+def page_table(  # noqa: PLR0913 - there is a row for each of them
     dispatch: Dispatch,
     listing: Listing,
     admin: Serve,
     hf: Serve,
+    videos: Callable[[], VideoPages],
     *,
     sizes: Sizes,
     metrics: Rule,
@@ -38,7 +45,7 @@ def page_table(
         Page("POST", "/v1/completions", "key", dispatch.completions, "completions", body=body),
         Page("POST", "/v1/embeddings", "key", dispatch.embeddings, "embeddings", body=body),
         Page("POST", "/v1/responses", "key", dispatch.responses, "responses", body=body),
-        *media_pages(dispatch, body, sizes.upload),
+        *media_pages(dispatch, videos, body=body, upload=sizes.upload),
         _of_messages("", messages.take, body),
         _of_messages("/count_tokens", messages.count, body),
         Page("GET", "/v1/models", "key", listing.models, "models", api_key=True),

@@ -36,6 +36,8 @@ class Means(msgspec.Struct, frozen=True):
     """Gives the SDK's client of an upstream."""
     manner: Callable[[str], Manner]
     """Tells how calls to an upstream are made."""
+    seal: bytes
+    """What ids of videos are signed with."""
 
 
 class Translated(Call):

@@ -44,13 +44,19 @@ class Made(Translated):
     async def _ask(self, target: Target) -> None:
         manner = self.means.manner(target.upstream)
         ways = self._ways(target, manner)
-        for way in ways[:-1]:
+        first: ModelNotSupportedError | None = None
+        for way in ways:
             try:
-                return self._answered(await self._carried(target, way))
+                result = await self._carried(target, way)
             except ModelNotSupportedError as error:
+                first = first or error
                 if error.attempts:
-                    raise
-        return self._answered(await self._carried(target, ways[-1]))
+                    break
+            else:
+                self._answered(result)
+                return
+        if first is not None:
+            raise first
 
     def _answered(self, result: Any) -> None:
         self._settle_ok(self._answer(result), estimated=False)

@@ -6,6 +6,7 @@ A cancelled call leaves no connection behind: the socket is closed in the same l
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator
@@ -191,7 +192,7 @@ class AioTransport:
                 if error.received or error.should_retry is False or isinstance(error, Timeout):
                     raise
                 # it had died while idle: once more, on a new one
-        connection = await self._connect(pool, url, proxy, timeouts, until)
+        connection = await self._connect(pool, request, proxy, timeouts, until)
         pool.adopt(connection)
         return await self._exchange(pool, connection, data, request, until)
 
@@ -203,7 +204,8 @@ class AioTransport:
         Raises Timeout or APIConnectionError.
         """
         pool = await self._pool()
-        connection = await self._connect(pool, url, self._proxies.choose(url), timeouts, until)
+        asked = HttpRequest("GET", url, ())
+        connection = await self._connect(pool, asked, self._proxies.choose(url), timeouts, until)
         connection.hand_over(protocol)
 
     async def _pool(self) -> _Pool:
@@ -253,22 +255,23 @@ class AioTransport:
     async def _connect(
         self,
         pool: _Pool,
-        url: Url,
+        request: HttpRequest,
         proxy: Proxy | None,
         timeouts: Timeouts,
         until: float,
     ) -> Connection:
         """Open a connection; TCP may take `timeouts.connect`, and TLS the same again."""
-        loop = asyncio.get_running_loop()
+        loop, url = asyncio.get_running_loop(), request.url
         context = client_context(self._ca_file) if url.scheme == "https" else None
         span = min(timeouts.connect * (2 if context else 1), until - time.monotonic())
         try:
             async with asyncio.timeout(span):
                 if proxy is not None:
                     return await self._connect_through(pool, url, proxy, context)
+                host = await _public_address(request) if request.public else url.host
                 _, connection = await loop.create_connection(
                     lambda: pool.connection(url),
-                    url.host,
+                    host,
                     url.port,
                     **(_EYEBALLS if isinstance(loop, asyncio.BaseEventLoop) else {}),
                 )
@@ -303,6 +306,19 @@ class AioTransport:
             raise
         await _secure(connection, context, url)
         return connection
+
+
+async def _public_address(request: HttpRequest) -> str:
+    """Return an address of the server, once all that its name has are seen to be public.
+
+    It is what is connected to: the name is not asked for again. Raises InvalidResponseError.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(
+        request.url.host, request.url.port, type=socket.SOCK_STREAM
+    )
+    for *_, address in found:
+        check_peer(request, address)
+    return str(found[0][4][0])
 
 
 async def _secure(connection: Connection, context: ssl.SSLContext, url: Url) -> None:

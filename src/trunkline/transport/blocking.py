@@ -166,7 +166,7 @@ class BlockingTransport:
                 if error.received or error.should_retry is False or isinstance(error, Timeout):
                     raise
                 # it had died while idle: once more, on a new one
-        fresh = self._connect(url, proxy, timeouts, until)
+        fresh = self._connect(request, proxy, timeouts, until)
         return self._exchange(fresh, data, request, until)
 
     def close(self) -> None:
@@ -269,14 +269,15 @@ class BlockingTransport:
             pass  # a server may refuse a large body with an answer; reading tells
 
     def _connect(
-        self, url: Url, proxy: Proxy | None, timeouts: Timeouts, until: float
+        self, request: HttpRequest, proxy: Proxy | None, timeouts: Timeouts, until: float
     ) -> _Connection:
+        url = request.url
         connected_by = min(until, time.monotonic() + timeouts.connect)
         address = (proxy.host, proxy.port) if proxy else (url.host, url.port)
         context = client_context(self._ca_file) if url.scheme == "https" else None
         sock: socket.socket | None = None
         try:
-            sock = _dial(address, connected_by)
+            sock = _dial(address, connected_by, request if request.public and not proxy else None)
             if proxy and context:
                 _tunnel(sock, url, proxy, connected_by)
             if context:
@@ -294,9 +295,17 @@ class BlockingTransport:
         return connection
 
 
-def _dial(address: tuple[str, int], until: float) -> socket.socket:
-    """Connect to a host, trying its addresses in turn, each with its share of the time left."""
+def _dial(
+    address: tuple[str, int], until: float, public: HttpRequest | None = None
+) -> socket.socket:
+    """Connect to a host, trying its addresses in turn, each with its share of the time left.
+
+    For a request that wants a `public` server all of them are looked at before.
+    """
     found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    if public is not None:
+        for *_, where in found:
+            check_peer(public, where)
     for rest in range(len(found), 1, -1):
         try:
             return _reach(found[-rest], _left(until) / rest)
