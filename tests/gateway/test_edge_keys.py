@@ -276,8 +276,13 @@ RULES = {
             "images/generations",
             "images/variations",
             "rerank",
+            "videos",
+            "videos/*",
         )
     },
+    "GET /v1/videos": "key",
+    "GET /v1/videos/*": "key",
+    "DELETE /v1/videos/*": "key",
     "POST /v1/chat/completions": "key",
     "POST /v1/completions": "key",
     "POST /v1/embeddings": "key",

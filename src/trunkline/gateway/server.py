@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -45,6 +45,7 @@ from trunkline.gateway.once import Once
 from trunkline.gateway.opening import Opened, open_store, standing_of, tls_context
 from trunkline.gateway.pages import Pages, Rule
 from trunkline.gateway.recovery import Recovered
+from trunkline.gateway.sdk_parts import SdkParts
 from trunkline.gateway.siblings import Siblings
 from trunkline.gateway.slots import address
 from trunkline.gateway.state import Parts, State
@@ -54,9 +55,6 @@ from trunkline.gateway.telemetry import Telemetry
 from trunkline.settings import Settings
 from trunkline.store.records import Entry
 from trunkline.store.seam import StoreError
-
-if TYPE_CHECKING:
-    from trunkline.gateway.video_pages import VideoPages
 
 _LOOK_SECONDS = 0.5
 """Between two looks whether keys have changed in the store."""
@@ -105,9 +103,7 @@ class Gateway:
         self._live: set[Call] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._hurried = False
-        self._seal = b""
-        """What ids of videos are signed with: the store's."""
-        self._videos: VideoPages | None = None
+        self._sdk = SdkParts(self._configured)
         self._state = State(lambda: self.loaded)
         at = store_place(config, environment)
         self._store = store_at(at, config.store)
@@ -265,7 +261,7 @@ class Gateway:
             standing=self._standing,
             clock=time.time,
         )
-        self._seal = self._store.seal(secrets.token_bytes(32))
+        self._sdk.open(self._store)
         self._telemetry.recovered(opened.recovered.replayed + opened.recovered.unknown)
         self._guard.load(opened.spend)
         return opened
@@ -303,7 +299,7 @@ class Gateway:
             self._ledger,
             self.loaded.config.money,
             counters,
-            self._translated,
+            self._sdk.carry,
         )
 
     def _doing_once(self) -> Once:
@@ -314,18 +310,6 @@ class Gateway:
             lives=self._member.lives,
             refused=self._telemetry.refused,
         )
-
-    def _translated(self, *call: Any) -> Call:
-        from trunkline.gateway.carriers import carry  # loads the SDK; chats do without it
-
-        return carry(call, self._configured, self._seal)
-
-    def _video_pages(self) -> VideoPages:
-        if self._videos is None:
-            from trunkline.gateway.video_pages import VideoPages  # loads the SDK, as above
-
-            self._videos = VideoPages(self._dispatch, self._configured, self._seal)
-        return self._videos
 
     def _forget_plans(self) -> None:
         self._dispatch.plans.forget()
@@ -348,7 +332,7 @@ class Gateway:
             listing,
             self._bridge,
             hf.serve,
-            self._video_pages,
+            partial(self._sdk.videos, dispatch),
             sizes=Sizes(edge.body_bytes, edge.upload_bytes),
             metrics=metrics,
         )

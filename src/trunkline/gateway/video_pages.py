@@ -173,10 +173,10 @@ class VideoPages:
             self._tidy()
             look = self._looks[video_id] = _Look()
         async with look.lock:
-            if look.told is None or look.until < time.monotonic():
-                look.told = await self._asked(ticket, "look")
-                look.until = time.monotonic() + _FRESH
-            told: JobLook = look.told
+            if look.told is not None and look.until > time.monotonic():
+                return look.told
+            told: JobLook = await self._asked(ticket, "look")
+            look.told, look.until = told, time.monotonic() + _FRESH
             return told
 
     def _tidy(self) -> None:
