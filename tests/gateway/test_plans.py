@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from trunkline.catalog import Catalog, ModelEntry, Offer, Pricing
 from trunkline.dialects.response_events import RESPONSES
 from trunkline.errors import ConfigurationError, InvalidInputError
+from trunkline.gateway.apis import _RESPONDING
 from trunkline.gateway.config import Config, Price, Route
 from trunkline.gateway.config import Target as RouteTarget
 from trunkline.gateway.config import Upstream as UpstreamConfig
-from trunkline.gateway.plans import _RESPONDING, Plan, Plans, UnknownModelError, dearest
+from trunkline.gateway.plans import Plan, Plans, UnknownModelError, dearest
 from trunkline.gateway.quote import UNKNOWN, Tariff
 from trunkline.gateway.upstream import Upstream
 from trunkline.gateway.upstreams import Upstreams
@@ -429,6 +430,26 @@ def test_responses_are_asked_where_they_are_made_and_chats_elsewhere() -> None:
     assert places.find("own/gpt-5", "responses").refuses == frozenset()
     with pytest.raises(UnknownModelError):
         places.find("org/none", "responses")
+
+
+def test_messages_are_asked_where_the_operator_says_that_they_are_made() -> None:
+    upstreams = {
+        "near": LOCAL,
+        "claude": msgspec.structs.replace(LOCAL, speaks=("chat", "messages")),
+        "own": UpstreamConfig(kind="provider", provider="openai", key_env="KEY"),
+    }
+    places = Places(environment={"KEY": "sk-x"}, upstreams=upstreams)
+    for name, path, native in (
+        ("claude/tiny", "/v1/messages", True),
+        ("near/tiny", "/v1/chat/completions", False),
+        ("own/gpt-5", "/v1/chat/completions", False),
+        ("org/two:groq", "/v1/chat/completions", False),
+    ):
+        plan = places.find(name, "messages")
+        assert (plan.native, plan.relayed) == (native, True), name
+        head = places.head(name, "messages")
+        assert head[0] == f"POST {path} HTTP/1.1"
+        assert ("anthropic-version: 2023-06-01" in head) is native
 
 
 def test_providers_that_make_responses_are_those_that_the_sdk_knows_for_it() -> None:

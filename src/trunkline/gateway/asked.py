@@ -94,6 +94,8 @@ def read_asked(data: bytes, endpoint: Endpoint) -> Asked:
         raise _forbidden(body) or _no_model(model)
     if endpoint == "responses":
         return _response(model, body)
+    if endpoint == "messages":
+        return _message(model, body)
     if most is not None:
         _check_count("max_tokens", most)
     more = False
@@ -128,6 +130,43 @@ def _unusual(model: str, body: dict[str, Any], endpoint: Endpoint, *, more: bool
         raise _no_flag()
     changes, hide = _with_usage(body.get("stream_options"))
     return Asked(model, True, body, changes, hide, more, most, answers)
+
+
+def _message(model: str, body: dict[str, Any]) -> Asked:
+    """Read a request for a message; what its blocks say is for those who answer it."""
+    forbidden = _forbidden(body)
+    if forbidden is not None:
+        raise forbidden
+    most, messages, stream = body.get("max_tokens"), body.get("messages"), body.get("stream")
+    _check_count("max_tokens", most)
+    if type(messages) is not list or not messages:
+        raise RequestError("'messages' must be a list with at least one message.", param="messages")
+    if stream is not None and type(stream) is not bool:
+        raise RequestError("'stream' must be true or false.", param="stream")
+    more = not _words_alone(messages) or _more_than_custom(body.get("tools"))
+    more = more or any(body.get(name) for name in ("container", "mcp_servers", "thread"))
+    return Asked(model, stream is True, body, _UNCHANGED, False, more, most)
+
+
+def _more_than_custom(tools: Any) -> bool:
+    return type(tools) is list and any(
+        type(tool) is not dict or tool.get("type") not in (None, "custom") for tool in tools
+    )
+
+
+_WORDS = frozenset({"text", "thinking", "tool_result", "tool_use"})
+
+
+def _words_alone(content: Any) -> bool:
+    """Tell whether messages, or blocks, are of text alone, so that their size bounds their tokens."""
+    if type(content) is not list:
+        return True
+    for item in content:
+        if type(item) is not dict or ("role" not in item and item.get("type") not in _WORDS):
+            return False
+        if not _words_alone(item.get("content")):
+            return False
+    return True
 
 
 _SAID = frozenset({"input_text", "output_text", "refusal"})

@@ -14,7 +14,7 @@ UnknownPrice = Literal["refuse-if-budgeted", "refuse", "reserve", "count"]
 """What to do with a call whose most is unknown. `refuse-if-budgeted` refuses callers that have a
 budget and counts the others; `refuse` everybody; `reserve` holds and charges a fixed amount; `count`
 lets it pass and counts it as unknown."""
-Api = Literal["chat", "responses"]
+Api = Literal["chat", "messages", "responses"]
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,8 +134,8 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Models to list in `/v1/models` as `<upstream>/<model>`."""
     speaks: tuple[Api, ...] | None = None
     """The APIs in which it is asked. None is `chat` and, for `huggingface` and for the providers that
-    have it (`groq`, `openai`), `responses`. Clients of an API that it does not speak are served by
-    chats."""
+    have it (`groq`, `openai`), `responses`; `messages` is Anthropic's. Clients of an API that it does
+    not speak are served by chats."""
     connect_seconds: float = 5.0
     first_byte_seconds: float = 600.0
     idle_seconds: float = 60.0

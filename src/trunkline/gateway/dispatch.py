@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -98,8 +99,8 @@ class Dispatch:
         carrier: Carrier = self._translated if asked.wish is not None else Relay
         if exchange.voice is not None:
             carrier = Interpreted
-        elif endpoint == "responses":
-            carrier = _native()
+        elif endpoint in ("messages", "responses"):
+            carrier = _native(endpoint)
         self.carry(exchange, asked, plan, endpoint, carrier)
 
     def media(self, path: str, exchange: Exchange) -> None:
@@ -158,6 +159,13 @@ class Dispatch:
         if self._held(exchange, holder, 0, 0, partial(self.within_rates, exchange, then)):
             holder.settle(self._entry(exchange, caller, _NOTHING, "hf", 0), 0, 0)
             then()
+
+    def is_native(self, endpoint: Endpoint, model: Any) -> bool:
+        """Tell whether whoever serves a model makes an endpoint's answers itself, and not by chats."""
+        try:
+            return isinstance(model, str) and self.plans.find(model, endpoint).native
+        except (UnknownModelError, InvalidInputError):
+            return False  # which is said when it is asked for as a chat
 
     def check(self, exchange: Exchange, model: str) -> None:
         """Raise RequestError unless a chat with a model could be sent for this caller."""
@@ -287,8 +295,13 @@ class Dispatch:
         return refusal is None
 
 
-def _native() -> Carrier:
-    from trunkline.gateway.native import Native  # relays of chats do without it
+def _native(endpoint: Endpoint) -> Carrier:
+    # relays of chats do without both
+    if endpoint == "messages":
+        from trunkline.gateway.native_messages import NativeMessages
+
+        return NativeMessages
+    from trunkline.gateway.native import Native
 
     return Native
 

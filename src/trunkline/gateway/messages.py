@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from trunkline.dialects import anthropic_answer, openai_chat
 from trunkline.dialects.anthropic_answer import Told, guessed_tokens, message_body
-from trunkline.dialects.anthropic_server import MessageRequest, read_request
+from trunkline.dialects.anthropic_server import MessageRequest, read_request, request_of
 from trunkline.dialects.anthropic_stream import MessageWriter
-from trunkline.dialects.openai_server import RequestError
+from trunkline.dialects.openai_rules import RequestError, read_object
 from trunkline.gateway.dispatch import Dispatch
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.refusals import JSON, Fault
@@ -21,9 +21,13 @@ class Messages:
         self._dispatch = dispatch
 
     def take(self, exchange: Exchange) -> None:
-        """Take a request for a message."""
+        """Take a request for a message; it goes on as it came where each target makes messages itself."""
         try:
-            asked = read_request(exchange.body)
+            body = read_object(exchange.body)
+            if self._dispatch.is_native("messages", body.get("model")):
+                self._dispatch.take("messages", exchange)
+                return
+            asked = request_of(body)
         except RequestError as wrong:
             self._dispatch.refuse(exchange, wrong)
             return
@@ -73,9 +77,14 @@ class MessageVoice:
 
     def broken(self, fault: Fault, request_id: str) -> bytes:
         """Write an error into a stream that has begun."""
-        return anthropic_answer.error_event(
-            fault.status, fault.message, code=fault.code, request_id=request_id, **fault.more
-        )
+        return broken_message(fault, request_id)
+
+
+def broken_message(fault: Fault, request_id: str) -> bytes:
+    """Write an error into a stream that has begun."""
+    return anthropic_answer.error_event(
+        fault.status, fault.message, code=fault.code, request_id=request_id, **fault.more
+    )
 
 
 def error_body(fault: Fault, request_id: str) -> bytes:

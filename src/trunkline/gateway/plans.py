@@ -16,6 +16,7 @@ from trunkline._version import __version__
 from trunkline.catalog import Catalog, Offer
 from trunkline.catalog.questions import candidates, nearest
 from trunkline.errors import InvalidInputError
+from trunkline.gateway.apis import head_for, speaks
 from trunkline.gateway.asked import MEDIA
 from trunkline.gateway.config import Config, Price
 from trunkline.gateway.config import Upstream as UpstreamConfig
@@ -38,11 +39,10 @@ PATHS = {
     "chat": "chat/completions",
     "completions": "completions",
     "embeddings": "embeddings",
+    "messages": "messages",
     "responses": "responses",
 }
-_RESPONDING = frozenset({"groq", "openai"})
-"""Providers whose own address has OpenAI's Responses API."""
-_UNIFIED = frozenset({"chat", "responses"})
+_UNIFIED = frozenset({"chat", "messages", "responses"})
 """What Hugging Face's router serves for every provider."""
 
 
@@ -191,7 +191,7 @@ class Plans:
 
     def _made(self, name: str, endpoint: str) -> Plan:
         places = self._places(name)
-        native = endpoint != "responses" or all(responds(upstream) for upstream, _ in places)
+        native = all(speaks(upstream.config, endpoint) for upstream, _ in places)
         spoken = endpoint if native else "chat"
         targets = [self._target(upstream, model, spoken) for upstream, model in places]
         return plan_of(name, targets, native=native)
@@ -225,7 +225,7 @@ class Plans:
         if endpoint in MEDIA:
             return Target(upstream.name, None, model, b"", b"", tariff, None, served=True)
         url = below(upstream.base, PATHS[endpoint])
-        return self._written(upstream, url, model, None, tariff)
+        return self._written(upstream, endpoint, url, model, tariff)
 
     def _routed(self, upstream: Connected, name: str, endpoint: str) -> Target:
         asked = model_id.parse(name)
@@ -242,8 +242,10 @@ class Plans:
                 upstream.name, None, str(asked), b"", b"", tariff, asked.provider, tariffs
             )
         url = below(upstream.base, PATHS[endpoint])
-        target = self._written(upstream, url, wanted, asked.provider, tariff)
-        return msgspec.structs.replace(target, tariffs=tariffs, one_limit=endpoint == "chat")
+        target = self._written(upstream, endpoint, url, wanted, tariff)
+        return msgspec.structs.replace(
+            target, provider=asked.provider, tariffs=tariffs, one_limit=endpoint == "chat"
+        )
 
     def _direct(self, upstream: Connected, model: str, endpoint: str) -> Target:
         row = PROVIDERS[upstream.config.provider or ""]
@@ -255,24 +257,25 @@ class Plans:
             raise InvalidInputError(f"{row.title} serves pictures, sounds or videos, and no chat.")
         path = row.chat_path.replace(PATHS["chat"], PATHS[endpoint])
         url = below(upstream.base, path.replace("{model}", _in_path(model)))
-        target = self._written(upstream, url, model, row.name, tariff)
-        if endpoint == "responses":
+        target = self._written(upstream, endpoint, url, model, tariff)
+        target = msgspec.structs.replace(target, provider=row.name)
+        if endpoint != "chat":
             return target
         return msgspec.structs.replace(
             target, tune=row.tune, refuses=row.chat_refuses, one_limit=row.name != "openai"
         )
 
     def _written(
-        self, upstream: Connected, url: Url, model: str, provider: str | None, tariff: Tariff
+        self, upstream: Connected, endpoint: str, url: Url, model: str, tariff: Tariff
     ) -> Target:
         return Target(
             upstream=upstream.name,
             pool=self._pool(upstream),
             model=model,
             model_json=strict_json.encode(model),
-            head=request_head(upstream, url),
+            head=head_for(endpoint, request_head(upstream, url)),
             tariff=tariff,
-            provider=provider,
+            provider=None,
             first_byte_seconds=upstream.config.first_byte_seconds,
             idle_seconds=upstream.config.idle_seconds,
         )
@@ -306,14 +309,6 @@ class Plans:
     def _unknown(self, name: str) -> UnknownModelError:
         short = name.removeprefix("huggingface/").removeprefix("hf/").partition(":")[0]
         return UnknownModelError(name, nearest(short[:200], [row[0] for row in self.names()], 2))
-
-
-def responds(upstream: Connected) -> bool:
-    """Tell whether an upstream makes responses itself; else it is asked by chats."""
-    config = upstream.config
-    if config.speaks is not None:
-        return "responses" in config.speaks
-    return config.kind == "huggingface" or config.provider in _RESPONDING
 
 
 def _in_path(model: str) -> str:

@@ -1,0 +1,39 @@
+"""A message that its target makes itself: relayed as it comes, and read on the way."""
+
+from __future__ import annotations
+
+from trunkline.gateway.messages import broken_message
+from trunkline.gateway.messages_tap import MessageTap, read_message
+from trunkline.gateway.refusals import Fault
+from trunkline.gateway.relay import Relay
+from trunkline.gateway.tokens import Tokens
+
+
+class NativeMessages(Relay):
+    """Relays one message of a target that speaks Anthropic's Messages API."""
+
+    _end_mark = b""
+
+    def _new_tap(self) -> MessageTap:
+        self.exchange.voice = _Own()
+        return MessageTap()
+
+    @staticmethod
+    def _read_whole(data: bytes) -> Tokens | None:
+        return read_message(data)
+
+
+class _Own:
+    """Leaves everything as it is, but for an error of the gateway's in a stream that has begun."""
+
+    def whole(self, data: bytes) -> bytes:
+        return data
+
+    def events(self, data: bytes) -> bytes:
+        return data
+
+    def end(self) -> bytes:
+        return b""
+
+    def broken(self, fault: Fault, request_id: str) -> bytes:
+        return broken_message(fault, request_id)
