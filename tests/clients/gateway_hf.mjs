@@ -4,17 +4,17 @@ import { InferenceClient } from "@huggingface/inference";
 
 const [asked, told] = process.argv.slice(2);
 const [scenario, given] = JSON.parse(asked);
-const url = new URL(told);
+const url = new URL(told), { origin } = url;
 console.log = console.error; // what the library tells people is no part of what is printed
 
 // The two lines: the library's addresses are constants, and jobs are asked after by the global fetch.
-const { fetch: send } = globalThis;
-const seen = [];
-globalThis.fetch = (target, init) => {
-  const there = String(target).replace(/^https:\/\/(router\.)?huggingface\.co\//, `${url.origin}/hf/`);
-  seen.push(`${init?.method ?? "GET"} ${new URL(there).pathname}`);
-  return send(there, init);
+const { fetch: ask } = globalThis, seen = [];
+const send = (target, init) => {
+  seen.push(`${init?.method ?? "GET"} ${new URL(target).pathname}`);
+  return ask(target, init);
 };
+const there = /^https:\/\/(router\.)?huggingface\.co\//;
+globalThis.fetch = (url, init) => send(url.replace?.(there, `${origin}/hf/`) ?? url, init);
 const client = new InferenceClient("hf_" + url.username);
 
 const model = "meta-llama/Llama-3.3-70B-Instruct";

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import openai
 import pytest
 from gateways import in_front_of
 from raw import eventually
@@ -198,3 +200,16 @@ def test_nothing_of_the_clients_key_reaches_the_router(
     for one in seen:
         assert key not in str(one.headers)
         assert key.encode() not in one.body
+
+
+def test_openais_client_works_on_a_providers_own_route(gateway: Gateway, secret: str) -> None:
+    url = f"{gateway.url}/hf/groq/openai/v1"
+    messages: Any = [{"role": "user", "content": "Hello"}]
+    with openai.OpenAI(base_url=url, api_key=secret, max_retries=0) as client:
+        ask = partial(client.chat.completions.create, messages=messages)
+        whole = ask(model="llama-3.3-70b-versatile")
+        assert (whole.choices[0].message.content or "").startswith("[simulated]")
+        chunks = list(ask(model="llama-3.3-70b-versatile", stream=True))
+        assert chunks[-1].choices[0].finish_reason == "stop"
+        with pytest.raises(openai.RateLimitError):
+            ask(model="conversational/fault-429")

@@ -160,8 +160,8 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     config = """
 [upstreams.huggingface]
 kind = "huggingface"
-first_byte_seconds = 1.5
-idle_seconds = 1.5
+first_byte_seconds = 3.0
+idle_seconds = 3.0
 """
     with front(tmp_path_factory.mktemp("relay"), play, config) as started:
         yield started
