@@ -152,3 +152,29 @@ def test_what_the_sdk_tries_again_has_a_row_for_each_attempt(gateway: Gateway, k
     assert [attempt.status for attempt in answer.receipt.attempts] == [503, 200]
     found = rows(gateway, "own-again/fault-flaky-503", 2)
     assert [row["status"] for row in found] == [503, 200]
+
+
+@pytest.mark.parametrize("model", [f"openai/{LLAMA}", PLAIN], ids=["native", "chatted"])
+def test_responses_are_read_whole_and_streamed_with_their_receipts(
+    client: Client, gateway: Gateway, model: str
+) -> None:
+    whole = client.responses(model, "What is the weather in Paris?")
+    assert whole.output_text.startswith("[simulated]")
+    with client.responses(model, "What is the weather in Paris?", stream=True) as stream:
+        said = "".join(getattr(event, "delta", "") for event in stream)
+        last = stream.whole
+    assert said == last.output_text == whole.output_text
+    for answer in (whole, last):
+        assert answer.receipt is not None
+        row = gateway.entry(answer.receipt.request_id or "")
+        assert (row["endpoint"], row["outcome"]) == ("responses", "ok")
+        assert answer.usage is not None
+        assert row["output_tokens"] == answer.usage.output_tokens
+
+
+def test_a_stream_of_a_response_that_breaks_is_this_sdks_own_error(client: Client) -> None:
+    model = "openai/emulator/sdk-resp/fault-truncated"
+    stream = client.responses(model, "x", stream=True)
+    with pytest.raises(APIError, match="ended before the answer did") as caught, stream:
+        list(stream)
+    assert caught.value.request_id

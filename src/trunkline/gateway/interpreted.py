@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from trunkline.errors import InvalidResponseError
 from trunkline.gateway import verdicts
-from trunkline.gateway.refusals import Fault, of_error, tell
 from trunkline.gateway.relay import Relay
 from trunkline.gateway.voices import Voice
 
@@ -13,6 +12,8 @@ class Interpreted(Relay):
     """Relays a chat's answer in the words of its exchange's voice."""
 
     _rewritten = True
+    _told = b""
+    """A whole answer in the client's API."""
 
     @property
     def _voice(self) -> Voice:
@@ -21,14 +22,17 @@ class Interpreted(Relay):
             raise TypeError("an interpreted call needs a voice")
         return voice
 
-    def _deliver(self, data: bytes) -> None:
-        try:
-            told = self._voice.whole(data)
-        except InvalidResponseError as error:
-            fault: Fault = of_error(error, hide=self.desk.hide())
-            tell(self.exchange, fault)  # the model has worked all the same: it is charged
-            return
-        super()._deliver(told)
+    def _answer(self, data: bytes) -> None:
+        if self._read_whole(data) is not None:
+            try:
+                self._told = self._voice.whole(data)
+            except InvalidResponseError as error:
+                self._failed(error)
+                return
+        super()._answer(data)
+
+    def _deliver(self, data: bytes) -> None:  # noqa: ARG002 - which has been told anew
+        super()._deliver(self._told)
 
     def _pass_on(self, data: bytes) -> None:
         try:
