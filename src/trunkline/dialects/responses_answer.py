@@ -12,9 +12,10 @@ import msgspec
 
 from trunkline.dialects.think import ThinkSplitter
 from trunkline.types import Completion, Usage
-from trunkline.wire import strict_json
 
 Body = dict[str, Any]
+encode = msgspec.json.Encoder().encode
+"""Writes what was read of JSON: it has no number that is none, so that nobody need look for one."""
 COMPLETED, INCOMPLETE = "completed", "incomplete"
 _CUT = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Reasons of a chat to end before its answer did."""
@@ -139,7 +140,7 @@ def answer_body(envelope: Envelope, completion: Completion) -> bytes:
         usage=usage_body(completion.usage),
         **more,
     )
-    return strict_json.encode(response)
+    return encode(response)
 
 
 def _output(envelope: Envelope, completion: Completion, status: str) -> list[Body]:

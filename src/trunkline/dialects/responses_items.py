@@ -7,11 +7,11 @@ from typing import Any
 from trunkline.dialects.responses_answer import (
     Body,
     call_item,
+    encode,
     message_item,
     reasoning_item,
     text_part,
 )
-from trunkline.wire import strict_json
 
 FIELDS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
 """Kinds of text, and the field that has it in a part and in the event of its end."""
@@ -29,7 +29,7 @@ class Text:
         self.place = place
         self.pieces: list[str] = []
         self.logprobs: list[Any] = []
-        start = strict_json.encode({"type": f"response.{kind}.delta", **place})
+        start = encode({"type": f"response.{kind}.delta", **place})
         self.before = b"event: response.%b.delta\ndata: %b" % (kind.encode(), start[:-1])
         self.before += b',"delta":'
         self.behind = b',"logprobs":[]' if kind == "output_text" else b""

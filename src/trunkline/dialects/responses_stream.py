@@ -17,6 +17,7 @@ from trunkline.dialects.responses_answer import (
     Body,
     Envelope,
     cut_short,
+    encode,
     read_logprobs,
     status_of,
     usage_body,
@@ -54,7 +55,6 @@ class _Chunk(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
-_encode_text = msgspec.json.Encoder().encode
 
 
 class ResponseStream:
@@ -118,7 +118,7 @@ class ResponseStream:
     def _event(self, kind: str, **fields: Any) -> bytes:
         number = self._sequence
         self._sequence = number + 1
-        body = strict_json.encode({"type": kind, **fields, "sequence_number": number})
+        body = encode({"type": kind, **fields, "sequence_number": number})
         return b"event: %b\ndata: %b\n\n" % (kind.encode(), body)
 
     def _begin(self) -> bytes:
@@ -176,7 +176,7 @@ class ResponseStream:
         self._sequence = number + 1
         return b'%b%b%b,"sequence_number":%d}\n\n' % (
             text.before,
-            _encode_text(piece),
+            encode(piece),
             text.behind,
             number,
         )
