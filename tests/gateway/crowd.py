@@ -41,6 +41,7 @@ class Upstream:
         self.pause = 0.01
         """Seconds between two pieces of a stream, and before a whole answer."""
         self.pieces = 4
+        self.usage = _USAGE
         self.open = 0
         self.port = 0
         self.gate = asyncio.Event()
@@ -77,7 +78,7 @@ class Upstream:
         await self.gate.wait()
         message = {"role": "assistant", "content": "five small words of answer"}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        body = json.dumps({"id": "c", "choices": [choice], "usage": _USAGE}).encode()
+        body = json.dumps({"id": "c", "choices": [choice], "usage": self.usage}).encode()
         writer.write(
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
             % (len(body), body)
@@ -94,7 +95,7 @@ class Upstream:
             await asyncio.sleep(self.pause)
         await self.gate.wait()
         _event(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-        _event(writer, {"choices": [], "usage": _USAGE})
+        _event(writer, {"choices": [], "usage": self.usage})
         writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
         await writer.drain()
 

@@ -196,6 +196,8 @@ class Process:
         )
         self.guard = LeasedGuard(self.leases.money.want, self.leases.rates.want)
         self.uncommitted: list[Entry] = []
+        self.calls: list[SimCall] = []
+        """All that were asked and have neither ended nor been refused, when it was last looked."""
         self.position = 0
         world.store.join(Replica(boot, "here", world.clock.wall(), ""))
         world.processes.append(self)
@@ -206,6 +208,8 @@ class Process:
         holder = self.guard.holder(found, self.world.accounts, self.times.wall())
         call = SimCall(self, holder, found, amount, tokens)
         call.begin()
+        self.calls = [one for one in self.calls if one.refusal is None and not one.ended]
+        self.calls.append(call)
         return call
 
     def read(self) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from servers import RedisServer
 from trunkline.store.records import Limits, RateLease, RateWish
-from trunkline.store.redis_rates import RedisRates, place_of, wrong_with
+from trunkline.store.redis_rates import RedisRates
 from trunkline.store.seam import StoreError, StoreValueError
+from trunkline.store.urls import redis_place, wrong_with_redis
 
 FIVE = Limits(requests_per_minute=5, tokens_per_minute=500, concurrency=4)
 LONG = 5.0
@@ -223,7 +224,7 @@ def test_a_server_that_hangs_is_not_waited_for():
     ],
 )
 def test_a_url_that_is_none_is_refused_with_a_reason(url: str, says: str):
-    assert says in str(wrong_with(url))
+    assert says in str(wrong_with_redis(url))
 
 
 @pytest.mark.parametrize(
@@ -237,12 +238,12 @@ def test_a_url_that_is_none_is_refused_with_a_reason(url: str, says: str):
     ],
 )
 def test_a_sound_url_is_taken(url: str):
-    assert wrong_with(url) is None
+    assert wrong_with_redis(url) is None
     RedisRates(url).close()
 
 
 def test_a_place_has_no_password():
-    assert place_of("redis://user:se@cret@host:6379/0?x=1") == "host:6379/0"
+    assert redis_place("redis://user:se@cret@host:6379/0?x=1") == "host:6379/0"
 
 
 def test_what_the_driver_cannot_read_is_refused():

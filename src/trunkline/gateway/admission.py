@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import msgspec
-
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.gates import Gates, as_busy, blocked, soonest
 from trunkline.gateway.guard import LATER, Holder, Refusal
@@ -26,22 +24,22 @@ _REASONS_BY_CODE = {
 }
 
 
-class Counters(msgspec.Struct, frozen=True):
-    """What is counted of calls that are not sent."""
-
-    refused: Callable[[str], None]
-    rate_limited: Callable[[str], None]
-
-
 class Admission:
     """Refuses calls, and has them wait."""
 
-    def __init__(self, counters: Counters) -> None:
-        """Count on `counters`."""
-        self.leases: Leases | None = None
-        """Where calls wait, if budgets and limits are shared with other processes."""
-        self.count = counters.refused
-        self._counters = counters
+    def __init__(
+        self,
+        count: Callable[[str], None],
+        rate_limited: Callable[[str], None],
+        leases: Leases | None,
+    ) -> None:
+        """Have each refusal counted by its reason, and by whose limit it was.
+
+        `leases` is where calls wait, if budgets and limits are shared with other processes.
+        """
+        self.count = count
+        self._rate_limited = rate_limited
+        self._leases = leases
 
     def let_in(self, exchange: Exchange, plan: Plan, hold: Callable[[Plan], None]) -> Plan | None:
         """Return the plan from the first target on that lets a call in; None where it waits, or ends."""
@@ -103,7 +101,7 @@ class Admission:
         again: Callable[[], None],
         refuse: Callable[[Refusal], None],
     ) -> Callable[[], None]:
-        leases = self.leases
+        leases = self._leases
         if leases is None:
             raise TypeError("a call waits for leases, and nobody asks for them")
         waiting = Waiting(holder, amount, tokens, again, refuse)
@@ -115,7 +113,7 @@ class Admission:
         reason = _REASONS_BY_CODE.get(refusal.code) or _REASONS.get(refusal.status, "scope")
         self.count(reason)
         if refusal.status == 429:
-            self._counters.rate_limited(refusal.scope)
+            self._rate_limited(refusal.scope)
             if exchange.caller is not None:
                 exchange.labels += exchange.caller.holder.labels(exchange.connection.edge.now)
         tell(exchange, of_refusal(refusal))

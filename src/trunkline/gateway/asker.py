@@ -87,13 +87,17 @@ class Timer(Protocol):
 class Times:
     """Time as the event loop has it."""
 
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        """Ask `wall` for the time by the calendar."""
+        self._wall = wall
+
     def now(self) -> float:
         """Return the monotonic time."""
         return time.monotonic()
 
     def wall(self) -> float:
         """Return the seconds since 1970."""
-        return time.time()
+        return self._wall()
 
     def later(self, seconds: float, do: Callable[..., Any], *given: Any) -> Timer:
         """Do something in so many seconds."""

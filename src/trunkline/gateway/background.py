@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from trunkline.gateway.call import Call
+from trunkline.gateway.edge import TURN, Edge
+from trunkline.gateway.upstream import Upstream
+from trunkline.gateway.upstreams import Place
+
 _log = logging.getLogger(__name__)
+
+
+async def sweep(edge: Edge, live: set[Call], pools: Mapping[Place, Upstream]) -> None:
+    """Find, four times a second, the calls whose present step is late, and connections that lie idle."""
+    while True:
+        await asyncio.sleep(TURN)
+        now = edge.now
+        for call in [c for c in live if c.until < now]:
+            call.late()
+        for pool in pools.values():
+            pool.sweep()
 
 
 async def lasting(work: Callable[[], Coroutine[Any, Any, None]], pause: float) -> None:

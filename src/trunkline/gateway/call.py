@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -110,6 +109,8 @@ class Call:
         """About how many tokens it will use, as the meters have it."""
         self.entry = entry
         desk.live.add(self)
+        self.now: Callable[[], float] = exchange.connection.edge.clock
+        """The time by the clock that the entry began with."""
         exchange.on_gone = self.gone
 
     def noted(self) -> None:
@@ -207,7 +208,7 @@ class Call:
             used = told + (entry.output_tokens or 0)
             entry.token_source = "estimated" if estimated else "provider"
         entry.charged = entry.reserved if entry.cost is None else entry.cost
-        entry.ended = time.time()
+        entry.ended = self.now()
         entry.state = "settled"
         self.holder.settle(entry, self.likely, used)
         if self.gates:

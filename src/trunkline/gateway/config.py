@@ -186,6 +186,11 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connect_seconds: float = 5.0
     statement_seconds: float = 10.0
     """For the database to do what it is asked."""
+    redis_url: str | None = None
+    """A Redis or Valkey that shares limits out between processes, `redis://host:6379/0`; without it
+    the store does."""
+    redis_password_env: str | None = None
+    """The environment variable that holds its password."""
     on_down: Literal["refuse", "spool"] = "refuse"
     """While the store cannot be written: refuse calls, or go on with the journal alone."""
     spool_bytes: int = 256 * 1024 * 1024

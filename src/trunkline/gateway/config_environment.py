@@ -68,15 +68,16 @@ def file_warnings(path: Path, mode: int, config: Config) -> Iterator[str]:
             f"Everybody on this machine can change {path}, and so send keys elsewhere. "
             f"`chmod o-w {path}` stops that."
         )
-    if (
-        mode & 0o044
-        and config.store.url is not None
-        and masked(config.store.url) != config.store.url
+    store = config.store
+    for key, url, env in (
+        ("url", store.url, "password_env"),
+        ("redis_url", store.redis_url, "redis_password_env"),
     ):
-        yield (
-            f"Others on this machine can read {path}, and store.url has a password in it. Put it "
-            f"into a variable and name that in store.password_env, or `chmod 600 {path}`."
-        )
+        if mode & 0o044 and url is not None and masked(url) != url:
+            yield (
+                f"Others on this machine can read {path}, and store.{key} has a password in it. Put "
+                f"it into a variable and name that in store.{env}, or `chmod 600 {path}`."
+            )
 
 
 def transit_warnings(config: Config) -> Iterator[str]:
@@ -119,12 +120,16 @@ def _key(name: str, upstream: Upstream, environment: Mapping[str, str]) -> Itera
 
 
 def _store_password(config: Config, environment: Mapping[str, str]) -> Iterator[str]:
-    variable = config.store.password_env
-    if variable is not None and not environment.get(variable):
-        yield (
-            f"The environment variable {variable} is not set: store.password_env says that it holds "
-            "the database's password."
-        )
+    store = config.store
+    for key, variable, whose in (
+        ("password_env", store.password_env, "the database's"),
+        ("redis_password_env", store.redis_password_env, "Redis'"),
+    ):
+        if variable is not None and not environment.get(variable):
+            yield (
+                f"The environment variable {variable} is not set: store.{key} says that it holds "
+                f"{whose} password."
+            )
 
 
 def _token(name: str, environment: Mapping[str, str]) -> Iterator[str]:

@@ -45,9 +45,13 @@ def shown_json(loaded: Loaded) -> bytes:
 def without_passwords(config: Config) -> Config:
     """Return a configuration as it may be shown: its URLs without their passwords."""
     store = config.store
-    if store.url is None:
+    if store.url is None and store.redis_url is None:
         return config
-    hidden = msgspec.structs.replace(store, url=masked(store.url))
+    hidden = msgspec.structs.replace(
+        store,
+        url=store.url and masked(store.url),
+        redis_url=store.redis_url and masked(store.redis_url),
+    )
     return msgspec.structs.replace(config, store=hidden)
 
 

@@ -5,7 +5,6 @@ Nothing goes upstream before all of that has been done.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -17,7 +16,7 @@ from trunkline.dialects.openai_server import RequestError
 from trunkline.errors import InvalidInputError
 from trunkline.gateway import quote
 from trunkline.gateway.access import Caller
-from trunkline.gateway.admission import Admission, Counters
+from trunkline.gateway.admission import Admission
 from trunkline.gateway.asked import MEDIA, Asked, Endpoint, read_asked
 from trunkline.gateway.call import LEDGER_DOWN, Call, Desk
 from trunkline.gateway.config import Money
@@ -56,7 +55,7 @@ class Dispatch:
         journal: Journal,
         ledger: Ledger,
         money: Money,
-        counters: Counters,
+        admission: Admission,
         translated: Carrier,
     ) -> None:
         """`translated` carries calls whose target speaks another dialect than the client's."""
@@ -68,7 +67,7 @@ class Dispatch:
         self._desk = desk
         self._journal = journal
         self._ledger = ledger
-        self.admission = Admission(counters)
+        self.admission = admission
         self._translated = translated
 
         self.chat = partial(self.take, "chat")
@@ -268,7 +267,7 @@ class Dispatch:
             endpoint,
             asked.model,
             asked.stream,
-            time.time(),
+            exchange.connection.edge.clock(),
             reserved,
             client_request_id=exchange.client_id,
         )

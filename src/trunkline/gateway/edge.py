@@ -11,6 +11,7 @@ import secrets
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Protocol
 
@@ -55,6 +56,7 @@ class Edge:
         *,
         most: int = 20_000,
         outbox: Outbox | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Open nothing yet; `most` connections are served at the same time."""
         self.application = application
@@ -68,7 +70,9 @@ class Edge:
         self.listeners: list[Listener] = []
         self.draining = False
         self.now = time.monotonic()
-        self.wall = time.time()
+        self.clock = clock
+        """What time it is by the calendar: the store's, where several processes share one."""
+        self.wall = clock()
         self.idle_until = self.total_until = self.head_until = 0.0
         """When what begins in this turn is late."""
         self.standing = b""
@@ -161,7 +165,7 @@ class Edge:
         now = time.monotonic()
         self.lag = max(now - self.now - TURN, 0.0) if self._clock else 0.0
         self.now = now
-        self.wall = time.time()
+        self.wall = self.clock()
         self._prefix = f"req_{int(self.wall * 1000):011x}{self._boot}"
         limits = self.limits
         self.idle_until = now + limits.idle_seconds + TURN

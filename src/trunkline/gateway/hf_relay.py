@@ -120,7 +120,7 @@ class HfRelay(Call):
         """Take the head of an answer whose body is still coming."""
         self._status = status
         self._headers = named = {name.lower(): value for name, value in headers.items()}
-        note_head(self.entry, headers, self._target.pool)
+        note_head(self.entry, headers, self._target.pool, self.now())
         self.until = self.exchange.connection.edge.now + self._target.idle_seconds
         kind = named.get(b"content-type", b"").lower()
         streamed = self.entry.stream = kind.startswith(b"text/event-stream")

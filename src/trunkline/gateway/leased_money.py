@@ -20,8 +20,6 @@ FRESH = 1.0
 """Seconds for which what the store said of spend is believed without asking again."""
 PATIENCE = 1.5
 """Seconds that a call waits for money which others hold and may give back."""
-_NEVER = 1 << 200
-"""More than anybody spends."""
 _SOON = 1.0
 _LONG = 4.0
 """A slice that is used up sooner than the first is too small, one that lasts the second too large."""
@@ -41,9 +39,8 @@ class LeasedCharges(msgspec.Struct, eq=False):
     granted: int = 0
     charged: int = 0
     held: int = 0
-    low: int = -1
-    """What may be used before the store is asked again. A scope is made known to it by its first
-    call, so that it counts what is charged here, whether there is a budget or there will be."""
+    low: int = 0
+    """What may be used before the store is asked again."""
     slice: int = 0
     """How much is asked for beyond what is needed at once."""
     parked: int = 0
@@ -51,8 +48,6 @@ class LeasedCharges(msgspec.Struct, eq=False):
     used_at: float = 0.0
     grown_at: float = 0.0
     answered_at: float = float("-inf")
-    known: bool = False
-    """Whether the store has heard of it from here."""
     told: int = 0
     """The most that the store may have granted, where answers were lost."""
     short: bool = False
@@ -75,7 +70,7 @@ class LeasedCharges(msgspec.Struct, eq=False):
             return
         self.budgets = budgets
         self.granted = min(self.granted, self.used)
-        self.low = self.granted if budgets else _NEVER
+        self.low = self.granted
         self.revising = self.told > self.granted
         self.spent, self.elsewhere, self.answered_at = (), 0, float("-inf")
         self.wanting(self)
@@ -102,7 +97,7 @@ class LeasedCharges(msgspec.Struct, eq=False):
         """Hold money that was granted."""
         self.held += amount
         self.used_at = now
-        if self.charged + self.held > self.low:
+        if self.budgets and self.charged + self.held > self.low:
             self.wanting(self)
 
     def settle(self, reserved: int, charged: int) -> None:
@@ -125,7 +120,7 @@ class LeasedCharges(msgspec.Struct, eq=False):
         """Return what to ask the store for, None for nothing; what is given back is gone at once."""
         need = self.used + self.parked
         if not self.budgets:
-            if self.known and self.told <= self.charged:
+            if self.told <= self.charged:
                 return None
             wished = 0
         elif self.revising or (not self.parked and self.due(now)):
@@ -137,14 +132,13 @@ class LeasedCharges(msgspec.Struct, eq=False):
             if need <= self.low and self.told == self.granted and not excess:
                 return None
         self.granted = min(self.granted, wished)
-        self.low = min(self.low, self.granted) if self.budgets else _NEVER
+        self.low = min(self.low, self.granted)
         self.told = max(self.told, wished)
         return MoneyWish(self.scope, self.whose, wished, self.budgets)
 
     def take(self, wish: MoneyWish, lease: MoneyLease, now: float) -> None:
         """Take the store's answer to a wish."""
         self.told, self.wished = lease.granted, wish.granted
-        self.known = True
         if wish.budgets != self.budgets:  # they have changed meanwhile
             self.granted = min(self.granted, lease.granted)
             self.wanting(self)
@@ -155,8 +149,7 @@ class LeasedCharges(msgspec.Struct, eq=False):
         if lease.granted > self.granted:
             self.grown_at = now
         self.granted = lease.granted
-        if self.budgets:
-            self.low = self.granted - max(self.granted - self.used, 0) // 2
+        self.low = self.granted - max(self.granted - self.used, 0) // 2
         self.short = lease.granted < wish.granted
         self.spent, self.elsewhere, self.answered_at = lease.spent, lease.elsewhere, now
 

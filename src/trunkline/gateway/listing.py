@@ -24,6 +24,8 @@ class Readiness(msgspec.Struct, frozen=True):
 
     ready: bool
     troubles: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What is not as it should be, and does not stand in the way."""
 
 
 class Siblings(Protocol):
@@ -119,6 +121,8 @@ def _tell_ready(exchange: Exchange, state: Readiness) -> None:
     body = {"status": "ready" if state.ready else "not ready"}
     if state.troubles:
         body["troubles"] = "; ".join(state.troubles)
+    if state.notes:
+        body["notes"] = "; ".join(state.notes)
     exchange.answer_bytes(200 if state.ready else 503, JSON, strict_json.encode(body))
 
 

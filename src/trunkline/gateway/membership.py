@@ -44,6 +44,8 @@ class Membership:
         self._store = store
         self._configured = configured
         self._recovered = recovered
+        self.skewed: Callable[[float], None] = lambda _: None
+        """Told, on another thread, how far the store's clock is ahead of this process's."""
         self._missed: dict[str, float] = {}
         """Processes that were asked about and not seen, and the time of the beat before."""
         self._reloading: set[asyncio.Task[ReloadReport]] = set()
@@ -55,7 +57,7 @@ class Membership:
             give_up=self._give_up,
             lost=lambda: _tell(loop, self.lost.set),
             reload=lambda: _tell(loop, self._reload_as_asked),
-            skew=lambda _: None,
+            skew=self.skewed,
         )
         lost_seconds = self._configured.loaded.config.store.lost_seconds
         self.replicas = Replicas(

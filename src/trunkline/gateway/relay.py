@@ -98,7 +98,7 @@ class Relay(Delivery):
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
         """Take the head of an answer whose body is still coming."""
         self._status, self._headers = status, headers
-        note_head(self.entry, headers, self._target.pool)
+        note_head(self.entry, headers, self._target.pool, self.now())
         if self.asked.stream and status == 200:
             kind = header_of(headers, b"content-type") or b"text/event-stream"
             if kind[:17].lower() == b"text/event-stream":
@@ -144,7 +144,7 @@ class Relay(Delivery):
         if self._status == 0 and not (self.asked.stream and status == 200):
             self._connection = None
             self._status = status
-            note_head(self.entry, headers, self._target.pool)
+            note_head(self.entry, headers, self._target.pool, self.now())
             if status == 200:
                 self._answer(rest)
             else:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,8 +18,8 @@ import msgspec
 from trunkline.gateway.access import Directory, Reading
 from trunkline.gateway.admin.app import AdminApp
 from trunkline.gateway.admin.parts import AdminParts, ReloadReport
-from trunkline.gateway.admission import Counters
-from trunkline.gateway.background import lasting
+from trunkline.gateway.admission import Admission
+from trunkline.gateway.background import lasting, sweep
 from trunkline.gateway.booking import drop_segment
 from trunkline.gateway.bridge import Bridge, serve
 from trunkline.gateway.call import Call, Desk
@@ -30,9 +31,7 @@ from trunkline.gateway.control import Place
 from trunkline.gateway.cors import open_pages
 from trunkline.gateway.credentials import Refusals
 from trunkline.gateway.dispatch import Dispatch
-from trunkline.gateway.edge import TURN, Edge
-from trunkline.gateway.gates import UpstreamGates
-from trunkline.gateway.guard import Guard
+from trunkline.gateway.edge import Edge
 from trunkline.gateway.hf_pages import HfPages
 from trunkline.gateway.journal import Journal
 from trunkline.gateway.journal_files import boot_of, segments
@@ -46,6 +45,7 @@ from trunkline.gateway.opening import Opened, open_store, standing_of, tls_conte
 from trunkline.gateway.pages import Pages, Rule
 from trunkline.gateway.recovery import Recovered
 from trunkline.gateway.sdk_parts import SdkParts
+from trunkline.gateway.sharing import Sharing
 from trunkline.gateway.siblings import Siblings
 from trunkline.gateway.slots import address
 from trunkline.gateway.state import Parts, State
@@ -97,9 +97,6 @@ class Gateway:
         self._log = log
         config = loaded.config
         self._telemetry = Telemetry(config.routes)
-        self._guard = Guard()
-        self._configured.gates = UpstreamGates(self._guard).of
-        self._directory = Directory(self._guard)
         self._live: set[Call] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._hurried = False
@@ -109,6 +106,9 @@ class Gateway:
         self._store = store_at(at, config.store)
         self._folder = at.journal
         self._member = Membership(self._store, self._configured, self._telemetry.recovered)
+        self._sharing = Sharing(config, environment, self._store, self._member)
+        self._configured.gates = self._sharing.gates
+        self._directory = Directory(self._sharing.guard)
         self._standing = standing_of(at, place)
         self._siblings: Siblings | None = None
         if place is not None:
@@ -144,19 +144,7 @@ class Gateway:
         tls = tls_context(listen.tls_certificate, listen.tls_key)
         opened = await asyncio.to_thread(self._open_store)
         self._lock = opened.lock
-        self._folder = opened.folder
-        spool = config.store.spool_bytes if config.store.on_down == "spool" else 0
-        self._ledger = Ledger(
-            self._store, self._folder, spool_bytes=spool, committed=self._committed
-        )
-        boot = self._member.own.boot
-        self._journal = Journal(
-            self._folder,
-            boot,
-            self._ledger.take,
-            durable=config.store.durability == "power",
-            released=self._configured.outbox.flush,
-        )
+        self._keep_books(opened.folder)
         self._ledger.start()
         self._keeper = ContentKeeper(self._store, config.content, time.time)
         self._dispatch = self._dispatching()
@@ -169,6 +157,7 @@ class Gateway:
             config.edge,
             most=listen.connections,
             outbox=self._configured.outbox,
+            clock=self._sharing.clock,
         )
         self._directory.use(opened.reading, time.time())
         self._member.begin(opened.reloads)
@@ -179,7 +168,7 @@ class Gateway:
             )
         self.edge.begin(tls)
         self._tasks = self._background()
-        return Started(boot, opened.admin_secret, opened.recovered)
+        return Started(self._member.own.boot, opened.admin_secret, opened.recovered)
 
     def expect(self, slots: tuple[int, ...]) -> None:
         """Be ready only when workers of all these slots are."""
@@ -218,6 +207,7 @@ class Gateway:
         self.edge.patience = 0.0
 
     def _break_off(self) -> None:
+        self._sharing.stop()
         for call in list(self._live):
             call.drained()
 
@@ -226,6 +216,7 @@ class Gateway:
         done = self._ledger.close()
         self._keeper.close()
         self._member.end()
+        self._sharing.release()
         if done:
             try:
                 self._member.leave()
@@ -263,8 +254,20 @@ class Gateway:
         )
         self._sdk.open(self._store)
         self._telemetry.recovered(opened.recovered.replayed + opened.recovered.unknown)
-        self._guard.load(opened.spend)
+        self._sharing.load(opened.spend)
         return opened
+
+    def _keep_books(self, folder: Path) -> None:
+        self._folder, store = folder, self.loaded.config.store
+        spool = store.spool_bytes if store.on_down == "spool" else 0
+        self._ledger = Ledger(self._store, folder, spool_bytes=spool, committed=self._committed)
+        self._journal = Journal(
+            folder,
+            self._member.own.boot,
+            self._ledger.take,
+            durable=store.durability == "power",
+            released=self._configured.outbox.flush,
+        )
 
     def _parts(self) -> Parts:
         return Parts(
@@ -277,9 +280,12 @@ class Gateway:
             self._telemetry,
             self._once,
             self._member.replicas,
+            self._sharing,
         )
 
     def _dispatching(self) -> Dispatch:
+        count, limited = self._telemetry.refused, self._telemetry.rate_limited
+        admission = Admission(count, limited, self._sharing.leases)
         kept = self._keeper.add if self.loaded.config.content.store else None
         desk = Desk(
             journal=self._journal,
@@ -289,16 +295,15 @@ class Gateway:
             kept=kept,
             live=self._live,
             hide=self._configured.secrets,
-            wait=lambda *wish: self._dispatch.admission.wait(*wish),  # noqa: PLW0108 - it comes later
+            wait=admission.wait,
         )
-        counters = Counters(self._telemetry.refused, self._telemetry.rate_limited)
         return Dispatch(
             desk,
             self._configured.plans(),
             self._journal,
             self._ledger,
             self.loaded.config.money,
-            counters,
+            admission,
             self._sdk.carry,
         )
 
@@ -365,7 +370,7 @@ class Gateway:
     def _background(self) -> list[asyncio.Task[None]]:
         work = (
             (self._look_for_changes, _LOOK_SECONDS),
-            (self._sweep, _LOOK_SECONDS),
+            (partial(sweep, self.edge, self._live, self._configured.pools), _LOOK_SECONDS),
             (self._configured.keep_prices, _LOOK_SECONDS),
             (self._once.purge, _PURGE_SECONDS),
         )
@@ -389,12 +394,3 @@ class Gateway:
         reading = await asyncio.to_thread(Reading, self._store)
         if reading.version >= self._directory.version:  # of two readings at once the later counts
             self._directory.use(reading, time.time())
-
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(TURN)
-            now = self.edge.now
-            for call in [c for c in self._live if c.until < now]:
-                call.late()
-            for pool in self._configured.pools.values():
-                pool.sweep()

@@ -35,6 +35,7 @@ class Told(msgspec.Struct):
     pid: int
     ready: bool
     troubles: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     status: Status = {}
     numbers: Numbers | None = None
 
@@ -97,7 +98,8 @@ class Siblings:
                 continue
             said = [trouble for each in told for trouble in each.troubles]
             troubles += said or [f"worker {slot} does not answer"]
-        return Readiness(not troubles, tuple(dict.fromkeys(troubles)))
+        notes = dict.fromkeys(note for each in every for note in each.notes)
+        return Readiness(not troubles, tuple(dict.fromkeys(troubles)), tuple(notes))
 
     async def exposition(self) -> tuple[str, bytes]:
         """Return content type and text for Prometheus, of all workers."""
@@ -129,6 +131,7 @@ class Siblings:
             for each in every
         ]
         one |= {"ready": ready.ready, "troubles": list(ready.troubles), "workers": workers}
+        one["notes"] = list(ready.notes)
         return one | {"counts": summary(self._total(every))}
 
     def _total(self, every: list[Told]) -> Tallies:
@@ -143,7 +146,7 @@ class Siblings:
 
     def _tell(self, question: bytes) -> Told:
         state = self._ready()
-        told = Told(self.slot, self._boot, os.getpid(), state.ready, state.troubles)
+        told = Told(self.slot, self._boot, os.getpid(), state.ready, state.troubles, state.notes)
         if question == b"n":
             told.numbers = numbers_of(self._tallies)
             told.status = self._status()

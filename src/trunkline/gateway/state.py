@@ -22,6 +22,7 @@ from trunkline.gateway.listing import Readiness
 from trunkline.gateway.once import Once
 from trunkline.gateway.prices import Prices
 from trunkline.gateway.replicas import SKEW_SECONDS, Replicas
+from trunkline.gateway.sharing import Sharing
 from trunkline.gateway.telemetry import Telemetry
 
 
@@ -37,6 +38,7 @@ class Parts(msgspec.Struct, frozen=True):
     telemetry: Telemetry
     once: Once
     replicas: Replicas
+    sharing: Sharing
 
 
 class State:
@@ -64,7 +66,8 @@ class State:
             troubles.append(f"the ledger cannot be written: {parts.ledger.complaint}")
         if parts.journal.trouble is not None:
             troubles.append(f"the journal cannot be written: {parts.journal.trouble.strerror}")
-        return Readiness(not troubles, tuple(troubles))
+        notes = (parts.sharing.note,) if parts.sharing.note else ()
+        return Readiness(not troubles, tuple(troubles), notes)
 
     def status(self) -> dict[str, Any]:
         """Return what the admin API tells first."""
@@ -75,6 +78,7 @@ class State:
             "since": self._began,
             "ready": readiness.ready,
             "troubles": list(readiness.troubles),
+            "notes": list(readiness.notes),
             "in_flight": len(parts.live),
             "connections": len(parts.edge.connections),
             "ledger_waiting": parts.ledger.waiting,
@@ -124,6 +128,11 @@ class State:
         gauge("replicas_config_differs", lambda: parts.replicas.differs)
         gauge("clock_skew_seconds", lambda: parts.replicas.skew)
         gauge("contents_dropped_total", lambda: parts.keeper.dropped)
+        leases = parts.sharing.leases  # None has asked for nothing
+        gauge("money_rounds_total", lambda: leases.money.count if leases else 0)
+        gauge("rate_rounds_total", lambda: leases.rates.count if leases else 0)
+        gauge("lease_waits_total", lambda: leases.waited if leases else 0)
+        gauge("limits_by_shares", lambda: leases.rates.by_shares if leases else 0)
         gauge("answers_replayed_total", lambda: parts.once.replayed)
 
 

@@ -41,6 +41,10 @@ GAUGES: dict[str, str] = {
     "replicas_config_differs": "1 while not all of them have the same configuration.",
     "clock_skew_seconds": "How far the store's clock is ahead of the process's.",
     "workers": "Processes of this gateway that serve.",
+    "money_rounds_total": "Rounds in which the store was asked for money, for all budgets at once.",
+    "rate_rounds_total": "Rounds in which the store, or Redis, was asked for limits.",
+    "lease_waits_total": "Calls that waited for such a round.",
+    "limits_by_shares": "1 while limits are not shared out, and each process keeps to its share.",
     "contents_dropped_total": "Calls whose prompt and answer were not kept, as too many waited.",
 }
 """What others own and are asked for when somebody looks; a `_total` only grows."""

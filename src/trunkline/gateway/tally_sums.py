@@ -21,6 +21,7 @@ _COMBINED: dict[str, Callable[[list[float]], float]] = {
     "store_up": min,
     "price_age_seconds": max,
     "eventloop_lag_seconds": max,
+    "limits_by_shares": max,
     "replicas": max,
     "replicas_config_differs": max,
     "clock_skew_seconds": lambda values: max(values, key=abs),

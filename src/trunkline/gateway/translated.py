@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -117,7 +116,7 @@ class Translated(Call):
         tell(self.exchange, fault)
         answered = error.status is not None and error.status >= 400 and not ours
         if answered and self.entry.first_byte is None:
-            self.entry.first_byte = time.time() - self.entry.started
+            self.entry.first_byte = self.now() - self.entry.started
         refused = answered or 400 <= fault.status < 500 or not may_have_run(error)
         if refused and not _has_run(error):
             self.settle(fault.status, "refused", Tokens(), FREE, code=fault.code)
@@ -180,7 +179,7 @@ class Translated(Call):
         entry.provider = receipt.provider or entry.provider
         entry.upstream_id = receipt.request_id
         if entry.first_byte is None:
-            entry.first_byte = time.time() - entry.started
+            entry.first_byte = self.now() - entry.started
 
 
 def _has_run(error: APIError) -> bool:

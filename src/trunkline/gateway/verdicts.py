@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 from trunkline import errors
 from trunkline.dialects import failures
@@ -25,9 +24,9 @@ def header_of(headers: dict[bytes, bytes], name: bytes) -> bytes | None:
     return next((value for spelt, value in headers.items() if spelt.lower() == name), None)
 
 
-def note_head(entry: Entry, headers: dict[bytes, bytes], pool: Upstream | None) -> None:
-    """Note what an answer's head says of who answers."""
-    entry.first_byte = time.time() - entry.started
+def note_head(entry: Entry, headers: dict[bytes, bytes], pool: Upstream | None, now: float) -> None:
+    """Note what an answer's head says of who answers, and that it came `now`."""
+    entry.first_byte = now - entry.started
     names = tuple(headers)
     if pool is not None and names == pool.names_without:
         return  # the same headers as the last time, none of which tells anything

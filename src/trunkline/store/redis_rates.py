@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from trunkline.store.records import RateLease, RateWish
 from trunkline.store.seam import StoreError, StoreValueError
+from trunkline.store.urls import redis_place, wrong_with_redis
 
 TIMEOUT = 0.05
 """Seconds for each step of an exchange with the server."""
@@ -94,7 +95,7 @@ class RedisRates:
 
     def __init__(self, url: str, *, password: str | None = None, timeout: float = TIMEOUT) -> None:
         """Connect to nobody yet; raises StoreValueError for a URL that is none, and without the driver."""
-        self._place = place_of(url)
+        self._place = redis_place(url)
         try:
             import redis  # an extra: who does not use it need not have it
             from redis.backoff import NoBackoff
@@ -116,7 +117,7 @@ class RedisRates:
             )
         except (ValueError, TypeError) as error:
             raise StoreValueError(
-                f"The URL of Redis cannot be read ({wrong_with(url)})."
+                f"The URL of Redis cannot be read ({wrong_with_redis(url)})."
             ) from error
         self._failures: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         self._script = self._redis.register_script(SCRIPT)
@@ -179,33 +180,6 @@ class _Client(Protocol):
     def hdel(self, name: str, *keys: str) -> Any: ...
 
     def close(self) -> None: ...
-
-
-def wrong_with(url: str) -> str | None:
-    """Say what is wrong with a URL of Redis; None where nothing is."""
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return "its host or port cannot be read"
-    if parts.scheme not in {"redis", "rediss", "unix"}:
-        return "it does not begin with redis://, rediss:// or unix://"
-    if parts.scheme == "unix":
-        return None if parts.path else "it names no socket"
-    if not parts.hostname or port == 0:
-        return "it names no host"
-    database = parts.path.strip("/")
-    if database and not database.isdigit():
-        return "behind the host a number is wanted, that of a database, and nothing else"
-    return None
-
-
-def place_of(url: str) -> str:
-    """Return where a server is, for messages."""
-    rest = url.partition("://")[2].partition("?")[0]
-    return rest.rpartition("@")[2] or "its URL"
 
 
 def _counted(number: int) -> int:

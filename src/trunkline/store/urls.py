@@ -46,3 +46,28 @@ def wrong_with(url: str) -> str | None:
     if not url.partition("://")[2].strip("/"):
         return "it names no host and no database"
     return None
+
+
+def wrong_with_redis(url: str) -> str | None:
+    """Say what is wrong with a URL of Redis; None where nothing is."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "its host or port cannot be read"
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        return "it does not begin with redis://, rediss:// or unix://"
+    if parts.scheme == "unix":
+        return None if parts.path else "it names no socket"
+    if not parts.hostname or port == 0:
+        return "it names no host"
+    database = parts.path.strip("/")
+    if database and not database.isdigit():
+        return "behind the host a number is wanted, that of a database, and nothing else"
+    return None
+
+
+def redis_place(url: str) -> str:
+    """Return where a Redis server is, for messages."""
+    rest = url.partition("://")[2].partition("?")[0]
+    return rest.rpartition("@")[2] or "its URL"
