@@ -119,9 +119,9 @@ def told_by_hub(request: Request) -> bytes:
 
 @contextmanager
 def front(
-    folder: Path, answer: Answer, config: str = "", hub: Upstream | None = None
+    folder: Path, answer: Answer, config: str = "", hub: Upstream | None = None, *options: str
 ) -> Iterator[Front]:
-    """Run a gateway between them."""
+    """Run a gateway between them, with more options if need be."""
     router, hub = router_that(answer), hub or hub_that()
     environment = {
         "TRUNKLINE_ROUTER": router.url,
@@ -129,7 +129,7 @@ def front(
         "HF_TOKEN": TOKEN,
     }
     try:
-        with running(folder, config, environment) as gateway:
+        with running(folder, config, environment, *options) as gateway:
             yield Front(gateway, router, hub)
     finally:
         router.close()

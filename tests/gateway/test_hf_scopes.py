@@ -320,3 +320,19 @@ base_url = "http://127.0.0.1:9/v1"
     with front(tmp_path, answered, config) as there:
         status, code = sent(there, there.gateway.new_key(), GROQ, CHAT)
         assert (status, code) == (404, "not_found")
+
+
+def test_two_processes_share_what_work_polls_and_look_ups_count_against(tmp_path: Path) -> None:
+    with front(tmp_path, answered, "", None, "--workers", "2") as there:
+        key = there.gateway.new_key(limits={"requests_per_minute": 12})
+        listed = get("/v1/models", key=key)
+        eventually(
+            lambda: all(ask(there.gateway, listed).status == 200 for _ in range(8)),
+            "both processes know the key",
+        )
+        asked = [get(POLL, key=key), get(INFO, key=key), post({"prompt": "x"}, key, path=FLUX)] * 6
+        answers = [ask(there.gateway, one) for one in asked]
+        statuses = [answer.status for answer in answers]
+        assert statuses.count(200) == 12
+        assert statuses.count(429) == 6
+        assert {a.json["code"] for a in answers if a.status == 429} == {"requests_exceeded"}
