@@ -99,7 +99,13 @@ class Running:
 
 
 def spawn(
-    processes: Processes, gateway: Gateway, home: Path, upstream: int, *, stream: bool = False
+    processes: Processes,
+    gateway: Gateway,
+    home: Path,
+    upstream: int,
+    *,
+    stream: bool = False,
+    core: int | None = GATEWAY_CORE,
 ) -> tuple[Place, Popen[str]]:
     """Start a gateway on its core, with fresh data, without waiting for it."""
     port = free_port()
@@ -107,7 +113,7 @@ def spawn(
     folder.mkdir()
     place = Place(home / gateway.name, folder, port, upstream, stream)
     argv = gateway.command(place)
-    return place, processes.start(gateway.name, argv, core=GATEWAY_CORE, env=gateway.env(place))
+    return place, processes.start(gateway.name, argv, core=core, env=gateway.env(place))
 
 
 def wait(processes: Processes, gateway: Gateway, place: Place, process: Popen[str]) -> int:
@@ -122,10 +128,16 @@ def wait(processes: Processes, gateway: Gateway, place: Place, process: Popen[st
 
 @contextmanager
 def running(
-    processes: Processes, gateway: Gateway, home: Path, upstream: int, *, stream: bool = False
+    processes: Processes,
+    gateway: Gateway,
+    home: Path,
+    upstream: int,
+    *,
+    stream: bool = False,
+    core: int | None = GATEWAY_CORE,
 ) -> Iterator[Running]:
     """Have a gateway that answers, until the block ends."""
-    place, process = spawn(processes, gateway, home, upstream, stream=stream)
+    place, process = spawn(processes, gateway, home, upstream, stream=stream, core=core)
     try:
         port = wait(processes, gateway, place, process)
         yield Running(gateway, place, port, process, gateway.request(place))

@@ -69,15 +69,16 @@ class Processes:
         name: str,
         argv: Sequence[str],
         *,
-        core: int,
+        core: int | None,
         env: Mapping[str, str] | None = None,
         piped: bool = False,
     ) -> subprocess.Popen[str]:
-        """Start a command on one core, in a process group of its own, its output in a log file.
+        """Start a command on one core, or on any, in a process group of its own, its output in a log.
 
         `piped` keeps standard output for the caller.
         """
-        pin = ["taskset", "-c", str(core)] if (os.cpu_count() or 1) > core else []
+        pinned = core is not None and (os.cpu_count() or 1) > core
+        pin = ["taskset", "-c", str(core)] if pinned else []
         log = self.folder / f"{name}-{len(self._logs)}.log"
         with log.open("w") as file:
             process = subprocess.Popen(

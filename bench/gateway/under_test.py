@@ -26,9 +26,10 @@ default_upstream = "bench"
 
 [listen]
 port = {port}
+{listen}
 
 [store]
-path = "{folder}/gateway.db"
+{store}
 
 [upstreams.bench]
 base_url = "{upstream}"
@@ -117,13 +118,12 @@ def ledger_rows(place: Place) -> Rows:
         return Rows(*database.execute(count).fetchone())
 
 
-def _command(place: Place) -> list[str]:
+def command(place: Place, *, listen: str = "", store: str | None = None) -> list[str]:
+    """Write a configuration and return the command that serves it; `store` is SQLite's unless said."""
     config = place.folder / "trunkline.toml"
-    config.write_text(
-        _CONFIG.format(
-            port=place.port, folder=place.folder, upstream=place.upstream_url, **payloads.PRICES
-        )
-    )
+    lines = f'path = "{place.folder}/gateway.db"' if store is None else store
+    given = {"port": place.port, "upstream": place.upstream_url, "listen": listen, "store": lines}
+    config.write_text(_CONFIG.format(**given, **payloads.PRICES))
     config.chmod(0o600)
     program = Path(sys.executable).parent / "trunkline"
     return [str(program), "serve", "--config", str(config)]
@@ -137,7 +137,7 @@ def _version(_home: Path) -> str:
 
 TRUNKLINE = Gateway(
     "trunkline",
-    _command,
+    command,
     version=_version,
     ready="/health/ready",
     env=lambda _place: {"TRUNKLINE_ADMIN_KEY": _ADMIN_KEY},
