@@ -96,8 +96,9 @@ def test_each_model_is_asked_in_the_way_that_its_upstream_has(
     assert answer.to_dict()["store"] is False
 
 
-def test_an_answer_of_a_chat_is_what_the_clients_strict_types_want(
-    gateway: Gateway, key: str
+@BOTH
+def test_an_answer_is_what_the_clients_strict_types_want(
+    gateway: Gateway, key: str, model: str
 ) -> None:
     base = f"{gateway.url}/v1"
     strict = openai.OpenAI(base_url=base, api_key=key, _strict_response_validation=True)
@@ -107,9 +108,9 @@ def test_an_answer_of_a_chat_is_what_the_clients_strict_types_want(
             {"tools": [WEATHER], "tool_choice": "required"},
             {"max_output_tokens": 3},
         ):
-            whole = create(client, model=CHATTED, **asked)
+            whole = create(client, model=model, **asked)
             assert isinstance(whole, Response)
-            events = list(create(client, model=CHATTED, stream=True, **asked))
+            events = list(create(client, model=model, stream=True, **asked))
             assert events[-1].response.output_text == whole.output_text
             assert [event.sequence_number for event in events] == list(range(len(events)))
 

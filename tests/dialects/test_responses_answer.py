@@ -245,6 +245,11 @@ def test_an_error_in_a_stream_is_an_event_and_the_responses_end() -> None:
     assert failed["response"]["error"] == {"code": "server_error", "message": "It broke off."}
     assert failed["response"]["output"][0]["status"] == "incomplete"
     assert failed["response"]["output"][0]["content"][0]["text"] == "Hel"
+    stream = ResponseStream(ENVELOPE)
+    data = stream.feed(sse(chunk(reasoning="Hm."), chunk(content="Hel")))
+    last = events_of(data + stream.fail("server_error", "It broke off.", cause))[-1]
+    states = [item["status"] for item in last["response"]["output"]]
+    assert states == ["completed", "incomplete"]
     early = events_of(ResponseStream(ENVELOPE).fail("server_error", "No.", cause))
     assert kinds_of(early) == ["created", "in_progress", "error", "failed"]
 

@@ -73,6 +73,13 @@ def test_a_stream_without_its_last_event_is_not_whole_and_its_text_is_estimated(
     assert not tap.whole
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_nothing_that_came_with_the_last_event_follows_it(end: bytes) -> None:
+    tap, out = fed(sse(CREATED, DONE, HEL, end=end))
+    assert out == sse(CREATED, DONE)
+    assert tap.whole
+
+
 def test_nothing_follows_the_last_event() -> None:
     tap, out = fed(sse(CREATED, DONE) + b"data: [DONE]\n\n")
     assert out == sse(CREATED, DONE)
@@ -111,9 +118,21 @@ def test_what_is_no_json_breaks_the_stream_and_damaged_text_is_mended() -> None:
     tap, _ = fed(sse(CREATED) + b"data: {broken\n\n")
     assert (tap.unreadable, tap.failure) == (True, b"{broken")
     damaged = b'data: {"type":"response.output_text.delta","delta":"a\xff"}\n\n'
-    tap, out = fed(sse(CREATED, named=False) + damaged)
-    assert "a\ufffd".encode() in out
-    assert tap.failure is None
+    name = b"event: response.output_text.delta\n"
+    for begin in (b"", name):
+        tap, out = fed(sse(CREATED, named=False) + begin + damaged)
+        assert out.endswith(begin + damaged.replace(b"\xff", "\ufffd".encode()))
+        assert tap.failure is None
+
+
+def test_a_last_event_with_an_odd_number_still_counts() -> None:
+    tap, out = fed(
+        sse(CREATED) + sse(DONE).replace(b'"sequence_number": 0', b'"sequence_number": "x"')
+    )
+    assert b'"x"' in out
+    assert tap.whole
+    assert tap.tokens == Tokens(7, 5, 3)
+    assert tap.sequence == 0
 
 
 def test_odd_fields_are_no_reason_to_stop() -> None:

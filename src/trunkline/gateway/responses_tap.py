@@ -46,9 +46,12 @@ class ResponseTap(StreamTap):
     def _block(self, block: bytes) -> bytes:
         """Look at one event's lines; nearly all have a name and a line of data."""
         if block[:7] == b"event: " and self.failure is None and not self.done:
-            _, _, data = block.partition(b"\n")
+            name, _, data = block.partition(b"\n")
             if data[:7] == b"data: {" and b"\n" not in data:
-                return block + b"\n\n" if self._event(data[6:], "") else b""
+                if self._event(data[6:], name[7:].decode("utf-8", "replace")):
+                    return block + b"\n\n"
+                instead = self._instead()
+                return name + b"\n" + instead if instead else b""
         return super()._block(block)
 
     def _event(self, data: bytes, name: str) -> bool:
