@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from trunkline.store import postgres_statements as statements
 from trunkline.store.postgres import PostgresStore
 from trunkline.store.records import Batch, Content, Entry, Key, KeySecret, Replica, Spend
 from trunkline.store.seam import SharedStore
@@ -64,6 +67,30 @@ STORES: dict[str, Open] = {
     "postgres": lambda _, clock: PostgresStore(clock.url, clock=CLOCK),
 }
 """How to open each kind of store; what was opened in one place is the same store again."""
+Opener = Callable[[], SharedStore]
+
+
+def _new_files(
+    request: Any, folder: Path, clock: Callable[[], float] = time.time
+) -> Iterator[Opener]:
+    for number in count():
+        path = folder / f"{number}.db"
+        yield lambda path=path: SqliteStore(path, durable=False, clock=clock)
+
+
+def _new_schemas(
+    request: Any, folder: Path, clock: Callable[[], float] = time.time
+) -> Iterator[Opener]:
+    url = request.getfixturevalue("postgres_url")
+    server = request.getfixturevalue("postgres_server")
+    sql = CLOCK if isinstance(clock, Clock) else statements.CLOCK
+    for number in count():
+        server.execute(f"CREATE SCHEMA s{number}", url=url)
+        yield lambda number=number: PostgresStore(f"{url}?search_path=s{number}", clock=sql)
+
+
+ANEW = {"sqlite": _new_files, "postgres": _new_schemas}
+"""How to come to one new store after the other, each to be opened as often as is wished."""
 DAY = "2026-11-29"
 
 

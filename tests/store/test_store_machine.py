@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
-from store_samples import STORES, Clock, a_key, a_secret, an_entry
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from store_samples import ANEW, a_key, a_secret, an_entry
 
 from trunkline.store.records import Account, Batch, Budget, Entry, Key, KeySecret
-from trunkline.store.seam import StoreConflictError, StoreMissingError
+from trunkline.store.seam import SharedStore, StoreConflictError, StoreMissingError
 from trunkline.store.sums import spend_of
 from trunkline.types.money import LARGEST
 
@@ -31,10 +37,10 @@ class StoreMachine(RuleBasedStateMachine):
 
     batches = Bundle("batches")
 
-    def __init__(self) -> None:
+    def __init__(self, start: Callable[[], SharedStore]) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        self.store = STORES["sqlite, not durable"](self.folder, Clock())
+        self.start = start
+        self.store = start()
         self.store.migrate()
         self.keys: dict[str, Key] = {}
         self.secrets: dict[bytes, KeySecret] = {}
@@ -45,12 +51,11 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.store.close()
-        shutil.rmtree(self.folder)
 
     @rule()
     def reopen(self) -> None:
         self.store.close()
-        self.store = STORES["sqlite, not durable"](self.folder, Clock())
+        self.store = self.start()
         assert self.store.migrate() == []
 
     @rule(name=NAMES, text=NAMES, team=st.none() | NAMES)
@@ -170,5 +175,17 @@ class StoreMachine(RuleBasedStateMachine):
         assert sum(row.cost for row in self.store.spend("", "9", ["model"])) == total
 
 
-TestStoreMachine = StoreMachine.TestCase
-TestStoreMachine.settings = settings(deadline=None, max_examples=40, stateful_step_count=30)
+@pytest.mark.parametrize("kind", ANEW)
+def test_any_order_of_changes_replays_and_reopenings_is_as_in_the_model(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+):
+    place = ANEW[kind](request, tmp_path)
+    run_state_machine_as_test(
+        lambda: StoreMachine(next(place)),
+        settings=settings(
+            deadline=None,
+            max_examples=40 if kind == "sqlite" else 12,
+            stateful_step_count=30,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

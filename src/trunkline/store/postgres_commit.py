@@ -16,6 +16,7 @@ from trunkline.store.statements import BY
 from trunkline.store.sums import Change, change_of, charges_of, corrected
 
 _TURNS = 5
+_COLUMNS = Entry.__struct_fields__
 
 
 class _HasEndedError(Exception):
@@ -87,7 +88,7 @@ async def _take(connection: Any, entries: list[Entry], statement: str) -> int:
         return 0
     records = map(msgspec.structs.astuple, entries)
     try:
-        await connection.copy_records_to_table("incoming", records=records)
+        await connection.copy_records_to_table("incoming", records=records, columns=_COLUMNS)
     except TypeError as error:
         raise ValueError from error  # as the driver says of other values
     return changed(await connection.execute(statement))
