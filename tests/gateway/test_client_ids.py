@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from raw import REQUEST_ID, Wire, ask, chat, get, post
+from raw import REQUEST_ID, Wire, ask, chat, eventually, get, post
 from running import Gateway, running
 
 from trunkline.gateway.client_ids import CLIENT_IDS, client_id
@@ -80,6 +80,20 @@ def test_it_is_in_the_log_of_requests(tmp_path: Path, sandbox_server: SandboxSer
         gateway.entry(answer.headers["x-request-id"])
         (line,) = [each for each in gateway.log.read_text().splitlines() if "find-me" in each]
         assert answer.headers["x-request-id"] in line
+
+
+def test_an_answer_that_is_told_again_is_in_the_log_of_requests(
+    tmp_path: Path, sandbox_server: SandboxServer
+):
+    with running(tmp_path, "", sandbox_server.environment, "--log-requests") as gateway:
+        key = gateway.new_key()
+        request = post(chat(), key, "idempotency-key: not-for-logs")
+        first, again = ask(gateway, request), ask(gateway, request)
+        ids = [answer.headers["x-request-id"] for answer in (first, again)]
+        eventually(lambda: ids[1] in gateway.log.read_text(), "a line for the replay")
+        (line,) = [each for each in gateway.log.read_text().splitlines() if ids[1] in each]
+        assert ids[0] in line
+        assert "not-for-logs" not in gateway.log.read_text()
 
 
 def test_it_may_stand_beside_a_name(gateway: Gateway, key: str):

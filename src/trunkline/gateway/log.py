@@ -188,6 +188,12 @@ class Log:
         if self.log_requests:
             logging.getLogger(REQUESTS).info("request", extra=_access(entry))
 
+    def replayed(self, request_id: str, call: str, key: str, status: int) -> None:
+        """Write an access line for an answer that was told again, where they were asked for."""
+        if self.log_requests:
+            told = {"request_id": request_id, "call": call, "key": key, "status": status}
+            logging.getLogger(REQUESTS).info("replay", extra=told)
+
 
 def told_of(record: logging.LogRecord) -> Told:
     """Return the clean values that the filter gave a record."""

@@ -64,8 +64,12 @@ class Once:
         *,
         lives: Callable[[str], bool],
         refused: Callable[[str], None],
+        told: Callable[[str, str, str, int], None] = lambda *_: None,
     ) -> None:
-        """`lives` tells whether a process of another name still serves; `refused` counts."""
+        """`lives` tells whether a process of another name still serves; `refused` counts.
+
+        `told` takes note of an answer that is told again: the request's id, the call's, whose, status.
+        """
         self.replayed = 0
         """Answers that were told again."""
         self._store = store
@@ -73,6 +77,7 @@ class Once:
         self._boot = boot
         self._lives = lives
         self._refused = refused
+        self._told_again = told
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="once")
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -182,6 +187,9 @@ class Once:
         if standing.status >= 400:
             lines += b"x-should-retry: false\r\n"
         exchange.answer_bytes(standing.status, lines, standing.body)
+        caller = exchange.caller
+        owner = "" if caller is None else caller.key.id
+        self._told_again(exchange.id, standing.call, owner, standing.status)
 
     def _over(self, claim: Claim, kept: KeptExchange) -> None:
         """Keep what a call was answered, or give its name back; then its client has the end."""

@@ -314,6 +314,7 @@ class Gateway:
             self._journal.boot,
             lives=self._member.lives,
             refused=self._telemetry.refused,
+            told=self._log.replayed,
         )
 
     def _forget_plans(self) -> None:

@@ -225,7 +225,7 @@ class PostgresStore:
         async def work(connection: Any) -> Claim | None:
             return await claims.claim(connection, claim, seconds, self._clock)
 
-        return self._pool.run(work, writing=True)
+        return self._pool.run(work)
 
     def fulfil(self, claim: Claim) -> bool:
         """Write down how a call ended that has its name; tells whether it still had it."""

@@ -1,4 +1,4 @@
-"""Claims in PostgreSQL. Each function is work for a connection within a transaction."""
+"""Claims in PostgreSQL. Each function is work for a connection, and one round trip of it."""
 
 # ruff: noqa: S608 - the parts that texts are built from are names of columns, and the clock
 
@@ -11,11 +11,11 @@ import msgspec
 
 from trunkline.store.claims import Claim
 from trunkline.store.postgres_commit import changed
+from trunkline.store.statements import replaced
 
 _FIELDS = Claim.__struct_fields__
 _COLUMNS = ", ".join(_FIELDS)
 _MARKS = ", ".join(f"${at}" for at in range(1, len(_FIELDS) + 1))
-_STANDING = f"SELECT {_COLUMNS} FROM claims WHERE id = $1"
 _FULFIL = (
     "UPDATE claims SET state = $1, status = $2, lines = $3, body = $4 "
     "WHERE id = $5 AND call = $6 AND state = 'running'"
@@ -37,19 +37,26 @@ SCHEMA = (
 
 async def claim(connection: Any, wanted: Claim, seconds: float, clock: str) -> Claim | None:
     """Take a name, or return the claim that has it."""
-    take = (
-        f"INSERT INTO claims ({_COLUMNS}, expires) "
-        f"VALUES ({_MARKS}, {clock} + ${len(_FIELDS) + 1}::float8) ON CONFLICT (id) DO NOTHING"
-    )
-    expire = f"DELETE FROM claims WHERE id = $1 AND expires <= {clock}"
+    take = _take(clock)
     while True:
-        await connection.execute(expire, wanted.id)
         row = msgspec.structs.astuple(wanted)
-        if changed(await connection.execute(take, *row, seconds)):
+        taken, *standing = await connection.fetchrow(take, *row, seconds)
+        if taken:
             return None
-        standing = await connection.fetchrow(_STANDING, wanted.id)
-        if standing is not None:  # else it was given back meanwhile
+        if standing[0] is not None:  # else it was taken or given back in this very moment
             return Claim(*standing)
+
+
+def _take(clock: str) -> str:
+    """Return what takes a name that is nobody's, or is over; it tells whether, and who had it before."""
+    expires = f"{clock} + ${len(_FIELDS) + 1}::float8"
+    return (
+        f"WITH taken AS (INSERT INTO claims ({_COLUMNS}, expires) VALUES ({_MARKS}, {expires}) "
+        f"ON CONFLICT (id) {replaced((*_FIELDS[1:], 'expires'))} WHERE claims.expires <= {clock} "
+        "RETURNING id) "
+        f"SELECT EXISTS (SELECT 1 FROM taken), {', '.join(f'claims.{name}' for name in _FIELDS)} "
+        "FROM (SELECT $1::bytea AS id) AS wanted LEFT JOIN claims USING (id)"
+    )
 
 
 async def fulfil(connection: Any, done: Claim) -> bool:
