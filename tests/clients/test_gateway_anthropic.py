@@ -227,18 +227,22 @@ def test_a_typed_answer_is_read_by_its_own_helper(client: anthropic.Anthropic) -
 def test_counts_are_estimates_that_cost_nothing(
     client: anthropic.Anthropic, gateway: Gateway, behind: SandboxServer
 ) -> None:
-    before, rows = len(behind.requests), len(gateway.ledger())
-    short = client.messages.count_tokens(model=LLAMA, messages=MESSAGES)
+    model = "emulator/counted"
+    short = client.messages.count_tokens(model=model, messages=MESSAGES)
     long: Any = [{"role": "user", "content": SAID * 100}]
-    more = client.messages.count_tokens(model=LLAMA, messages=long, system="Be brief.")
+    more = client.messages.count_tokens(model=model, messages=long, system="Be brief.")
     assert 0 < short.input_tokens < more.input_tokens
     assert short.to_dict()["estimated"] is True
     assert len(SAID) * 100 / 4 <= more.input_tokens < len(SAID) * 100 / 3
     with pytest.raises(anthropic.BadRequestError, match=r"tools\.0"):
         client.messages.count_tokens(
-            model=LLAMA, messages=MESSAGES, tools=[{"type": "bash_20250124", "name": "bash"}]
+            model=model, messages=MESSAGES, tools=[{"type": "bash_20250124", "name": "bash"}]
         )
-    assert (len(behind.requests), len(gateway.ledger())) == (before, rows)
+    later = client.messages.with_raw_response.create(model=PLAIN, messages=MESSAGES, max_tokens=5)
+    assert gateway.entry(later.request_id or "")["endpoint"] == "messages"
+    assert model not in [row["model"] for row in gateway.ledger()]
+    asked = [one.json["model"] for one in behind.requests if one.method == "POST"]
+    assert "counted" not in asked
 
 
 def test_models_are_listed_and_one_is_found_by_its_name(client: anthropic.Anthropic) -> None:

@@ -182,19 +182,21 @@ def test_what_the_gateway_itself_refuses_is_told_so(
 def test_a_wrong_request_is_refused_by_its_place_and_never_sent(
     client: anthropic.Anthropic, behind: SandboxServer, gateway: Gateway
 ) -> None:
-    before, settled = len(behind.requests), len(gateway.ledger())
+    model = "emulator/wrong"
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "x"}
     stray: Any = [
         *MESSAGES,
         {"role": "assistant", "content": "x"},
         {"role": "user", "content": [result]},
     ]
-    error = refused(anthropic.BadRequestError, lambda: create(client, messages=stray))
+    error = refused(anthropic.BadRequestError, lambda: create(client, model=model, messages=stray))
     assert "messages.2.content.0.tool_use_id" in error.api_message
     search = [{"type": "web_search_20250305", "name": "web_search"}]
-    error = refused(anthropic.BadRequestError, lambda: create(client, tools=search))
+    error = refused(anthropic.BadRequestError, lambda: create(client, model=model, tools=search))
     assert "web_search_20250305" in error.api_message
-    assert (len(behind.requests), len(gateway.ledger())) == (before, settled)
+    assert gateway.entry(f"req_{create(client).id.removeprefix('msg_')}")["status"] == 200
+    assert model not in [row["model"] for row in gateway.ledger()]
+    assert "wrong" not in [one.json["model"] for one in behind.requests if one.method == "POST"]
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
