@@ -27,6 +27,7 @@ USE = {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}}
 CALL = {"id": "t1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
 RESULT = {"type": "tool_result", "tool_use_id": "t1", "content": "18"}
 CACHED = {"type": "ephemeral"}
+REMINDER = {"type": "text", "text": "<system-reminder>\na\n</system-reminder>"}
 
 
 def body(**more: Any) -> dict[str, Any]:
@@ -144,6 +145,7 @@ FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"thinking": {"type": "disabled"}, "output_config": {"effort": "low"}},
         {},
     ),
+    "an effort alone": ({"output_config": {"effort": "low"}}, {}),
     "a form": (
         {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}},
         {
@@ -222,13 +224,31 @@ TURNS: dict[str, tuple[list[Any], list[Any]]] = {
             {"role": "assistant", "content": "xy"},
         ],
     ),
+    "an instruction in front": (
+        [{"role": "system", "content": "a"}, {"role": "system", "content": [TEXT]}, USER],
+        [{"role": "system", "content": "a\n\na"}, USER],
+    ),
     "an instruction among the messages": (
-        [USER, {"role": "system", "content": [TEXT]}, USER],
-        [USER, {"role": "system", "content": "a"}, USER],
+        [USER, {"role": "assistant", "content": "x"}, {"role": "system", "content": "a"}, USER],
+        [
+            USER,
+            {"role": "assistant", "content": "x"},
+            {"role": "user", "content": [REMINDER, {"type": "text", "text": "Hi"}]},
+        ],
+    ),
+    "an instruction at the end": (
+        [USER, {"role": "system", "content": [TEXT]}],
+        [{"role": "user", "content": [{"type": "text", "text": "Hi"}, REMINDER]}],
     ),
     "an instruction of nothing but effort": (
-        [USER, {"role": "system", "content": [], "output_config": {"effort": "low"}}],
-        [USER],
+        [
+            USER,
+            {"role": "system", "content": [], "output_config": {"effort": "low"}},
+            {"role": "assistant", "content": "x"},
+            {"role": "system", "content": []},
+            {"role": "assistant", "content": "y"},
+        ],
+        [USER, {"role": "assistant", "content": "xy"}],
     ),
     "images": (
         [

@@ -201,6 +201,24 @@ CALLS: dict[str, list[bytes]] = {
 }  # fmt: skip
 
 
+CALLS |= {
+    "with a thought within": [
+        chunk(tool_calls=[begun(0, '{"x"')]),
+        chunk(reasoning="hm"),
+        chunk(tool_calls=[piece(0, ":1}")]),
+        chunk(tool_calls=[begun(1, '{"y":[2]}')]),
+    ],
+    "with text between, and blanks behind": [
+        chunk(tool_calls=[begun(0, '{"x":1}')]),
+        chunk(content="Then"),
+        chunk(tool_calls=[piece(0, " ")]),
+        chunk(tool_calls=[begun(1, '{"y":[2]}')]),
+        chunk(tool_calls=[piece(0, "\n")]),
+        chunk(tool_calls=[{"index": 1}]),
+    ],
+}
+
+
 @pytest.mark.parametrize("chunks", CALLS.values(), ids=CALLS.keys())
 def test_calls_are_told_one_after_the_other_however_they_came(chunks: list[bytes]) -> None:
     events = written(*chunks, chunk("tool_calls"))
@@ -248,6 +266,37 @@ def test_calls_without_arguments_or_an_id_are_whole_all_the_same() -> None:
 def test_calls_that_cannot_be_told_are_an_error(calls: Any) -> None:
     with pytest.raises(InvalidResponseError):
         written(chunk(tool_calls=calls), chunk("tool_calls"))
+
+
+@pytest.mark.parametrize(
+    "between",
+    [[chunk(content="Then")], [chunk(tool_calls=[begun(1, "{}")])]],
+    ids=["text", "another call"],
+)
+def test_a_call_that_goes_on_after_it_was_whole_is_an_error(between: list[bytes]) -> None:
+    with pytest.raises(InvalidResponseError, match="goes on"):
+        written(
+            chunk(tool_calls=[begun(0, '{"x":1}')]), *between, chunk(tool_calls=[piece(0, "2")])
+        )
+
+
+def test_what_is_said_within_a_call_follows_all_of_them() -> None:
+    said = content(
+        chunk(tool_calls=[begun(0, "{")]), chunk(content="a"), chunk(reasoning="b"),
+        chunk(reasoning="c"), chunk(tool_calls=[piece(0, "}")]), chunk("tool_calls"),
+    )  # fmt: skip
+    assert [(b["type"], b.get("text") or b.get("thinking")) for b in said] == [
+        ("tool_use", None),
+        ("text", "a"),
+        ("thinking", "bc"),
+    ]
+
+
+def test_an_event_that_says_nothing_writes_nothing() -> None:
+    writer = MessageWriter(TOLD)
+    assert writer.events(b'data: {"id":"x","choices":[]}\n\n') == b""
+    with pytest.raises(InvalidResponseError):
+        writer.events(b"data: {\n\n")
 
 
 ENDS: dict[str, tuple[list[bytes], tuple[str | None, str | None]]] = {

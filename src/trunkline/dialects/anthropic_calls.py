@@ -7,7 +7,10 @@ what comes of others before that waits.
 from __future__ import annotations
 
 from trunkline.dialects.anthropic_answer import object_in
+from trunkline.errors import InvalidResponseError
 from trunkline.types import ToolCallDelta
+
+_LATE = "A call goes on after its arguments were whole."
 
 
 class _Call:
@@ -37,15 +40,18 @@ class Calls:
         return bool(self._calls)
 
     def take(self, delta: ToolCallDelta) -> None:
-        """Take a piece of a call."""
+        """Take a piece of a call; raises InvalidResponseError for more of one that is over."""
         while len(self._calls) <= delta.index:
             self._calls.append(_Call())
-        call = self._calls[delta.index]
+        call, function = self._calls[delta.index], delta.function
         call.id = call.id or delta.id or ""
-        if delta.function is not None:
-            call.name = call.name or delta.function.name or ""
-            if delta.function.arguments:
-                call.pieces.append(delta.function.arguments)
+        if function is None:
+            return
+        call.name = call.name or function.name or ""
+        if function.arguments:
+            if delta.index < self.at and function.arguments.strip():
+                raise InvalidResponseError(_LATE)
+            call.pieces.append(function.arguments)
 
     def add(self, arguments: str) -> None:
         """Take a piece of the call whose turn it is, which is written as it comes."""
@@ -82,6 +88,11 @@ class Calls:
         """Return id and name of the call whose turn it is."""
         call = self._calls[self.at]
         return {"id": call.id or f"{self._prefix}_{self.at}", "name": call.name}
+
+    def check_over(self) -> None:
+        """Raise InvalidResponseError where there is more of the call whose block has ended."""
+        if self.at >= 0 and self.taken().strip():
+            raise InvalidResponseError(_LATE)
 
     def taken(self) -> str:
         """Return what has come of its arguments since it was last asked for."""

@@ -47,9 +47,7 @@ class Conversation:
     def read(self, system: Any, messages: Any) -> None:
         """Take a whole conversation; raises RequestError."""
         if system is not None:
-            text = _joined(_texts(system, "system"))
-            if text:
-                self.messages.append({"role": "system", "content": text})
+            self.system([*_blocks(system, "system")])
         if not isinstance(messages, list) or not messages:
             raise wrong("messages", "must be a list with at least one message.")
         for role, at, blocks in _turns(messages):
@@ -108,8 +106,11 @@ class Conversation:
             self.messages.append(message)
 
     def system(self, blocks: list[tuple[str, Block]]) -> None:
-        """Write an instruction that stands among the messages."""
-        text = _joined([_text(at, block) for at, block in blocks])
+        """Write instructions in front of all else, as one message."""
+        texts = [_text(at, block, empty=True) for at, block in blocks]
+        if self.messages:
+            texts.insert(0, self.messages.pop()["content"])
+        text = _joined(texts)
         if text:
             self.messages.append({"role": "system", "content": text})
 
@@ -211,7 +212,10 @@ _WRITERS: dict[str, Callable[[Conversation, list[tuple[str, Block]]], None]] = {
 
 
 def _turns(messages: list[Any]) -> Iterator[tuple[str, str, list[tuple[str, Block]]]]:
-    """Give role, place and blocks of each turn: messages of one role in a row are one."""
+    """Give role, place and blocks of each turn: messages of one role in a row are one.
+
+    Instructions are turns of their own at the beginning alone; later they are the user's.
+    """
     role, place = "", ""
     turn: list[tuple[str, Block]] = []
     for index, row in enumerate(messages):
@@ -224,6 +228,10 @@ def _turns(messages: list[Any]) -> Iterator[tuple[str, str, list[tuple[str, Bloc
         blocks = list(_blocks(content, f"{at}.content"))
         if not blocks and not (told == "assistant" and last) and told != "system":
             raise wrong(f"{at}.content", "must not be empty.")
+        if told == "system" and role not in ("", "system"):
+            if not blocks:  # it only asks for another effort
+                continue
+            told, blocks = "user", [(place, _reminder(place, block)) for place, block in blocks]
         if told == role:
             turn += blocks
             continue
@@ -248,14 +256,9 @@ def _blocks(content: Any, at: str) -> Iterator[tuple[str, Block]]:
         yield place, block
 
 
-def _texts(content: Any, at: str) -> list[str]:
-    """Return the texts of what may have nothing else."""
-    found: list[str] = []
-    for place, block in _blocks(content, at):
-        if block["type"] != "text":
-            raise wrong(place, f"only text can stand here, not {block['type'][:60]!r}.")
-        found.append(_text(place, block, empty=True))
-    return found
+def _reminder(at: str, block: Block) -> Block:
+    """Return an instruction among the messages as a user's text: few models take it elsewhere."""
+    return {"type": "text", "text": f"<system-reminder>\n{_text(at, block)}\n</system-reminder>"}
 
 
 def _text(at: str, block: Block, *, empty: bool = False) -> str:

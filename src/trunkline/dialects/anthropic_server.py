@@ -246,7 +246,7 @@ def _effort(body: dict[str, Any]) -> dict[str, Any]:
     effort = output.get("effort") if isinstance(output, dict) else None
     if effort is not None and effort not in _EFFORTS:
         raise wrong("output_config.effort", f"must be one of {', '.join(_EFFORTS)}.")
-    if kind == "disabled":
+    if kind in (None, "disabled"):
         return {}
     if effort is not None:
         return {"reasoning_effort": _EFFORTS[effort]}

@@ -31,6 +31,10 @@ _HEADS = {
 _TAIL = b"}}\n\n"
 _UNSIGNED = _DELTA + b'"type":"signature_delta","signature":""' + _TAIL
 """Clients send back only what thinking has a signature: it is empty, since nobody signs it here."""
+_EMPTY: dict[str, dict[str, Any]] = {
+    "text": {"type": "text", "text": ""},
+    "thinking": {"type": "thinking", "thinking": "", "signature": ""},
+}
 _QUOTES = 2
 """Bytes of a text in JSON that are not of the text."""
 
@@ -102,8 +106,8 @@ class MessageWriter:
         self._head = b""
         """What a delta of it begins with."""
         self._calls = Calls(told.id)
-        self._later: list[str] = []
-        """Text that came within a call's arguments."""
+        self._later: list[tuple[str, str]] = []
+        """What was said or thought within a call's arguments."""
         self._deltas = DeltaReader()
         self._splitter = ThinkSplitter()
         self._usage: Usage | None = None
@@ -127,7 +131,7 @@ class MessageWriter:
     def end(self) -> bytes:
         """Write what ends the message."""
         thought, text = self._splitter.finish()
-        written = [self._begin(), self._think(thought), self._text(text)]
+        written = [self._begin(), *self._both(thought, text)]
         written += [self._end_calls(), self._close()]
         reason, sequence = stop_of(
             self._finish,
@@ -217,16 +221,16 @@ class MessageWriter:
         delta = choice.delta
         written = [self._begin()]
         if delta.reasoning:
-            written.append(self._think(delta.reasoning))
+            written.append(self._say("thinking", delta.reasoning))
         if delta.content:
             thought, text = self._splitter.feed(delta.content)
-            written += [self._think(thought), self._text(text)]
+            written += self._both(thought, text)
         if delta.refusal:
             self._refused = True
-            written.append(self._text(delta.refusal))
+            written.append(self._say("text", delta.refusal))
         if delta.tool_calls and not self._calls.any:
             thought, text = self._splitter.finish()  # what it held back stands in front of them
-            written += [self._think(thought), self._text(text)]
+            written += self._both(thought, text)
         for call in delta.tool_calls or ():
             self._said += len((call.function and call.function.arguments) or "")
             self._calls.take(call)
@@ -255,23 +259,20 @@ class MessageWriter:
         }
         return _event(b"message_start", {"type": "message_start", "message": message}) + _PING
 
-    def _think(self, text: str) -> bytes:
-        self._said += len(text)
-        if not text or self._told.hide_thinking:
-            return b""
-        opened = b""
-        if self._open != "thinking":
-            opened = self._start({"type": "thinking", "thinking": "", "signature": ""})
-        return opened + self._piece(text)
+    def _both(self, thought: str, text: str) -> tuple[bytes, bytes]:
+        return self._say("thinking", thought), self._say("text", text)
 
-    def _text(self, text: str) -> bytes:
+    def _say(self, kind: str, text: str) -> bytes:
+        """Write more of what is said or thought; within a call's arguments it waits."""
         if not text:
             return b""
         self._said += len(text)
-        if self._open == "tool_use" and not self._calls.complete:
-            self._later.append(text)
+        if kind == "thinking" and self._told.hide_thinking:
             return b""
-        opened = b"" if self._open == "text" else self._start({"type": "text", "text": ""})
+        if self._open == "tool_use" and not self._calls.complete:
+            self._later.append((kind, text))
+            return b""
+        opened = b"" if self._open == kind else self._start(_EMPTY[kind])
         return opened + self._piece(text)
 
     def _go_on(self) -> bytes:
@@ -283,6 +284,8 @@ class MessageWriter:
                 written += self._piece(text) if text else b""
                 if not calls.waiting or not calls.complete:
                     return written
+            else:
+                calls.check_over()
             if not calls.next():
                 return written
             written += self._start({"type": "tool_use", **calls.begun(), "input": {}})
@@ -295,9 +298,9 @@ class MessageWriter:
             written += self._piece(self._calls.taken())
         if self._calls.waiting:
             raise InvalidResponseError("The model called a tool without naming it.")
-        later, self._later = "".join(self._later), []
+        later, self._later = self._later, []
         if later:
-            written += self._start({"type": "text", "text": ""}) + self._piece(later)
+            written += self._close() + b"".join([self._say(kind, text) for kind, text in later])
         return written
 
     def _piece(self, text: str) -> bytes:
