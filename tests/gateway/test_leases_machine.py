@@ -43,6 +43,7 @@ class LeaseMachine(RuleBasedStateMachine):
         self.world = World(self.folder, wall=NOON - 86400)
         self.started = 0
         self.allowed: dict[tuple[str, str, str, float], int] = {}
+        self.uncovered: dict[tuple[str, str], list[Entry]] = {}
         for name, rows in zip(KEYS, budgets, strict=True):
             self.world.key(*rows, name=name, team="red")
         self.world.account("team", "red", Budget(limit, "month"))
@@ -69,13 +70,21 @@ class LeaseMachine(RuleBasedStateMachine):
         return {(field, name, one.period): one.amount for field, name, of in rows for one in of}
 
     def note(self) -> None:
-        """Note what is allowed from now on: the budget, or, if that is more already, what is used."""
+        """Note what is allowed from now on: the budget, or, if that is more already, what is used.
+
+        What was in flight while there was no budget is not covered by any grant: it comes on top.
+        """
         budgets = self.budgets()
+        for field, name in (*(("key", key) for key in KEYS), ("team", "red")):
+            if not any(place[:2] == (field, name) for place in budgets):
+                flying = [e for p in self.world.processes for e in self.held(p)]
+                self.uncovered[field, name] = [e for e in flying if getattr(e, field) == name]
         for field, name in (*(("key", key) for key in KEYS), ("team", "red")):
             for period in PERIODS:
                 began = period_of(period, self.world.clock.wall())[0]
                 used = self.used(field, name, period, began)
                 amount = budgets.get((field, name, period), UNLIMITED)
+                amount += sum(entry.reserved for entry in self.uncovered.get((field, name), ()))
                 self.allowed[field, name, period, began] = max(amount, used)
 
     def used(self, field: str, name: str, period, began: float) -> int:
@@ -134,18 +143,20 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(KEYS), budgets=BUDGETS)
     def a_key_is_changed(self, name, budgets) -> None:
+        self.note()
         self.world.key(*budgets, name=name, team="red")
         self.take_over()
 
     @rule(budgets=BUDGETS)
     def the_team_is_changed(self, budgets) -> None:
+        self.note()
         self.world.account("team", "red", *budgets)
         self.take_over()
 
     def take_over(self) -> None:
-        self.note()
         for process in self.world.processes:
             process.read()
+        self.note()
 
     @rule(number=st.integers(0, 9), trouble=st.sampled_from(["", "down", "lost", "hung"]))
     def a_line_breaks(self, number, trouble) -> None:
