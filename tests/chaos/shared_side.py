@@ -78,7 +78,7 @@ def fleet(folder: Path, config: str, count: int) -> Iterator[Fleet]:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, url: str, count: int = 3, store: str = ""
+    folder: Path, url: str, count: int = 3, store: str = "", more: str = ""
 ) -> AsyncIterator[tuple[Fleet, Upstream]]:
     """Serve with `count` gateways on the database `url`; each call costs all that was held for it."""
     async with upstream() as behind:
@@ -90,6 +90,7 @@ async def serving(
             "total_tokens": size + MOST_OUTPUT,
         }
         text = f'store.url = "{url}"\nstore.journal = "JOURNAL"\n{store}\n{behind.config}'
+        text += more.format(url=f"http://127.0.0.1:{behind.port}")
         with fleet(folder, text, count) as found:
             yield found, behind
 
@@ -126,10 +127,11 @@ async def crowd(fleet: Fleet, key: str, name: str, count: int) -> list[Said]:
     )
 
 
-async def ask(gateway: Gateway, key: str, name: str) -> Said:
+async def ask(gateway: Gateway, key: str, name: str, *, whole: bool = False) -> Said:
+    """Ask once, for a model of `name` made as long as all others, unless it is `whole`."""
     caller = Caller(gateway.port, key)
     try:
-        return await caller.ask(name_of(name))
+        return await caller.ask(name if whole else name_of(name))
     finally:
         caller.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,136 @@ def test_redis_may_fail_in_the_middle_and_money_does_not_care(
         redis_server.thaw()
         if not redis_server.answers():
             redis_server.start()
+
+
+LIMIT = 30
+
+
+async def hammer(fleet: Fleet, secret: str, name: str) -> tuple[int, int]:
+    """Ask until every gateway refuses; returns how many were sent, and in how many minutes."""
+    began, sent, refused = minute(), 0, 0
+    while refused < 3:
+        codes = told(await crowd(fleet, secret, f"{name}/{refused}/{sent}", 4))
+        assert set(codes) <= {"ok", "requests_exceeded"}, codes
+        sent += codes["ok"]
+        refused = 0 if codes["ok"] else refused + 1
+    return sent, minute() - began + 1
+
+
+def minute() -> int:
+    """The minute of this machine, whose clock the servers have too."""
+    return int(time.time() // 60)
+
+
+async def a_key(fleet: Fleet, **limits: int) -> str:
+    made = fleet.first.admin("POST", "/keys", {"name": "limited", "limits": limits})
+    secret: str = made["secret"]
+    await fleet.known(secret)
+    return secret
+
+
+async def room_in_the_minute() -> None:
+    """Wait, if a minute is about to end, for the next one."""
+    while time.time() % 60 > 25:
+        await asyncio.sleep(0.2)
+
+
+def test_a_limit_is_kept_while_a_replica_joins_and_another_is_killed(
+    tmp_path: Path, postgres_url: str
+):
+    async def work() -> None:
+        async with serving(tmp_path, postgres_url) as (fleet, _):
+            secret = await a_key(fleet, requests_per_minute=LIMIT)
+            await room_in_the_minute()
+            began = minute()
+            sent, _ = await hammer(fleet, secret, "a")
+            assert sent == LIMIT or minute() > began
+            await asyncio.to_thread(fleet.join)
+            await fleet.known(secret)
+            sent += (await hammer(fleet, secret, "b"))[0]
+            fleet.kill(fleet.gateways[1])
+            sent += (await hammer(fleet, secret, "c"))[0]
+            minutes = minute() - began + 1
+            assert sent <= LIMIT * minutes, "a minute's limit is granted once"
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("trouble", ["freeze", "kill", "flush"])
+def test_a_limit_drifts_by_one_minutes_at_most_when_redis_fails_in_mid_minute(
+    tmp_path: Path, postgres_url: str, redis_server: RedisServer, trouble: str
+):
+    async def work() -> None:
+        store = f'store.redis_url = "{redis_server.url}"'
+        async with serving(tmp_path, postgres_url, store=store) as (fleet, _):
+            secret = await a_key(fleet, requests_per_minute=LIMIT)
+            await room_in_the_minute()
+            began = minute()
+            codes = told(await crowd(fleet, secret, "half", LIMIT // 6))
+            assert codes["ok"] == LIMIT // 6 * 3
+            getattr(redis_server, trouble)()
+            sent = codes["ok"] + (await hammer(fleet, secret, "rest"))[0]
+            minutes = minute() - began + 1
+            assert sent <= LIMIT * (minutes + 1)
+            if trouble != "flush":
+                status, _, said = await asyncio.to_thread(fleet.first.ask, "GET", "/health/ready")
+                assert status == 200
+                assert "limits are kept by shares" in said["notes"]
+                assert b"trunkline_limits_by_shares 1.0" in fleet.first.ask("GET", "/metrics")[2]
+            redis_server.thaw()
+            if not redis_server.answers():
+                redis_server.start()
+            async with asyncio.timeout(30):
+                number = 0
+                while (
+                    b"trunkline_limits_by_shares 0.0" not in fleet.first.ask("GET", "/metrics")[2]
+                ):
+                    number += 1
+                    await ask(fleet.first, secret, f"again/{number}")
+
+    try:
+        asyncio.run(work())
+    finally:
+        redis_server.thaw()
+        if not redis_server.answers():
+            redis_server.start()
+
+
+def test_an_upstreams_limit_counts_for_all_replicas_and_its_calls_go_elsewhere(
+    tmp_path: Path, postgres_url: str
+):
+    async def work() -> None:
+        async with serving(tmp_path, postgres_url, more=ELSEWHERE) as (fleet, behind):
+            secret = await a_key(fleet, requests_per_minute=10**6)
+            behind.gate.clear()
+            asking = [
+                asyncio.create_task(ask(gateway, secret, "route", whole=True))
+                for _ in range(4)
+                for gateway in fleet.gateways
+            ]
+            async with asyncio.timeout(20):
+                while behind.seen["first"] + behind.seen["second"] < 12:
+                    await asyncio.sleep(0.01)
+            assert behind.seen == {"first": 5, "second": 7}
+            behind.gate.set()
+            assert told(await asyncio.gather(*asking)) == {"ok": 12}
+            alone = await asyncio.gather(
+                *[ask(g, secret, "alone", whole=True) for _ in range(4) for g in fleet.gateways]
+            )
+            codes = told(list(alone))
+            assert set(codes) <= {"ok", "upstream_busy"}
+            assert codes["ok"] >= 5
+
+    asyncio.run(work())
+
+
+ELSEWHERE = """
+limits = {{ concurrency = 5 }}
+[upstreams.second]
+base_url = "{url}/v1"
+prices."*" = {{ input = 1, output = 2, context = 10000 }}
+[routes.route]
+targets = [{{ upstream = "crowd", model = "first" }}, {{ upstream = "second", model = "second" }}]
+[routes.alone]
+targets = [{{ upstream = "crowd", model = "first" }}]
+"""

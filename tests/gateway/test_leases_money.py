@@ -326,6 +326,22 @@ def test_a_lost_answer_grants_nothing_twice(world: World):
     assert world.charged() == 10
 
 
+def test_what_is_being_given_back_is_not_spent_meanwhile(world: World):
+    world.key(budgets_of(10))
+    one, two, _ = world.processes
+    call = one.ask(amount=10)
+    world.pass_(0.1)
+    call.end(0)
+    one.money.latency = 1.0  # the store has it long before its answer comes
+    world.pass_(1.6)
+    all_of_it = two.ask(amount=10)
+    world.pass_(0.1)
+    late = one.ask(amount=5)
+    assert (all_of_it.code, late.open) == ("sent", True)
+    world.pass_(3)
+    assert late.code == "budget_exceeded"
+
+
 def test_a_client_that_leaves_while_it_waits_holds_nothing(world: World):
     world.key(budgets_of(10))
     one, two, _ = world.processes

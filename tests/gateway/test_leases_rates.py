@@ -253,6 +253,17 @@ def test_limits_are_shared_again_once_they_can_be(world: World):
     assert two.leases.rates.trouble is None
 
 
+def test_a_share_that_is_used_up_is_no_last_word_once_limits_are_shared_again(world: World):
+    world.key(limits=Limits(requests_per_minute=30))
+    one = world.processes[0]
+    one.rates.trouble = "down"
+    assert send(one, 15) == 10
+    one.rates.trouble = ""
+    world.pass_(1.5)
+    assert send(one, 3) == 3
+    assert not one.leases.rates.by_shares
+
+
 def test_a_breaker_opens_after_failures_in_a_row_and_then_asks_once():
     breaker = Breaker()
     for _ in range(FAILURES - 1):

@@ -22,6 +22,8 @@ SLOT_SECONDS = 30.0
 _REFRESH = SLOT_SECONDS / 3
 _FRESH = 0.25
 """Seconds for which an answer is believed that others may change by giving back."""
+_AGAIN = 1.0
+"""Seconds after which more is asked for though a share is used up: others may answer again."""
 _SOON = 1.0
 _LONG = 4.0
 """A slice that is used up sooner than the first is too small, one that lasts the second too large."""
@@ -101,6 +103,7 @@ class LeasedMeter(Meter):
 
     __slots__ = (
         "answered_at",
+        "by_share",
         "minute",
         "parked",
         "peak",
@@ -129,6 +132,8 @@ class LeasedMeter(Meter):
         """The most calls at the same time since it was last looked at."""
         self.scarce = False
         """Whether slots were asked for that were not to be had."""
+        self.by_share = False
+        """Whether the last answer was this process's share, and not what is left for all."""
         self.minute = -1
         self.used_at = 0.0
         self.answered_at = float("-inf")
@@ -147,7 +152,7 @@ class LeasedMeter(Meter):
             self._turn()
         later = limits.concurrency is not None and self.inflight >= self.slots
         if limits.requests_per_minute is not None and self.requests.spare < 1:
-            if self.requests.left == 0:
+            if self.requests.left == 0 and (not self.by_share or now - self.answered_at < _AGAIN):
                 return self._no_requests(now)
             later = True
         most = limits.tokens_per_minute
@@ -225,8 +230,17 @@ class LeasedMeter(Meter):
         self.slots = min(self.slots, slots)
         return RateWish(self.scope, self.whose, limits, calls, tokens, slots)
 
-    def take(self, wish: RateWish, lease: RateLease, asked_at: float, now: float) -> None:
+    def take(
+        self,
+        wish: RateWish,
+        lease: RateLease,
+        asked_at: float,
+        now: float,
+        *,
+        by_share: bool = False,
+    ) -> None:
         """Take the answer to a wish that was made at `asked_at`."""
+        self.by_share = by_share
         if lease.minute != self.minute:
             self._turn()
             self.minute = lease.minute

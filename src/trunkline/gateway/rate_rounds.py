@@ -104,7 +104,7 @@ class RateRounds(Rounds[LeasedMeter, RateWish, RateLease]):
     def _take(
         self, lease: LeasedMeter, wish: RateWish, answer: RateLease, began: float, now: float
     ) -> None:
-        lease.take(wish, answer, began, now)
+        lease.take(wish, answer, began, now, by_share=self.by_shares)
 
     def _add(self, waiting: Waiting) -> Iterable[LeasedMeter]:
         for meter in waiting.holder.rates:
