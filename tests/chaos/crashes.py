@@ -1,4 +1,4 @@
-"""Cycles of a burst of calls, the gateway's death at a random instant, and a start, reconciled."""
+"""Cycles of a burst of calls, a gateway's death at a random instant, and a start, reconciled."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import asyncio
 import random
 import time
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import msgspec
 from crowd import COST, Caller, Said, Upstream, book_of, upstream
+from replicas_side import Fleet, fleet
 from running import running
 
 
@@ -97,6 +100,113 @@ async def _burst(caller: Caller, name: str, number: int) -> list[tuple[str, Said
         said.append((model, one))
         if not one.whole:
             return said
+
+
+async def replica_cycles(
+    folder: Path, url: str, count: int, *, seed: int, replicas: int = 3, callers: int = 24
+) -> Tally:
+    """Run cycles with several gateways on one database, of which one or two die in each.
+
+    Mostly their successors find what they left; now and then the others give them up before.
+    """
+    chance = random.Random(seed)
+    tally = Tally()
+    began = time.monotonic()
+    async with fleet(folder, url, count=replicas, store="store.lost_seconds = 6") as found:
+        found.serving.pause = 0.003
+        key = await asyncio.to_thread(found.new_key)
+        database = await asyncpg.connect(url)
+        try:
+            last = ""
+            for cycle in range(count):
+                last = await _one_cycle(found, database, key, cycle, callers, chance, tally, last)
+            assert await asyncio.to_thread(found.stop) == [0] * replicas
+            assert list(folder.glob("journal/**/*.journal")) == []
+            tally.rows, charged, still = await database.fetchrow(_WHOLE)
+            calls, spent = await database.fetchrow(_SPENT)
+            tally.drift += int(abs(tally.rows - calls) + abs(charged - spent))
+            tally.wrong += still
+        finally:
+            await database.close()
+    tally.seconds = time.monotonic() - began
+    return tally
+
+
+_WHOLE = """SELECT COUNT(*), COALESCE(SUM(charged), 0),
+    COUNT(*) FILTER (WHERE state = 'open') FROM ledger"""
+_SPENT = "SELECT COALESCE(SUM(calls), 0), COALESCE(SUM(charged), 0) FROM spend"
+_BEHIND = "SELECT id, model, state, outcome, charged, reserved FROM ledger WHERE id > $1"
+
+
+async def _one_cycle(  # noqa: PLR0917 - what a cycle is about
+    found: Fleet,
+    database: Any,
+    key: str,
+    cycle: int,
+    callers: int,
+    chance: random.Random,
+    tally: Tally,
+    last: str,
+) -> str:
+    seen = found.serving.seen.copy()
+    ending = asyncio.Event()
+    tasks = [
+        asyncio.create_task(_hopping_burst(found, key, f"c{cycle}/n{n}", n, ending))
+        for n in range(callers)
+    ]
+    await asyncio.sleep(chance.random() ** 2 * 0.6)
+    dying = chance.sample(found.gateways, chance.choice((1, 1, 1, 2)))
+    for gateway in dying:
+        gateway.process.kill()
+        await asyncio.sleep(chance.random() * 0.2)
+    if chance.random() < 0.1:
+        await asyncio.sleep(9)  # the others give them up
+    ending.set()
+    said = [one for group in await asyncio.gather(*tasks) for one in group]
+    await asyncio.gather(*(asyncio.to_thread(gateway.process.wait) for gateway in dying))
+    await asyncio.gather(*(asyncio.to_thread(gateway.start) for gateway in dying))
+    await _all_settled(found)
+    rows: dict[str, list[dict[str, object]]] = {}
+    for row in await database.fetch(_BEHIND, last):
+        rows.setdefault(row["model"], []).append(dict(row))
+        last = max(last, row["id"])
+    _reconcile(tally, found.serving.seen - seen, said, rows)
+    _, charged, _ = await database.fetchrow(_WHOLE)
+    _, spent = await database.fetchrow(_SPENT)
+    tally.drift += int(abs(charged - spent))
+    return last
+
+
+async def _all_settled(found: Fleet) -> None:
+    """Wait until nothing is in flight anywhere, and all that happened is in the store."""
+    for gateway in found.gateways:
+        async with asyncio.timeout(30):
+            while True:
+                status = await asyncio.to_thread(gateway.admin, "GET", "/status")
+                if status["in_flight"] == 0 and status["ledger_waiting"] == 0:
+                    break
+                await asyncio.sleep(0.02)
+
+
+async def _hopping_burst(
+    found: Fleet, key: str, name: str, number: int, ending: asyncio.Event
+) -> list[tuple[str, Said | None]]:
+    """Ask until the end, at the next gateway where one is gone."""
+    said: list[tuple[str, Said | None]] = []
+    at = number
+    caller = Caller(found[at % len(found.gateways)].port, key)
+    while not ending.is_set():
+        model = f"{name}-{len(said)}"
+        try:
+            said.append((model, await caller.ask(model, stream=(number + len(said)) % 3 == 0)))
+        except (OSError, EOFError):
+            said.append((model, None))
+        if said[-1][1] is None or not said[-1][1].whole:
+            caller.close()
+            at += 1
+            caller = Caller(found[at % len(found.gateways)].port, key)
+    caller.close()
+    return said
 
 
 async def _quiet(serving: Upstream) -> None:

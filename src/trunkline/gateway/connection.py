@@ -40,6 +40,7 @@ class Connection(asyncio.Protocol):
         "_failure",
         "_limit",
         "_paused_reading",
+        "_promised",
         "_repeat",
         "_slow",
         "_stream",
@@ -74,6 +75,8 @@ class Connection(asyncio.Protocol):
         self._discarding = False
         """Whether nothing more is read or answered: the connection is being closed."""
         self._continued = False
+        self._promised = False
+        """Whether the client was told, before a drain began, that another request may follow."""
         self._paused_reading = False
         self._slow: SlowClient | None = None
         self._transport: asyncio.Transport | None = None
@@ -302,8 +305,11 @@ class Connection(asyncio.Protocol):
             self._refuse(self._failure)
         elif self._stream.reading:
             self.until = self.edge.head_until
+        elif self._promised:  # the answer did not say that it is the last: the edge drains since
+            self._promised = False
+            self.until = self.edge.leave_until
         else:
-            self._part()  # the edge is draining
+            self._part()
 
     def _take_waiting(self) -> None:
         """Begin with the next of the requests that were sent ahead."""
@@ -330,7 +336,9 @@ class Connection(asyncio.Protocol):
 
     def leave_when_idle(self) -> None:
         """Close soon if nothing is being read or answered: a request may be on its way."""
-        if self._current is None and not self._stream.reading and not self._discarding:
+        if self._current is not None:
+            self._promised = self._current.begun
+        elif not (self._stream.reading or self._discarding):
             self.until = min(self.until, self.edge.leave_until)
 
     def abort(self) -> None:
@@ -343,7 +351,7 @@ class Connection(asyncio.Protocol):
         """End a stage that took too long."""
         current = self._current
         if self._slow is not None and (self._discarding or not self.writable):
-            self._look_at_client(self._slow)
+            self.until = self._slow.late(self.edge)
         elif current is None and not self._stream.reading:
             self._part()
         elif current is None or not (current.whole or current.begun):
@@ -351,14 +359,6 @@ class Connection(asyncio.Protocol):
         else:
             self.edge.application.refused("late")
             self.abort()
-
-    def _look_at_client(self, slow: SlowClient) -> None:
-        """Give a client that reads on, if slowly, more time."""
-        edge = self.edge
-        if slow.reads_on(edge.now, edge.limits.total_seconds):
-            self.until = edge.after(edge.limits.stall_seconds)
-        else:
-            slow.drop()
 
     def _failed(self, error: HttpError) -> None:
         """Answer what is no request, once what came before it is answered."""

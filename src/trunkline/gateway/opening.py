@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +18,10 @@ from trunkline.gateway.first_admin import first_admin
 from trunkline.gateway.journal_files import FolderLock
 from trunkline.gateway.journal_folders import take_numbered, take_whole, unused
 from trunkline.gateway.recovery import Recovered, bring_in, end, recover
+from trunkline.gateway.replicas import skew_of
 from trunkline.gateway.stores import StorePlace
 from trunkline.store.records import Replica, Spend
-from trunkline.store.seam import SharedStore, StoreError
+from trunkline.store.seam import SharedStore, StoreConflictError, StoreError
 
 Standing = Literal["alone", "first", "among others"]
 """How a process stands to others on its store: `alone`, it locks all of the journal's folder; `first`,
@@ -49,6 +51,8 @@ class Opened(msgspec.Struct, frozen=True):
     """Of the present month."""
     reloads: int
     """How often all were asked to read their configuration."""
+    skew: float | None
+    """How far the store's clock is ahead of this process's; None where that is not known."""
 
 
 def open_store(
@@ -76,12 +80,15 @@ def open_store(
         else:
             recovered = _recover_all(store, folder, own, now)
         store.join(replica)
-        others = store.beat(replica.boot)[1:]
+        before = time.time()
+        itself, *others = store.beat(replica.boot)
+        skew = skew_of(itself, before, time.time())
+        now = clock() + (skew or 0.0)
         if standing != "among others":
             for other in others:
                 end(store, other.boot, now)
         month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-01")
-        secret = first_admin(store, now, given)
+        secret = _first_admin(store, now, given)
         return Opened(
             lock,
             own,
@@ -90,6 +97,7 @@ def open_store(
             Reading(store),
             store.charged(month),
             store.reloads(),
+            skew,
         )
     except StoreError as error:
         lock.release()
@@ -97,6 +105,13 @@ def open_store(
     except BaseException:
         lock.release()
         raise
+
+
+def _first_admin(store: SharedStore, now: float, given: str | None) -> str | None:
+    try:
+        return first_admin(store, now, given)
+    except StoreConflictError:
+        return first_admin(store, now, given)  # another process has made it just now
 
 
 def _bring_in(store: SharedStore, folder: Path, own: Path, now: float) -> Recovered:

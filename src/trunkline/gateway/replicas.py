@@ -25,6 +25,8 @@ SILENT_SECONDS = 5.0
 """Without a beat, after which a process is told to be silent."""
 SKEW_SECONDS = 5.0
 """Between two clocks, beyond which the log and the status say so."""
+_QUICK_SECONDS = 0.5
+"""What a beat may take for its time to be compared with a clock."""
 _OF_ONE = ("listen.", "store.path", "store.url", "store.journal", "store.password_env")
 """Settings that differ between replicas without being a mistake."""
 _log = logging.getLogger(__name__)
@@ -38,6 +40,16 @@ def digest_of(loaded: Loaded) -> str:
         if not (name := dotted(where)).startswith(_OF_ONE)
     }
     return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()[:12]
+
+
+def skew_of(beat: Replica, before: float, after: float) -> float | None:
+    """Return how far the store's clock is ahead, by a beat between two times of this process's.
+
+    None where the beat waited, or the clock was set meanwhile: then it tells nothing.
+    """
+    if not 0 <= after - before <= _QUICK_SECONDS:
+        return None
+    return beat.seen - (before + after) / 2
 
 
 class Hooks(msgspec.Struct, frozen=True):
@@ -138,7 +150,7 @@ class Replicas:
         before = time.time()
         seen = self._store.beat(self.own.boot, config=config, trouble=trouble)
         self.trouble = ""
-        self._look_at_clock(seen[0].seen, (before + time.time()) / 2)
+        self._look_at_clock(skew_of(seen[0], before, time.time()))
         if not self._steady or seen[0].seen - self.at > SILENT_SECONDS:
             self._steady = seen[0].seen
         self.seen, self.at = seen, seen[0].seen
@@ -148,9 +160,11 @@ class Replicas:
             self._reloads = reloads
             self._hooks.reload()
 
-    def _look_at_clock(self, theirs: float, ours: float) -> None:
-        self.skew = theirs - ours
-        self._hooks.skew(self.skew)
+    def _look_at_clock(self, skew: float | None) -> None:
+        if skew is None:
+            return
+        self.skew = skew
+        self._hooks.skew(skew)
         skewed = abs(self.skew) > SKEW_SECONDS
         if skewed and not self._skewed:
             _log.warning(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -146,7 +145,7 @@ class Gateway:
         self._lock = opened.lock
         self._keep_books(opened.folder)
         self._ledger.start()
-        self._keeper = ContentKeeper(self._store, config.content, time.time)
+        self._keeper = ContentKeeper(self._store, config.content, self._sharing.clock)
         self._dispatch = self._dispatching()
         self._once = self._doing_once()
         self._configured.renewed = self._renewed
@@ -159,7 +158,7 @@ class Gateway:
             outbox=self._configured.outbox,
             clock=self._sharing.clock,
         )
-        self._directory.use(opened.reading, time.time())
+        self._directory.use(opened.reading, self._sharing.clock())
         self._member.begin(opened.reloads)
         self._state.watch(self._parts())
         if self._siblings is not None:
@@ -250,11 +249,13 @@ class Gateway:
             self._member.own,
             given,
             standing=self._standing,
-            clock=time.time,
+            clock=self._sharing.clock,
         )
         self._sdk.open(self._store)
         self._telemetry.recovered(opened.recovered.replayed + opened.recovered.unknown)
         self._sharing.load(opened.spend)
+        if opened.skew is not None:
+            self._member.skewed(opened.skew)
         return opened
 
     def _keep_books(self, folder: Path) -> None:
@@ -353,7 +354,7 @@ class Gateway:
             replicas=self._member.views,
             config=self._state.settings,
             changed=self._changed,
-            clock=time.time,
+            clock=self._sharing.clock,
         )
 
     async def _status(self) -> dict[str, Any]:
@@ -394,4 +395,4 @@ class Gateway:
     async def _take_changes(self) -> None:
         reading = await asyncio.to_thread(Reading, self._store)
         if reading.version >= self._directory.version:  # of two readings at once the later counts
-            self._directory.use(reading, time.time())
+            self._directory.use(reading, self._sharing.clock())

@@ -1,6 +1,6 @@
 """A client that has not taken what was written to it: whether it reads on, and how it is let go.
 
-It knows the transport alone; how long a client has is the connection's to say.
+It knows the transport, and how long the edge says that a client has.
 """
 
 from __future__ import annotations
@@ -8,6 +8,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trunkline.gateway.edge import Edge
 
 _FORGET = struct.pack("ii", 1, 0)
 """To linger for no time: closing is a reset."""
@@ -39,3 +43,10 @@ class SlowClient:
             sock: socket.socket = transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _FORGET)
         transport.abort()
+
+    def late(self, edge: Edge) -> float:
+        """Give a client that reads on, if slowly, more time, and drop another; returns until when."""
+        if self.reads_on(edge.now, edge.limits.total_seconds):
+            return edge.after(edge.limits.stall_seconds)
+        self.drop()
+        return edge.now
