@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from questions import LLAMA, PNG, REPORT, SAID, SEEN, VISION
 from running import Gateway
 
+from trunkline import Client
 from trunkline.sandbox import SandboxServer
 
 MESSAGES: Any = [{"role": "user", "content": SAID}]
@@ -328,3 +329,16 @@ def test_every_line_of_a_stream_is_one_that_the_api_has(gateway: Gateway, key: s
     for block in raw.decode().strip().split("\n\n"):
         name, data = block.split("\n")
         assert json.loads(data.removeprefix("data: "))["type"] == name.removeprefix("event: ")
+
+
+def test_our_own_client_asks_for_messages_at_a_gateway(gateway: Gateway, key: str) -> None:
+    asked: Any = {"max_tokens": 200, "api_base": f"{gateway.url}/v1", "token": key}
+    with Client() as client:
+        whole = client.messages("openai/emulator/sandbox/demo", MESSAGES, **asked)
+        with client.messages(
+            "openai/emulator/sandbox/demo", MESSAGES, stream=True, **asked
+        ) as events:
+            said = "".join(events.text)
+    assert whole.text == said
+    assert events.whole.stop_reason == whole.stop_reason == "end_turn"
+    assert events.whole.usage == whole.usage

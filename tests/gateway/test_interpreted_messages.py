@@ -1,0 +1,254 @@
+"""Messages made of chats, over real sockets: what upstreams send, and what a client is told of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from raw import Answer, Wire, ask, post
+from running import Gateway, running
+
+from loopback import LAST, STREAM_HEAD, Upstream, Visit, whole
+
+CONFIG = """
+default_upstream = "first"
+[upstreams.first]
+base_url = "{first}"
+idle_seconds = 1.0
+first_byte_seconds = 1.0
+prices."*" = {{ input = 1, output = 2, context = 1000 }}
+[upstreams.second]
+base_url = "{second}"
+prices."*" = {{ input = 1, output = 2, context = 1000 }}
+[routes.both]
+targets = [{{ upstream = "first", model = "one" }}, {{ upstream = "second", model = "two" }}]
+"""
+USAGE = {"prompt_tokens": 7, "completion_tokens": 5}
+Body = dict[str, Any]
+Script = Callable[[Visit], None]
+
+
+def event(delta: Body, finish: str | None = None, **more: Any) -> bytes:
+    """One event of a chat's stream as a chunk of the body."""
+    body = {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}
+    return framed(b"data: %b\n\n" % json.dumps(body).encode())
+
+
+def framed(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def answered(message: Body, finish: str = "stop") -> bytes:
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    return whole(json.dumps({"choices": [choice], "usage": USAGE}).encode())
+
+
+def scripted(*parts: bytes) -> Script:
+    """Answer each request of a connection with the same bytes."""
+
+    def script(visit: Visit) -> None:
+        while True:
+            visit.request()
+            visit.send(*parts)
+
+    return script
+
+
+def silent(*parts: bytes) -> Script:
+    """Answer one request in part, and say nothing more."""
+
+    def script(visit: Visit) -> None:
+        visit.request()
+        visit.send(*parts)
+        visit.until_gone()
+
+    return script
+
+
+HELLO = event({"role": "assistant", "content": "Hello"})
+ENDED = event({}, "stop", usage=USAGE)
+DONE = framed(b"data: [DONE]\n\n")
+COMMENT = framed(b": waiting\n\n")
+NAMELESS = event({"tool_calls": [{"index": 0, "id": "c", "function": {"arguments": "{}"}}]})
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}}
+
+
+class Scene:
+    """A gateway with a key, and the two servers behind it."""
+
+    def __init__(self, gateway: Gateway, first: Upstream, second: Upstream) -> None:
+        self.gateway = gateway
+        self.key = gateway.new_key()
+        self.first = first
+        self.second = second
+
+    def ask(self, model: str = "both", **more: Any) -> Answer:
+        return ask(self.gateway, post(asked(model=model, **more), self.key, path="/v1/messages"))
+
+    def row(self, answer: Answer) -> Body:
+        return self.gateway.entry(answer.headers["x-request-id"])
+
+
+def asked(**more: Any) -> Body:
+    return {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], **more}
+
+
+@contextmanager
+def scene(folder: Path, first: Script, second: Script | None = None) -> Iterator[Scene]:
+    one, two = Upstream(first), Upstream(second or scripted(answered({"content": "Two"})))
+    try:
+        with running(folder, CONFIG.format(first=one.url, second=two.url)) as gateway:
+            yield Scene(gateway, one, two)
+    finally:
+        one.close()
+        two.close()
+
+
+def events(answer: Answer) -> list[Body]:
+    found = []
+    for block in answer.body.split(b"\n\n")[:-1]:
+        name, _, data = block.partition(b"\n")
+        found.append(json.loads(data.removeprefix(b"data: ")))
+        assert name == b"event: " + found[-1]["type"].encode()
+    return found
+
+
+def test_a_chat_is_sent_and_a_message_told(tmp_path: Path) -> None:
+    with scene(tmp_path, scripted(answered({"content": "Hello", "reasoning_content": "hm"}))) as it:
+        answer = it.ask(system="Be brief.", top_k=5, seed=7)
+        assert [block["type"] for block in answer.json["content"]] == ["thinking", "text"]
+        assert answer.json["model"] == "both"
+        sent = it.first.requests[0]
+        assert sent.target == "/v1/chat/completions"
+        assert not any(name.startswith("anthropic") for name in sent.headers)
+        assert sent.json == {
+            "model": "one",
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "Hi"},
+            ],
+            "max_tokens": 9,
+            "top_k": 5,
+            "seed": 7,
+        }
+        row = it.row(answer)
+        assert (row["input_tokens"], row["output_tokens"], row["cost"]) == (7, 5, "0.000017")
+
+
+def test_an_answer_that_no_message_can_tell_is_none(tmp_path: Path) -> None:
+    broken = {"content": None, "tool_calls": [CALL]}
+    with scene(tmp_path, scripted(answered(broken, "tool_calls"))) as it:
+        answer = it.ask("first/one")
+        assert (answer.status, answer.json["error"]["type"]) == (502, "api_error")
+        assert "'f'" in answer.json["error"]["message"]
+        row = it.row(answer)
+        assert (row["outcome"], row["cost"]) == ("failed", None)
+        assert it.ask().json["content"][0]["text"] == "Two"
+
+
+def test_arguments_that_were_cut_are_told_as_text(tmp_path: Path) -> None:
+    broken = {"content": None, "tool_calls": [CALL]}
+    with scene(tmp_path, scripted(answered(broken, "length"))) as it:
+        answer = it.ask("first/one").json
+        (use,) = answer["content"]
+        assert (use["input"], use["partial_json"]) == ({}, "{")
+        assert answer["stop_reason"] == "max_tokens"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        scripted(whole(b'{"error": {"message": "busy"}}', 503)),
+        scripted(STREAM_HEAD, framed(b'data: {"error": {"message": "busy", "code": 503}}\n\n'), LAST),
+        silent(STREAM_HEAD),
+        silent(),
+    ],
+    ids=["503", "error first", "silent stream", "silent"],
+)  # fmt: skip
+def test_what_fails_before_anything_was_said_goes_to_the_next_target(
+    tmp_path: Path, first: Script
+) -> None:
+    second = scripted(STREAM_HEAD, HELLO, ENDED, DONE, LAST)
+    with scene(tmp_path, first, second) as it:
+        answer = it.ask(stream=True)
+        assert answer.status == 200
+        kinds = [told["type"] for told in events(answer)]
+        assert kinds.count("message_start") == 1
+        assert kinds[-1] == "message_stop"
+        row = it.row(answer)
+        assert (row["attempts"], row["upstream"], row["output_tokens"]) == (2, "second", 5)
+
+
+@pytest.mark.parametrize(
+    ("rest", "kind", "outcome"),
+    [
+        ((LAST,), "api_error", "truncated"),
+        ((framed(b'data: {"error": {"message": "x", "code": 503}}\n\n'), LAST), "overloaded_error", "failed"),
+        ((NAMELESS, event({}, "tool_calls", usage=USAGE), DONE, LAST), "api_error", "truncated"),
+    ],
+    ids=["unended", "error", "nameless"],
+)  # fmt: skip
+def test_what_goes_wrong_later_is_the_last_event(
+    tmp_path: Path, rest: tuple[bytes, ...], kind: str, outcome: str
+) -> None:
+    with scene(tmp_path, scripted(STREAM_HEAD, HELLO, *rest)) as it:
+        answer = it.ask(stream=True)
+        *_, error = events(answer)
+        assert (error["type"], error["error"]["type"]) == ("error", kind)
+        assert error["request_id"] == answer.headers["request-id"]
+        assert "message_stop" not in [told["type"] for told in events(answer)]
+        row = it.row(answer)
+        assert (row["status"], row["attempts"]) == (200, 1)
+        assert row["outcome"] == outcome
+        assert it.second.requests == []
+
+
+def test_a_stream_that_falls_silent_is_told_so(tmp_path: Path) -> None:
+    with scene(tmp_path, silent(STREAM_HEAD, HELLO)) as it:
+        answer = it.ask(stream=True)
+        assert events(answer)[-1]["error"]["type"] == "timeout_error"
+        assert it.row(answer)["outcome"] == "truncated"
+
+
+def test_comments_become_pings_before_and_within_an_answer(tmp_path: Path) -> None:
+    parts = (STREAM_HEAD, COMMENT, HELLO, COMMENT, ENDED, DONE, LAST)
+    with scene(tmp_path, scripted(*parts)) as it:
+        kinds = [told["type"] for told in events(it.ask(stream=True))]
+        assert kinds.count("ping") == 3
+        assert kinds[0] == "message_start"
+        assert kinds[-1] == "message_stop"
+
+
+def test_a_client_sees_each_piece_when_it_comes(tmp_path: Path) -> None:
+    with scene(tmp_path, silent(STREAM_HEAD, HELLO)) as it, Wire(it.gateway) as wire:
+        wire.send(post(asked(model="first/one", stream=True), it.key, path="/v1/messages"))
+        wire.until(b'"text":"Hello"')
+
+
+def test_a_stop_is_told_in_the_stream(tmp_path: Path) -> None:
+    more = "[edge]\ndrain_seconds = 0.2\n"
+    one = Upstream(silent(STREAM_HEAD, HELLO))
+    config = CONFIG.format(first=one.url, second=one.url).replace("idle_seconds = 1.0\n", "")
+    with running(tmp_path, config + more) as gateway, Wire(gateway) as wire:
+        body = asked(model="first/one", stream=True)
+        wire.send(post(body, gateway.new_key(), path="/v1/messages"))
+        wire.until(b"Hello")
+        gateway.process.terminate()
+        said = wire.until(b"gateway_stopping")
+        assert b"event: error" in said
+        assert gateway.stop() == 0
+    one.close()
+
+
+def test_prompts_that_are_kept_are_the_chats(tmp_path: Path) -> None:
+    one = Upstream(scripted(answered({"content": "Hello"})))
+    config = CONFIG.format(first=one.url, second=one.url) + "[content]\nstore = true\n"
+    with running(tmp_path, config) as gateway:
+        answer = ask(gateway, post(asked(model="both"), gateway.new_key(), path="/v1/messages"))
+        assert answer.status == 200
+        assert gateway.entry(answer.headers["x-request-id"])["endpoint"] == "messages"
+    one.close()
