@@ -123,7 +123,8 @@ def test_another_keys_video_is_none(client: openai.OpenAI, gateway: Gateway) -> 
                 refused(lambda who=who, i=video_id: who.videos.delete(i)),
             ]
             assert {error.status_code for error in told} == {404}
-            assert len({error.message for error in told}) == 1
+            bodies: list[Any] = [error.body for error in told]
+            assert len({body["message"] for body in bodies}) == 1
     assert client.videos.retrieve(video.id).status in ("queued", "in_progress", "completed")
 
 
