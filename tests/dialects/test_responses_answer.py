@@ -118,6 +118,10 @@ def test_usage_is_what_was_told_or_null(usage: Any, counts: tuple[int, ...] | No
         ("tool_calls", "completed", None),
         ("length", "incomplete", "max_output_tokens"),
         ("content_filter", "incomplete", "content_filter"),
+        ("sensitive", "incomplete", "content_filter"),
+        ("model_length", "incomplete", "max_output_tokens"),
+        ("abort", "incomplete", None),
+        ("eos_token", "completed", None),
     ],
 )
 def test_how_a_chat_ended_is_the_responses_status(

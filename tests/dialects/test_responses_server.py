@@ -152,7 +152,7 @@ def test_outputs_stand_right_behind_their_calls_and_servers_may_use_an_id_again(
              "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "f"}]}},
             {"tools": [SENT_TOOL], "tool_choice": "required"},
         ),
-        ({"tools": [], "tool_choice": "auto"}, {}),
+        ({"tools": [], "tool_choice": "auto", "parallel_tool_calls": True}, {}),
         ({"store": True, "metadata": {"a": "b"}, "truncation": "disabled", "background": False}, {}),
         ({"previous_response_id": None, "conversation": None, "prompt": None, "max_tool_calls": 3}, {}),
         ({"stream": True, "stream_options": {"include_obfuscation": False}},

@@ -17,8 +17,17 @@ Body = dict[str, Any]
 encode = msgspec.json.Encoder().encode
 """Writes what was read of JSON: it has no number that is none, so that nobody need look for one."""
 COMPLETED, INCOMPLETE = "completed", "incomplete"
-_CUT = {"length": "max_output_tokens", "content_filter": "content_filter"}
-"""Reasons of a chat to end before its answer did."""
+_CUT = {
+    "abort": None,
+    "content_filter": "content_filter",
+    "error": None,
+    "insufficient_system_resource": None,
+    "length": "max_output_tokens",
+    "model_length": "max_output_tokens",
+    "network_error": None,
+    "sensitive": "content_filter",
+}
+"""Reasons of a chat to end before its answer did, and what responses call them; None is no word of theirs."""
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -54,7 +63,7 @@ _PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc"}
 
 
 def cut_short(finish: str | None) -> Body | None:
-    """Return why an answer is incomplete; None where it is not."""
+    """Return why an answer is incomplete; None where it is not, or the API has no word for it."""
     reason = _CUT.get(finish or "")
     return None if reason is None else {"reason": reason}
 

@@ -110,6 +110,8 @@ def read_request(body: Body) -> ResponsesRequest:
     tools, sent, choice = read_tools(given.get("tools"), given.get("tool_choice"))
     if sent:
         chat["tools"] = sent
+    else:  # chats take it with tools alone
+        chat.pop("parallel_tool_calls", None)
     if choice is not None:
         chat["tool_choice"] = choice
     if given.get("stream"):
