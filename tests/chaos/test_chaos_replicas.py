@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from crowd import Upstream
-from shared_side import Fleet, ask, books, crowd, price, serving, told
+from crowd import Caller, Upstream
+from shared_side import Fleet, ask, books, crowd, name_of, price, serving, told
 
-from servers import RedisServer
+from servers import PostgresServer, RedisServer
 
 RUNS = int(os.environ.get("TRUNKLINE_CHAOS_REPLICAS", "3"))
 CALLERS = 64
@@ -80,6 +80,48 @@ def test_redis_may_fail_in_the_middle_and_money_does_not_care(
         redis_server.thaw()
         if not redis_server.answers():
             redis_server.start()
+
+
+def test_money_is_not_spent_without_the_database_and_again_once_it_is_back(
+    tmp_path: Path, postgres_server: PostgresServer
+):
+    url = postgres_server.new_database()
+
+    async def work() -> None:
+        async with serving(tmp_path, url, count=2) as (fleet, behind):
+            each = price(behind)
+            dollars = f"{1000 * each / 10**12:.12f}"
+            budgets = [{"amount": dollars, "period": "month"}]
+            made = fleet.first.admin("POST", "/keys", {"name": "cut", "budgets": budgets})
+            key, secret = made["key"]["id"], made["secret"]
+            await fleet.known(secret)
+            assert (await ask(fleet.first, secret, "before")).done
+            postgres_server.freeze()
+            sent = refused = 0
+            while not refused:
+                codes = told(await crowd(fleet, secret, f"cut/{sent}", 8))
+                assert set(codes) <= {"ok", "budget_unavailable", "ledger_unavailable"}, codes
+                sent, refused = sent + codes["ok"], refused + codes["budget_unavailable"]
+                refused += codes["ledger_unavailable"]
+            assert sent < 500, "a slice is a part of what is left"
+            leaving = Caller(fleet.first.port, secret)
+            await leaving.send(name_of("left"))
+            await asyncio.sleep(0)
+            leaving.close(at_once=True)
+            postgres_server.thaw()
+            async with asyncio.timeout(60):
+                while not (await ask(fleet.first, secret, "after")).done:
+                    await asyncio.sleep(0.1)
+            await fleet.settled()
+            found = await books(url, key)
+            assert (found.open, found.charged) == (0, found.of_spend)
+            assert found.charged <= found.calls * each
+            assert behind.seen[name_of("left")] <= 1
+
+    try:
+        asyncio.run(work())
+    finally:
+        postgres_server.thaw()
 
 
 LIMIT = 30
@@ -199,6 +241,9 @@ def test_an_upstreams_limit_counts_for_all_replicas_and_its_calls_go_elsewhere(
             codes = told(list(alone))
             assert set(codes) <= {"ok", "upstream_busy"}
             assert codes["ok"] >= 5
+            await fleet.settled()
+            moved = [await ask(gateway, secret, "moving", whole=True) for gateway in fleet.gateways]
+            assert told(moved) == {"ok": 3}, "a call that moves on waits for the next one's gate"
 
     asyncio.run(work())
 
@@ -210,6 +255,15 @@ base_url = "{url}/v1"
 prices."*" = {{ input = 1, output = 2, context = 10000 }}
 [routes.route]
 targets = [{{ upstream = "crowd", model = "first" }}, {{ upstream = "second", model = "second" }}]
+[upstreams.gone]
+base_url = "http://127.0.0.1:9/v1"
+prices."*" = {{ input = 1, output = 2, context = 10000 }}
+[upstreams.third]
+base_url = "{url}/v1"
+limits = {{ concurrency = 3 }}
+prices."*" = {{ input = 1, output = 2, context = 10000 }}
+[routes.moving]
+targets = [{{ upstream = "gone", model = "gone" }}, {{ upstream = "third", model = "third" }}]
 [routes.alone]
 targets = [{{ upstream = "crowd", model = "first" }}]
 """

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
@@ -52,7 +53,7 @@ class LeaseMachine(RuleBasedStateMachine):
         self.note()
 
     def teardown(self) -> None:
-        if hasattr(self, "folder"):
+        if hasattr(self, "world"):
             self.world.store.close()
             shutil.rmtree(self.folder)
 
@@ -245,5 +246,5 @@ class LeaseMachine(RuleBasedStateMachine):
         )
 
 
-TestLeaseMachine = LeaseMachine.TestCase
+TestLeaseMachine = pytest.mark.timeout(120 + EXAMPLES)(LeaseMachine.TestCase)
 TestLeaseMachine.settings = settings(deadline=None, max_examples=EXAMPLES, stateful_step_count=40)
