@@ -13,8 +13,10 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import payloads
@@ -40,7 +42,7 @@ input = "{input}"
 output = "{output}"
 """
 _ADMIN_KEY = f"tl-{secrets.token_urlsafe(32)}"
-_WISH = {
+WISH = {
     "name": "bench",
     "limits": {
         "requests_per_minute": 10**9,
@@ -84,9 +86,11 @@ def admin(port: int, method: str, path: str, body: object = None) -> Any:
     return json.loads(text) if text else None
 
 
-def new_key(port: int, name: str = "bench") -> IssuedKey:
+def new_key(
+    port: int, name: str = "bench", wish: Mapping[str, object] = MappingProxyType(WISH)
+) -> IssuedKey:
     """Create a key with budgets and limits, and wait until the gateway knows it."""
-    made = admin(port, "POST", "keys", {**_WISH, "name": name})
+    made = admin(port, "POST", "keys", {**wish, "name": name})
     key = IssuedKey(made["key"]["id"], made["secret"])
     until = time.monotonic() + KNOWN_SECONDS
     while _status(port, "/v1/models", key.secret) == 401:

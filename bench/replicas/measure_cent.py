@@ -13,6 +13,7 @@ import variants
 from processes import CannotRunError
 from rounds import Bench
 from shared_side import serving
+from stores import BenchRedis
 from test_chaos_replicas import CALLERS, last_cent
 
 REPLICAS = 3
@@ -22,8 +23,9 @@ _CUT_WITHIN = 0.5
 
 def run(bench: Bench, shared: variants.Shared, runs: int) -> None:
     """Spend so many budgets."""
+    url = shared.postgres.new_database()
     with bench.processes() as processes:
-        wrong = asyncio.run(_spend(Path(processes.folder), shared, runs))
+        wrong = asyncio.run(_spend(Path(processes.folder), shared.redis, url, runs))
     row = bench.results.row
     row(f"last cent of {REPLICAS} replicas x {CALLERS} callers, Redis cut, runs").add(
         "postgres, redis", runs
@@ -35,8 +37,7 @@ def run(bench: Bench, shared: variants.Shared, runs: int) -> None:
         raise CannotRunError(f"{len(wrong)} of {runs} budgets: {wrong[:3]}")
 
 
-async def _spend(folder: Path, shared: variants.Shared, runs: int) -> list[str]:
-    redis, url = shared.redis, shared.postgres.new_database()
+async def _spend(folder: Path, redis: BenchRedis, url: str, runs: int) -> list[str]:
     wrong: list[str] = []
     store = f'store.redis_url = "{redis.url}"'
     async with serving(folder, url, REPLICAS, store) as (fleet, behind):

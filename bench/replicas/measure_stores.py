@@ -17,6 +17,7 @@ from stores import spent
 
 CONNECTIONS = 64
 FILE = "sqlite"
+NOTHING = "postgres, no leases"
 _RATE = "unary, requests/s (64 connections)"
 _CPU = "CPU of the gateway, us a request"
 _DATABASE = "CPU of PostgreSQL, us a request"
@@ -25,17 +26,20 @@ _STORE = "transactions in PostgreSQL for 1,000 requests"
 
 
 def run(bench: Bench, shared: variants.Shared) -> None:
-    """Measure the three in turn."""
+    """Measure them in turn."""
     for name, digits in ((_RATE, 0), (_CPU, 1), (_DATABASE, 1), (_REDIS, 2), (_STORE, 2)):
         bench.results.row(name, digits)
     among = (
         variants.on_sqlite(FILE),
         variants.on_postgres(shared),
         variants.on_postgres(shared, "postgres, redis", redis=True),
+        variants.on_postgres(shared, NOTHING, leases=False),
     )
     bench.take_turns("stores", among, lambda processes, each: _one(bench, shared, processes, each))
     bench.results.against(_RATE, FILE, "unary, share of SQLite's requests/s", 3)
-    bench.results.against(_RATE, "postgres", "unary, share of PostgreSQL's requests/s", 3)
+    bench.results.against(
+        _RATE, NOTHING, "unary, share of a key's that has no budget and no limit", 3
+    )
     bench.results.remark(
         "the gateway has one core; PostgreSQL and Redis are on the other, with the load and the "
         "upstream, and syncs are on"

@@ -34,7 +34,7 @@ from stores import BenchPostgres, BenchRedis, serving
 
 MEASURES = ("stores", "workers", "cent", "rolling", "crashes", "translation")
 COLUMNS = [
-    *("sqlite", "postgres", "postgres, redis"),
+    *("sqlite", "postgres", "postgres, redis", measure_stores.NOTHING),
     *(measure_workers.ONE, measure_workers.TWO, "trunkline"),
 ]
 
@@ -73,7 +73,10 @@ def main() -> None:
         try:
             for name in options.only:
                 print(f"{name} ...", file=sys.stderr)
-                measures[name]()
+                try:
+                    measures[name]()
+                except (CannotRunError, AssertionError) as error:  # the others can be had
+                    results.fails(name, "trunkline", error)
         finally:  # what was measured until it was interrupted is worth reading
             _tell(facts, results, options.json)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import asyncpg
 import under_test
-from gateways import Gateway, Place, Rows
+from gateways import Gateway, Place, Request, Rows
 from stores import BenchPostgres, BenchRedis
 
 from servers import PASSWORD, USER
@@ -40,9 +40,14 @@ def on_sqlite(name: str = "sqlite", *, workers: int = 1) -> Gateway:
 
 
 def on_postgres(
-    shared: Shared, name: str = "postgres", *, workers: int = 1, redis: bool = False
+    shared: Shared,
+    name: str = "postgres",
+    *,
+    workers: int = 1,
+    redis: bool = False,
+    leases: bool = True,
 ) -> Gateway:
-    """Return one process, or several, on a database of their own."""
+    """Return one process, or several, on a database of their own; without `leases` the key has no limit."""
 
     def command(place: Place) -> list[str]:
         database = shared.postgres.new_database().rpartition("/")[2]
@@ -60,6 +65,9 @@ def on_postgres(
         under_test.TRUNKLINE,
         name=name,
         command=command,
+        request=lambda place: Request().with_key(
+            under_test.new_key(place.port, wish=under_test.WISH if leases else {}).secret
+        ),
         env=lambda place: {**under_test.TRUNKLINE.env(place), _PASSWORD_ENV: PASSWORD},
         ledger=lambda place: asyncio.run(_rows(shared.postgres.url(database_of(place)))),
     )
