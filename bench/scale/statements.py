@@ -39,7 +39,7 @@ class Counting:
         self.statements += 1
         return [_ROWS[text]] if text in _ROWS else []
 
-    async def copy_records_to_table(self, _name: str, *, records: Any) -> str:
+    async def copy_records_to_table(self, _name: str, *, records: Any, **_more: Any) -> str:
         self.statements += 1
         return f"COPY {len(list(records))}"
 
