@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from trunkline.gateway.tap import StreamTap
 from trunkline.gateway.tokens import Tokens, as_count
+from trunkline.gateway.typed_tap import TypedTap
 from trunkline.wire import strict_json
 
 
@@ -29,7 +29,7 @@ class _Event(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Event).decode
 
 
-class MessageTap(StreamTap):
+class MessageTap(TypedTap):
     """Follows a streamed message. There is no mark of the end: an event says that it is whole."""
 
     __slots__ = ("_usage",)
@@ -39,22 +39,7 @@ class MessageTap(StreamTap):
         super().__init__()
         self._usage: dict[str, Any] = {}
 
-    def _block(self, block: bytes) -> bytes:
-        """Look at one event's lines; nearly all have a name and a line of data."""
-        if block[:7] == b"event: " and self.failure is None and not self.done:
-            name, _, data = block.partition(b"\n")
-            if data[:7] == b"data: {" and b"\n" not in data:
-                if self._event(data[6:], ""):
-                    return block + b"\n\n"
-                mended = self._instead()
-                return name + b"\n" + mended if mended else b""
-        return super()._block(block)
-
-    def _event(self, data: bytes, name: str) -> bool:
-        if self.failure is not None or self.done:
-            return False
-        if data[:1] != b"{":
-            return self._rare(data, name)
+    def _typed(self, data: bytes, name: str) -> bool:
         try:
             event = _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

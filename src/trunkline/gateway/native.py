@@ -9,6 +9,7 @@ from trunkline.gateway.relay import Relay
 from trunkline.gateway.responses_tap import ResponseTap, read_response
 from trunkline.gateway.responses_voice import cause_of, code_of
 from trunkline.gateway.tokens import Tokens
+from trunkline.gateway.voices import Untouched
 from trunkline.wire import strict_json
 from trunkline.wire.sse import write_event
 
@@ -28,20 +29,11 @@ class Native(Relay):
         return read_response(data)
 
 
-class _Own:
+class _Own(Untouched):
     """Leaves everything as it is, but for an error of the gateway's in a stream that has begun."""
 
     def __init__(self, tap: ResponseTap) -> None:
         self._tap = tap
-
-    def whole(self, data: bytes) -> bytes:
-        return data
-
-    def events(self, data: bytes) -> bytes:
-        return data
-
-    def end(self) -> bytes:
-        return b""
 
     def broken(self, fault: Fault, request_id: str) -> bytes:
         number = self._tap.sequence + 1

@@ -7,6 +7,7 @@ from trunkline.gateway.messages_tap import MessageTap, read_message
 from trunkline.gateway.refusals import Fault
 from trunkline.gateway.relay import Relay
 from trunkline.gateway.tokens import Tokens
+from trunkline.gateway.voices import Untouched
 
 
 class NativeMessages(Relay):
@@ -23,17 +24,8 @@ class NativeMessages(Relay):
         return read_message(data)
 
 
-class _Own:
+class _Own(Untouched):
     """Leaves everything as it is, but for an error of the gateway's in a stream that has begun."""
-
-    def whole(self, data: bytes) -> bytes:
-        return data
-
-    def events(self, data: bytes) -> bytes:
-        return data
-
-    def end(self) -> bytes:
-        return b""
 
     def broken(self, fault: Fault, request_id: str) -> bytes:
         return broken_message(fault, request_id)

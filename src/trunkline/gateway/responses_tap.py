@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from trunkline.gateway.tap import StreamTap
 from trunkline.gateway.tokens import Tokens, as_count
+from trunkline.gateway.typed_tap import TypedTap
 from trunkline.wire import strict_json
 
 MOST_EVENT = 64 << 20
@@ -29,7 +29,7 @@ class _Event(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Event).decode
 
 
-class ResponseTap(StreamTap):
+class ResponseTap(TypedTap):
     """Follows a streamed response. There is no mark of the end: an event says that it is whole."""
 
     __slots__ = ("begun", "sequence")
@@ -43,22 +43,7 @@ class ResponseTap(StreamTap):
         self.begun: bytes = b""
         """The response as it was told last."""
 
-    def _block(self, block: bytes) -> bytes:
-        """Look at one event's lines; nearly all have a name and a line of data."""
-        if block[:7] == b"event: " and self.failure is None and not self.done:
-            name, _, data = block.partition(b"\n")
-            if data[:7] == b"data: {" and b"\n" not in data:
-                if self._event(data[6:], name[7:].decode("utf-8", "replace")):
-                    return block + b"\n\n"
-                instead = self._instead()
-                return name + b"\n" + instead if instead else b""
-        return super()._block(block)
-
-    def _event(self, data: bytes, name: str) -> bool:
-        if self.failure is not None or self.done:
-            return False
-        if data[:1] != b"{":
-            return self._rare(data, name)
+    def _typed(self, data: bytes, name: str) -> bool:
         try:
             event = _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

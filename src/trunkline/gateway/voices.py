@@ -36,3 +36,19 @@ class Voice(Protocol):
     def broken(self, fault: Fault, request_id: str) -> bytes:
         """Write an error into a stream that has begun; it is the last of it."""
         ...
+
+
+class Untouched:
+    """Leaves an answer as it comes; a subclass writes the gateway's own errors into streams."""
+
+    def whole(self, data: bytes) -> bytes:
+        """Return it."""
+        return data
+
+    def events(self, data: bytes) -> bytes:
+        """Return them."""
+        return data
+
+    def end(self) -> bytes:
+        """Add nothing."""
+        return b""
