@@ -682,7 +682,7 @@ FIELD_NAMES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.dictionaries(FIELD_NAMES, ANY, max_size=4), st.lists(ANY, max_size=3) | ANY)
 def test_whatever_is_sent_is_read_or_refused_by_its_place(
     fields: dict[str, Any], messages: Any
@@ -706,7 +706,7 @@ BLOCKS = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant"]), BLOCKS), min_size=1, max_size=6))
 def test_every_text_of_a_conversation_is_sent_in_its_order(
     spoken: list[tuple[str, list[dict[str, str]]]],

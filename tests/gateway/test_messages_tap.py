@@ -68,7 +68,7 @@ def test_other_line_ends_are_read_and_written_anew() -> None:
     assert tap.whole
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.sets(st.integers(0, len(sse(*ALL))), max_size=10))
 def test_any_split_of_the_bytes_is_read_the_same(cuts: set[int]) -> None:
     data, tap, out = sse(*ALL), MessageTap(), b""
