@@ -38,7 +38,7 @@ def common(function: F) -> F:
 @contextmanager
 def opened(given: str | None, *, make: bool = False) -> Generator[SharedStore]:
     """Open the store; `make` its file if there is none. What goes wrong with it is a clear error."""
-    place, config = _place(given)
+    place, config = placed(given)
     if not make and place.path is not None and not place.path.exists():
         raise click.ClickException(
             f"There is no store at {inert_line(place.shown)}. The gateway's first start makes one, and "
@@ -52,7 +52,7 @@ def opened(given: str | None, *, make: bool = False) -> Generator[SharedStore]:
         raise click.ClickException(inert_line(str(error))) from error
 
 
-def _place(given: str | None) -> tuple[StorePlace, StoreConfig]:
+def placed(given: str | None) -> tuple[StorePlace, StoreConfig]:
     """Return where the store is: as given, for which no configuration is read, or as configured."""
     if given is None:
         config = read_config(None, os.environ).config

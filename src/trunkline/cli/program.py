@@ -39,6 +39,7 @@ COMMANDS = {
     "config": Row("trunkline.cli.config", "Check or show the gateway's configuration."),
     "keys": Row("trunkline.cli.keys", "Make, show, rotate and revoke the gateway's keys."),
     "spend": Row("trunkline.cli.spend", "Add up what the gateway's calls cost."),
+    "db": Row("trunkline.cli.db", "Migrate, check or move the gateway's store."),
     "sandbox": Row("trunkline.cli.sandbox", "Serve an emulator of Hugging Face on this machine."),
 }
 

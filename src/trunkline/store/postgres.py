@@ -16,6 +16,7 @@ from trunkline.store import postgres_claims as claims
 from trunkline.store import postgres_sharing as sharing
 from trunkline.store import postgres_statements as own
 from trunkline.store import statements as sql
+from trunkline.store.books import Books
 from trunkline.store.claims import Claim
 from trunkline.store.postgres_commit import Committing, HasEnded, changed, prepare, refused
 from trunkline.store.postgres_pool import PoolOptions, PostgresPool
@@ -306,6 +307,12 @@ class PostgresStore:
     def release_rates(self, boot: str) -> None:
         """Give back all slots of a process."""
         self._execute(numbered(sql.FREE_ALL_SLOTS), boot)
+
+    def books(self) -> Books:
+        """Return all of it, to be looked through or moved."""
+        from trunkline.store.postgres_books import PostgresBooks  # rarely needed
+
+        return PostgresBooks(self._pool, self._clock)
 
     def close(self) -> None:
         """Close the connections; harmless when closed."""

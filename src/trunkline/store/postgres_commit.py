@@ -5,6 +5,7 @@ Copying costs the interpreter least: one pass over tuples that the driver encode
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -86,12 +87,18 @@ async def _take(connection: Any, entries: list[Entry], statement: str) -> int:
     """Write entries to the ledger, and return how many of them were."""
     if not entries:
         return 0
-    records = map(msgspec.structs.astuple, entries)
+    await copy(connection, "incoming", map(msgspec.structs.astuple, entries), _COLUMNS)
+    return changed(await connection.execute(statement))
+
+
+async def copy(
+    connection: Any, table: str, rows: Iterable[tuple[Any, ...]], columns: Sequence[str]
+) -> None:
+    """Add rows to a table, as fast as can be."""
     try:
-        await connection.copy_records_to_table("incoming", records=records, columns=_COLUMNS)
+        await connection.copy_records_to_table(table, records=rows, columns=columns)
     except TypeError as error:
         raise ValueError from error  # as the driver says of other values
-    return changed(await connection.execute(statement))
 
 
 async def _add_up(connection: Any, change: Change) -> None:

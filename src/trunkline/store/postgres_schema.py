@@ -103,7 +103,7 @@ _COLUMNS = (
     "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('migrations') AND attnum > 0"
 )
 _OURS = {"number", "name", "checksum", "applied"}
-_CREATE = """CREATE TABLE migrations (
+_CREATE = """CREATE TABLE IF NOT EXISTS migrations (
     number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
     applied timestamptz NOT NULL DEFAULT now())"""
 _APPLIED = "SELECT number, name, checksum FROM migrations ORDER BY number"
@@ -138,10 +138,18 @@ def migrate(pool: PostgresPool, steps: Sequence[Migration] = MIGRATIONS) -> list
 
 async def _known(connection: Any, place: str) -> list[Applied]:
     """Return the steps that were applied, and begin their table where the database is empty."""
+    known = await applied(connection, place)
+    if not known:
+        await connection.execute(_CREATE)
+    return known
+
+
+async def applied(connection: Any, place: str) -> list[Applied]:
+    """Return the steps that were applied; none of an empty database. Refuses another program's."""
     tables = {row[0] for row in await connection.fetch(_TABLES)}
     if not tables:
-        await connection.execute(_CREATE)
-    elif "migrations" not in tables or {r[0] for r in await connection.fetch(_COLUMNS)} != _OURS:
+        return []
+    if "migrations" not in tables or {r[0] for r in await connection.fetch(_COLUMNS)} != _OURS:
         raise StoreError(
             f"The database {place} is another program's; make one for Trunkline alone (createdb) and "
             "name it in store.url."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, Protocol
 
+from trunkline.store.books import Books
 from trunkline.store.claims import Claims
 from trunkline.store.records import (
     Account,
@@ -183,6 +184,10 @@ class Store(Protocol):
 
 class SharedStore(Store, Rates, Claims, Protocol):
     """A store that several processes serve from at the same time."""
+
+    def books(self) -> Books:
+        """Return all of it, to be looked through or moved."""
+        ...
 
     def join(self, replica: Replica) -> None:
         """Note that a process begins to serve; StoreConflictError where one of that boot is known."""

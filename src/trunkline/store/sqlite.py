@@ -13,6 +13,7 @@ from trunkline.store import sqlite_claims as claims
 from trunkline.store import sqlite_sharing as sharing
 from trunkline.store import sqlite_statements as own
 from trunkline.store import statements as sql
+from trunkline.store.books import Books
 from trunkline.store.claims import Claim
 from trunkline.store.records import (
     Account,
@@ -286,6 +287,12 @@ class SqliteStore:
         """Give back all slots of a process."""
         with self._file.writing() as connection:
             connection.execute(sql.FREE_ALL_SLOTS, (boot,))
+
+    def books(self) -> Books:
+        """Return all of it, to be looked through or moved."""
+        from trunkline.store.sqlite_books import SqliteBooks  # rarely needed
+
+        return SqliteBooks(self._file, self._clock)
 
     def close(self) -> None:
         """Close the connections; harmless when closed."""

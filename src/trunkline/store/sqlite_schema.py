@@ -108,7 +108,7 @@ _FIFTH = Migration(
 MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-_CREATE = """CREATE TABLE migrations (
+_CREATE = """CREATE TABLE IF NOT EXISTS migrations (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL,
     applied TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)"""
 _APPLIED = "SELECT number, name, checksum FROM migrations ORDER BY number"
@@ -136,9 +136,17 @@ def migrate(file: SqliteFile, steps: Sequence[Migration] = MIGRATIONS) -> list[s
 
 def _known(connection: sqlite3.Connection, path: Path) -> list[Applied]:
     """Return the steps that were applied, and begin their table where the file is empty."""
+    known = applied(connection, path)
+    if not known:
+        connection.execute(_CREATE)
+    return known
+
+
+def applied(connection: sqlite3.Connection, path: Path) -> list[Applied]:
+    """Return the steps that were applied; none of an empty file. Refuses another program's."""
     tables = {name for (name,) in connection.execute(_TABLES)}
     if not tables:
-        connection.execute(_CREATE)
-    elif "migrations" not in tables:
+        return []
+    if "migrations" not in tables:
         raise StoreError(f"The file {path} is another program's database; name another file.")
     return [Applied(*row) for row in connection.execute(_APPLIED).fetchall()]
