@@ -391,3 +391,26 @@ def test_a_token_of_hugging_face_is_missed_where_one_is_needed(tmp_path: Path) -
         Config(upstreams={"huggingface": Upstream(kind="huggingface")}), {"HF_TOKEN": "hf_a b"}
     )
     assert "HF_TOKEN" in wrong
+
+
+@pytest.mark.parametrize(
+    ("price", "says"),
+    [
+        ("{}", "is missing: the price of a million tokens, or `request`"),
+        ("{ context = 5 }", "is missing: the price of a million tokens"),
+        ("{ output = 1, request = 1 }", "is missing: the price of a million tokens"),
+        ("{ request = -1 }", "an amount of US dollars"),
+        ("{ request = 2000000 }", "US dollars for a call"),
+        ("{ request = 0.01 }", None),
+        ("{ request = 0 }", None),
+        ("{ input = 1, request = 0.01 }", None),
+    ],
+)
+def test_a_price_is_of_tokens_or_of_a_call(price: str, says: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "trunkline.toml"
+    path.write_text(f'[upstreams.x]\nbase_url = "http://h/v1"\nprices."m" = {price}\n')
+    if says is None:
+        assert read_config(path, {}).config.upstreams["x"].prices["m"]
+        return
+    with pytest.raises(ConfigurationError, match=re.escape(says)):
+        read_config(path, {})

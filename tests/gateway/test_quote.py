@@ -170,3 +170,43 @@ def test_no_amount_is_more_than_a_ledger_can_hold() -> None:
     assert quote.most(request, size, dear)[0] == LARGEST
     assert settled(Tokens(1 << 29, 1 << 29), dear).cost == LARGEST
     assert settled(Tokens(1 << 29, 0), dear).cost == LARGEST
+
+
+MEDIA = Asked("m", False, {}, {}, False)
+RANKED = Asked("m", False, {}, {}, False, most_input=1_000)
+
+
+@pytest.mark.parametrize(
+    ("wish", "tariff", "most"),
+    [
+        (MEDIA, UNKNOWN, None),
+        (MEDIA, Tariff(0, 0), 0),
+        (MEDIA, Tariff(5, 5), None),
+        (MEDIA, Tariff(request=7), 7),
+        (MEDIA, Tariff(request=0), 0),
+        (MEDIA, Tariff(5, 5, request=7), 7),
+        (RANKED, UNKNOWN, None),
+        (RANKED, Tariff(2_000_000, 0), 2_000),
+        (RANKED, Tariff(2_000_000, 0, request=7), 2_000),
+        (RANKED, Tariff(2_000_000, 0, request=7_000), 7_000),
+        (RANKED, Tariff(request=7), 7),
+        (MEDIA, Tariff(request=10 * LARGEST), LARGEST),
+    ],
+)
+def test_media_cost_a_call_or_their_tokens_at_most(
+    wish: Asked, tariff: Tariff, most: int | None
+) -> None:
+    assert quote.most_of_media(wish, tariff) == most
+
+
+def test_a_price_of_a_call_bounds_what_has_no_other() -> None:
+    wish, size = asked()
+    assert quote.most(wish, size, Tariff(request=9))[0] == 9
+    assert quote.most(wish, size, Tariff(1, 1, request=9))[0] is None
+
+
+def test_a_call_is_charged_as_such_and_says_so() -> None:
+    row = settled(Tokens(), Tariff(None, None, None, "configuration", 9))
+    assert row.cost is None
+    quote.settle_call(row, 9)
+    assert (row.cost, row.price_source) == (9, "configuration, for a call")

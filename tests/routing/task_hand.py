@@ -37,6 +37,7 @@ def task_ask(
     places: dict[str, Any] | None = None,
     job: Job | None = None,
     cancel: bool = False,
+    look: bool = False,
     **call: Any,
 ) -> Ask[Any]:
     """Return a call of a task, ready for its flow, with `served` as the Hub's answer."""
@@ -56,7 +57,7 @@ def task_ask(
     )
     retry = Retry(retries, lambda: chance)
     journey = Journey(made, retry, START, maps, lambda given: given)
-    what: Any = "cancel" if cancel else "resume" if job else "call"
+    what: Any = "cancel" if cancel else "look" if look else "resume" if job else "call"
     return Ask(journey, Places(ROUTER, **where), what=what, job=job)
 
 
