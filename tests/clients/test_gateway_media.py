@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -396,3 +398,42 @@ def test_a_job_that_ends_badly_costs_what_nobody_knows(
     assert error.status_code == status
     entry = gateway.entry(error.response.headers["x-request-id"])
     assert (entry["outcome"], entry["cost"]) == ("failed", None)
+
+
+def test_an_upload_that_names_itself_is_done_once(
+    client: openai.OpenAI, behind: SandboxServer
+) -> None:
+    def ask(**more: Any) -> Any:
+        return client.images.with_raw_response.edit(
+            model="server/sandbox/any",
+            image=("a.png", PNG),
+            extra_headers={"Idempotency-Key": "one picture"},
+            **{"prompt": "in winter", **more},
+        )
+
+    first = ask()
+    posted = len(behind.requests)
+    again = ask()
+    assert len(behind.requests) == posted
+    assert again.parse() == first.parse()
+    error = refused(lambda: ask(prompt="in summer"))
+    assert error.status_code in (409, 422)
+
+
+def test_what_is_kept_of_an_upload_has_no_file_in_it(behind: SandboxServer, tmp_path: Path) -> None:
+    with media_gateway(behind, tmp_path, "\n[content]\nstore = true\n") as gateway:
+        form = {"model": "server/sandbox/any", "prompt": "in winter"}
+        with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.new_key()) as client:
+            raw = client.images.with_raw_response.edit(image=("a.png", PNG), **form)
+            sound = client.audio.transcriptions.with_raw_response.create(
+                model=WHISPER, file=("a.wav", WAV), prompt="Trunkline"
+            )
+        assert gateway.stop() == 0
+        with sqlite3.connect(gateway.store) as store:
+            kept = {
+                row[0]: row[1:] for row in store.execute("SELECT id, prompt, answer FROM contents")
+            }
+    prompt, answer = kept[raw.headers["x-request-id"]]
+    assert (prompt, answer) == ("in winter", "")
+    prompt, answer = kept[sound.headers["x-request-id"]]
+    assert (prompt, HEARD in answer) == ("Trunkline", True)

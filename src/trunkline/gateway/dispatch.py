@@ -17,6 +17,7 @@ from trunkline.errors import InvalidInputError
 from trunkline.gateway import quote
 from trunkline.gateway.access import Caller
 from trunkline.gateway.admission import Admission
+from trunkline.gateway.aside import Aside
 from trunkline.gateway.asked import MEDIA, Asked, Endpoint, read_asked
 from trunkline.gateway.call import LEDGER_DOWN, Call, Desk
 from trunkline.gateway.config import Money
@@ -69,6 +70,7 @@ class Dispatch:
         self._ledger = ledger
         self.admission = admission
         self._translated = translated
+        self._aside = Aside()
 
         self.chat = partial(self.take, "chat")
         """Takes a request for a chat; the next two, for a text's continuation and for embeddings."""
@@ -104,13 +106,20 @@ class Dispatch:
 
     def media(self, path: str, exchange: Exchange) -> None:
         """Take a request for pictures, sounds, videos or an order: what lies at `path` below /v1."""
-        from trunkline.gateway.media_wishes import read_media  # loads the SDK; chats do without it
+        from trunkline.gateway.media_wishes import reading  # loads the SDK; chats do without it
 
+        steps = reading(path, exchange, self.upload_bytes)
+        self._aside.begin(exchange, steps, partial(self._take_media, exchange))
+
+    def _take_media(self, exchange: Exchange, read: tuple[Asked, Endpoint] | RequestError) -> None:
         caller = exchange.caller
         if caller is None:
             raise TypeError("a call needs a caller")
+        if isinstance(read, RequestError):
+            self.refuse(exchange, read)
+            return
+        asked, endpoint = read
         try:
-            asked, endpoint = read_media(path, exchange, self.upload_bytes)
             plan = self._plan(caller, asked.model, endpoint)
         except RequestError as wrong:
             self.refuse(exchange, wrong)

@@ -5,7 +5,7 @@ Loaded with the first of them; chats do without.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import msgspec
@@ -19,15 +19,17 @@ from trunkline.dialects.openai_videos_server import read_video
 from trunkline.dialects.rerank_server import RankRequest, read_rerank
 from trunkline.gateway.asked import Asked, Endpoint, check_fields
 from trunkline.gateway.exchange import Exchange
-from trunkline.gateway.forms import read_form
+from trunkline.gateway.forms import FormLimits, FormReader, boundary_in
 from trunkline.wire import strict_json
 
 Read = Callable[[dict[str, Any], bool, int], Any]
 """Takes the fields, whether they are a form's, and the bytes that a file may have."""
 
 _FORM = b"multipart/form-data"
-_SHOWN = 2_000
-"""Characters of a field that are kept with a call's prompt."""
+_STEP = 512 * 1024
+"""Bytes of a form that are read before others have their turn."""
+_SHOWN = 64 * 1024
+"""Characters of a field that stand for it once it is read."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -65,8 +67,10 @@ ROWS: dict[str, Row] = {
 """By the path below `/v1`."""
 
 
-def read_media(path: str, exchange: Exchange, most: int) -> tuple[Asked, Endpoint]:
-    """Read a request with files of `most` bytes; raises RequestError.
+def reading(
+    path: str, exchange: Exchange, most: int
+) -> Generator[None, None, tuple[Asked, Endpoint]]:
+    """Read a request with files of `most` bytes, in steps; raises RequestError.
 
     The exchange is left with a short text in place of its body, which has files in it.
     """
@@ -74,7 +78,7 @@ def read_media(path: str, exchange: Exchange, most: int) -> tuple[Asked, Endpoin
     form = exchange.headers.get(b"content-type", b"")[: len(_FORM)].lower() == _FORM
     if form and not row.forms:
         raise RequestError("The body must be JSON: this is no form.", status=415)
-    fields = _form_fields(exchange) if form else _json_fields(exchange)
+    fields = (yield from _form_fields(exchange)) if form else _json_fields(exchange)
     check_fields(fields)
     wish = row.read(fields, form, most)
     exchange.body = strict_json.encode(_shown(fields))
@@ -83,8 +87,20 @@ def read_media(path: str, exchange: Exchange, most: int) -> tuple[Asked, Endpoin
     return asked, row.endpoint
 
 
-def _form_fields(exchange: Exchange) -> dict[str, Any]:
-    return fields_of(read_form(exchange.pieces(), exchange.headers[b"content-type"]))
+def _form_fields(exchange: Exchange) -> Generator[None, None, dict[str, Any]]:
+    reader = FormReader(boundary_in(exchange.headers[b"content-type"]), FormLimits())
+    read = 0
+    try:
+        for piece in exchange.pieces():
+            reader.feed(piece)
+            read += len(piece)
+            if read > _STEP:
+                read = 0
+                yield
+        parts = reader.end()
+    finally:
+        reader.close()
+    return fields_of(parts)
 
 
 def _json_fields(exchange: Exchange) -> dict[str, Any]:
@@ -112,6 +128,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Part):
         return f"[a file of {len(value.content):,} bytes]"
     if isinstance(value, str):
+        if value[:5].lower() == "data:":
+            return "[a file]"
         return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}

@@ -227,7 +227,12 @@ class AioTransport:
                 pool.close()
 
     async def _exchange(
-        self, pool: _Pool, connection: Connection, data: bytes, request: HttpRequest, until: float
+        self,
+        pool: _Pool,
+        connection: Connection,
+        data: tuple[bytes, ...],
+        request: HttpRequest,
+        until: float,
     ) -> AioExchange:
         started = time.monotonic()
         url = request.url
@@ -235,7 +240,7 @@ class AioTransport:
         try:
             if request.public and self._proxies.choose(url) is None:
                 check_peer(request, connection.peer)
-            connection.send(data, reader)
+            connection.send(reader, *data)
             while reader.head is None:
                 if connection.failure is not None:
                     raise connection.failure
@@ -295,7 +300,7 @@ class AioTransport:
             return connection
         try:
             reader = ResponseReader()
-            connection.send(write_connect(url, proxy), reader)
+            connection.send(reader, write_connect(url, proxy))
             while not check_tunnel(reader, proxy):
                 if connection.closed:
                     raise connection.failure or ConnectionResetError

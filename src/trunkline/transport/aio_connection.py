@@ -36,13 +36,14 @@ class Connection(asyncio.BufferedProtocol):
         self._pending = 0
         self._paused = False
 
-    def send(self, data: bytes, reader: ResponseReader) -> None:
-        """Send a request whose response `reader` will read."""
+    def send(self, reader: ResponseReader, *data: bytes) -> None:
+        """Send a request, in pieces, whose response `reader` will read."""
         self._reader = reader
         self.received = False
         self._pending = 0
-        if self._transport is not None and not self.closed:
-            self._transport.write(data)
+        for piece in data:
+            if self._transport is not None and not self.closed:
+                self._transport.write(piece)
 
     @property
     def sent(self) -> bool:

@@ -234,7 +234,11 @@ class BlockingTransport:
         return [connection for waiting in idle.values() for connection in waiting], busy
 
     def _exchange(
-        self, connection: _Connection, data: bytes, request: HttpRequest, until: float
+        self,
+        connection: _Connection,
+        data: tuple[bytes, ...],
+        request: HttpRequest,
+        until: float,
     ) -> BlockingExchange:
         started = time.monotonic()
         url = request.url
@@ -261,10 +265,11 @@ class BlockingTransport:
         return BlockingExchange(self, connection, reader, url, reader.head, started)
 
     @staticmethod
-    def _send(connection: _Connection, data: bytes, until: float) -> None:
-        connection.allow(until)
+    def _send(connection: _Connection, data: tuple[bytes, ...], until: float) -> None:
         try:
-            connection.sock.sendall(data)
+            for piece in data:
+                connection.allow(until)
+                connection.sock.sendall(piece)
         except (BrokenPipeError, ConnectionResetError):
             pass  # a server may refuse a large body with an answer; reading tells
 

@@ -9,9 +9,12 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from trunkline.errors import APIConnectionError, ConfigurationError
-from trunkline.wire.http1 import write_request
+from trunkline.wire.http1 import write_request_head
 from trunkline.wire.http1_read import ResponseReader
 from trunkline.wire.message import HttpRequest, Url
+
+_LARGE = 64 * 1024
+"""Bytes of a body that is worth a write of its own."""
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -69,18 +72,22 @@ def parse_proxy(text: str, origin: str) -> Proxy:
     return Proxy(parts.hostname, port, authorization)
 
 
-def write_through(request: HttpRequest, proxy: Proxy | None) -> bytes:
+def write_through(request: HttpRequest, proxy: Proxy | None) -> tuple[bytes, ...]:
     """Return `request` as bytes for its server, or for the proxy where that has to read it.
 
     Plain HTTP goes through a proxy with the whole URL in its first line; through a tunnel the
-    proxy sees nothing. Raises InvalidInputError as write_request.
+    proxy sees nothing. A large body is a piece of its own, so that it need not be copied once more.
+    Raises InvalidInputError as write_request_head.
     """
+    body = request.body
     if proxy is None or request.url.scheme == "https":
-        return write_request(request)
-    if proxy.authorization:
-        headers = (*request.headers, ("proxy-authorization", proxy.authorization))
-        request = msgspec.structs.replace(request, headers=headers)
-    return write_request(request, absolute=True)
+        head = write_request_head(request)
+    else:
+        if proxy.authorization:
+            headers = (*request.headers, ("proxy-authorization", proxy.authorization))
+            request = msgspec.structs.replace(request, headers=headers)
+        head = write_request_head(request, absolute=True)
+    return (head, body) if len(body) > _LARGE else (head + body,)
 
 
 def write_connect(url: Url, proxy: Proxy) -> bytes:

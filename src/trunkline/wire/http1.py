@@ -40,7 +40,12 @@ def check_headers(headers: Sequence[tuple[str, str]]) -> None:
 
 
 def write_request(request: HttpRequest, *, absolute: bool = False) -> bytes:
-    """Return the request as bytes, head and body in one piece.
+    """Return the request as bytes, head and body in one piece; raises as `write_request_head`."""
+    return write_request_head(request, absolute=absolute) + request.body
+
+
+def write_request_head(request: HttpRequest, *, absolute: bool = False) -> bytes:
+    """Return all of the request in front of its body.
 
     `absolute` puts the whole URL in the request line, as a proxy of plain HTTP expects.
     Raises InvalidInputError for a header that would break out of its line.
@@ -53,7 +58,7 @@ def write_request(request: HttpRequest, *, absolute: bool = False) -> bytes:
     lines += [f"{name}: {value}" for name, value in request.headers]
     if request.body or request.method in ("POST", "PUT", "PATCH"):
         lines.append(f"content-length: {len(request.body)}")
-    return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + request.body
+    return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n"
 
 
 def write_head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:
