@@ -83,16 +83,21 @@ async def serving(
     """Serve with `count` gateways on the database `url`; each call costs all that was held for it."""
     async with upstream() as behind:
         behind.pause = 0.002
-        size = len(json.dumps(body_of("x" * NAME)).encode())
-        behind.usage = {
-            "prompt_tokens": size,
-            "completion_tokens": MOST_OUTPUT,
-            "total_tokens": size + MOST_OUTPUT,
-        }
+        costs_all_that_is_held(behind)
         text = f'store.url = "{url}"\nstore.journal = "JOURNAL"\n{store}\n{behind.config}'
         text += more.format(url=f"http://127.0.0.1:{behind.port}")
         with fleet(folder, text, count) as found:
             yield found, behind
+
+
+def costs_all_that_is_held(behind: Upstream) -> None:
+    """Have every answer use what its request could use at most."""
+    size = len(json.dumps(body_of("x" * NAME)).encode())
+    behind.usage = {
+        "prompt_tokens": size,
+        "completion_tokens": MOST_OUTPUT,
+        "total_tokens": size + MOST_OUTPUT,
+    }
 
 
 NAME = 24

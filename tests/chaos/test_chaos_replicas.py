@@ -8,8 +8,20 @@ import time
 from pathlib import Path
 
 import pytest
-from crowd import Caller, Upstream
-from shared_side import Fleet, ask, books, crowd, name_of, price, serving, told
+from crowd import Caller, Upstream, settled_book, upstream
+from running import Gateway, running
+from shared_side import (
+    Fleet,
+    ask,
+    books,
+    costs_all_that_is_held,
+    crowd,
+    name_of,
+    price,
+    serving,
+    told,
+)
+from workers_side import all_ready
 
 from servers import PostgresServer, RedisServer
 
@@ -53,6 +65,36 @@ def test_the_last_cent_is_spent_once_by_three_replicas(tmp_path: Path, postgres_
                 await last_cent(fleet, behind, postgres_url, run)
 
     asyncio.run(work())
+
+
+def test_the_last_cent_is_spent_once_by_three_workers_on_one_file(tmp_path: Path):
+    async def work() -> None:
+        async with upstream() as behind:
+            costs_all_that_is_held(behind)
+            with running(tmp_path, f"listen.workers = 3\n{behind.config}") as gateway:
+                all_ready(gateway, 3)
+                for run in range(RUNS):
+                    await last_cent_of_workers(gateway, behind, run)
+
+    asyncio.run(work())
+
+
+async def last_cent_of_workers(gateway: Gateway, behind: Upstream, run: int) -> None:
+    each, most = price(behind), 60
+    before = (await settled_book(gateway)).charged
+    key = gateway.new_key(
+        budgets=[{"amount": f"{most * each / 10**12:.12f}", "period": "day"}],
+    )
+    said = await asyncio.gather(
+        *[ask(gateway, key, f"r{run}/{number}") for number in range(2 * CALLERS)]
+    )
+    codes = told(list(said))
+    assert set(codes) <= REFUSED, codes
+    for number in range(most - codes["ok"]):
+        assert (await ask(gateway, key, f"l{run}/{number}")).done
+    assert (await ask(gateway, key, f"n{run}")).code == "budget_exceeded"
+    book = await settled_book(gateway)
+    assert book.charged - before == most * each
 
 
 @pytest.mark.parametrize("trouble", ["freeze", "kill"])

@@ -301,6 +301,8 @@ def test_a_store_that_hangs_keeps_no_call_for_long(world: World):
     assert waits.open
     world.pass_(0.6)
     assert waits.code == "budget_unavailable"
+    assert one.ask(amount=10).code == "budget_unavailable", "nobody else waits in vain"
+    assert one.ask(amount=0).code == "sent"
 
 
 def test_a_lost_answer_grants_nothing_twice(world: World):

@@ -280,6 +280,14 @@ def test_a_breaker_opens_after_failures_in_a_row_and_then_asks_once():
     assert breaker.may_ask(2.0), "failures count from the last answer"
 
 
+def test_shares_of_minutes_that_are_over_are_not_kept_for_ever():
+    shares = Shares(lambda: 1)
+    limits = Limits(requests_per_minute=1)
+    for number in range(25_000):
+        shares.lease(RateWish("key", str(number), limits, calls=1), number * 0.01)
+    assert len(shares._windows) < 20_000
+
+
 def test_shares_begin_anew_with_each_minute_and_follow_the_minutes_that_were_told():
     shares = Shares(lambda: 2)
     wish = RateWish("key", "a", Limits(requests_per_minute=10), calls=4)

@@ -102,6 +102,10 @@ class Rounds(ABC, Generic[L, W, A]):
             wait = max(self._began + PACE - self._hall.times.now(), pause, 0.0)
             self._timer = self._hall.times.later(wait, self._begin)
 
+    def running_for(self, now: float) -> float:
+        """Return for how many seconds an answer is waited for; 0 where none is."""
+        return now - self._began if self._running else 0.0
+
     def look(self, now: float) -> bool:
         """Have given back what lies idle; tells whether there may be more later."""
         for lease in list(self._spare):

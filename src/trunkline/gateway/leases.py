@@ -68,8 +68,11 @@ class Leases:
         if self.closed:
             waiting.refuse(STOPPING)
             return
-        waiting.since = self.times.now()
+        waiting.since = now = self.times.now()
         self.waited += 1
+        if self.money.running_for(now) > WAIT and waiting.holder.lacks_money(waiting.amount):
+            waiting.refuse(UNAVAILABLE)  # others have waited in vain already
+            return
         self.parked[waiting] = None
         self.money.schedule()
         self.rates.schedule()

@@ -15,6 +15,8 @@ from trunkline.store.records import RateLease, RateWish
 FAILURES = 5
 """In a row, after which nobody is asked for a while."""
 PAUSE = 1.0
+_MOST = 10_000
+"""Windows that are kept before those that are over are dropped."""
 
 
 class Breaker:
@@ -101,6 +103,8 @@ class Shares:
         place = (wish.scope, wish.whose)
         window = self._windows.get(place)
         if window is None:
+            if len(self._windows) >= _MOST:
+                self._windows = {p: w for p, w in self._windows.items() if w.until > now}
             window = self._windows[place] = _Window(now + MINUTE)
         elif now >= window.until:
             # Minutes go on as the others' clock had them.
