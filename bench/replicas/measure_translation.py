@@ -17,6 +17,7 @@ from trunkline.dialects.anthropic_answer import Told
 from trunkline.dialects.anthropic_stream import MessageWriter
 from trunkline.dialects.responses_answer import Envelope
 from trunkline.dialects.responses_stream import ResponseStream
+from trunkline.gateway.messages_tap import MessageTap
 from trunkline.gateway.responses_tap import ResponseTap
 from trunkline.gateway.tap import StreamTap
 
@@ -67,6 +68,12 @@ def _messages() -> Callable[[bytes], bytes]:
     return lambda data: write(feed(data))
 
 
+def _made_messages() -> list[bytes]:
+    """Return the events of a message that an upstream makes itself."""
+    writer = MessageWriter(Told("msg_1", "meta-llama/Llama-3.3-70B-Instruct"))
+    return [writer.events(event) for event in _texts()[1:]]
+
+
 def _responses() -> Callable[[bytes], bytes]:
     tap = StreamTap()
     stream = ResponseStream(Envelope("1a225b09d8bc7c7300000003", 1_760_000_000, {}))
@@ -85,6 +92,7 @@ ROWS: dict[str, tuple[Callable[[], Callable[[bytes], bytes]], Callable[[], list[
     "text, messages": (_messages, _texts),
     "thinking, messages": (_messages, _thoughts),
     "arguments of a tool, messages": (_messages, _arguments),
+    "text, messages' own tap": (lambda: MessageTap().feed, _made_messages),
     "text, responses": (_responses, _texts),
     "thinking, responses": (_responses, _thoughts),
     "arguments of a tool, responses": (_responses, _arguments),
