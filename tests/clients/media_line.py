@@ -26,6 +26,10 @@ key_env = "EMULATOR_KEY"
 provider = "together"
 base_url = "{url}/together"
 key_env = "EMULATOR_KEY"
+[upstreams.paints]
+provider = "replicate"
+base_url = "{url}/replicate"
+key_env = "EMULATOR_KEY"
 [routes.pictures]
 targets = [
   {{ upstream = "down", model = "sandbox/a" }},

@@ -23,6 +23,7 @@ PICTURES = [
     "server/sandbox/any",
     "own/sandbox/any",
     f"straight/{FLUX}",
+    "paints/black-forest-labs/flux-schnell",
     FLUX,
     f"huggingface/together/{FLUX}",
     f"huggingface/fal-ai/{FLUX}",
@@ -437,3 +438,10 @@ def test_what_is_kept_of_an_upload_has_no_file_in_it(behind: SandboxServer, tmp_
     assert (prompt, answer) == ("in winter", "")
     prompt, answer = kept[sound.headers["x-request-id"]]
     assert (prompt, HEARD in answer) == ("Trunkline", True)
+
+
+def test_a_provider_that_only_paints_chats_not(client: openai.OpenAI) -> None:
+    model = "paints/black-forest-labs/flux-schnell"
+    messages: Any = [{"role": "user", "content": "Hello"}]
+    error = refused(lambda: client.chat.completions.create(model=model, messages=messages))
+    assert (error.status_code, "no chat" in error.message) == (400, True)

@@ -283,3 +283,45 @@ def test_in_process_any_name_answers_and_needs_no_token() -> None:
         if path == "/fal-ai/demo":
             assert b'"url":"sandbox://sandbox/files/' in data
         exchange.close()
+
+
+def test_a_server_of_ones_own_changes_pictures_from_a_form(asker) -> None:
+    body, kind = form(
+        {"image[]": ("a.png", png()), "mask": ("b.png", png()), "model": "sandbox/m", "prompt": "p"}
+    )
+    answer = said(asker.post("/server/v1/images/edits", body, content_type=kind))
+    shown = Image.open(io.BytesIO(base64.b64decode(answer["data"][0]["b64_json"])))
+    assert shown.size == (1024, 768)
+    assert answer["usage"]["total_tokens"] == 30
+    body, kind = form(
+        {"image": ("a.png", png()), "model": "sandbox/m", "response_format": "url", "size": "64x32"}
+    )
+    answer = said(asker.post("/server/v1/images/edits", body, content_type=kind))
+    assert answer["data"][0]["url"].endswith("-64x32.png")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"model": "sandbox/m", "prompt": "p"}, b"'image' is missing"),
+        ({"model": "sandbox/m", "image": "https://example.org/a.png"}, b"'image' is missing"),
+        ({"model": "sandbox/m", "image": ("a.png", b"hello")}, b"'image' is no image"),
+        ({"image": ("a.png", png())}, b"Model not supported"),
+    ],
+)
+def test_a_wrong_picture_is_refused(asker, fields: dict[str, Any], words: bytes) -> None:
+    body, kind = form(fields)
+    refused = asker.post("/server/v1/images/edits", body, content_type=kind)
+    assert refused.status == 400
+    assert words in refused.body
+
+
+def test_a_sound_is_told_in_english_by_a_server_of_ones_own(asker) -> None:
+    body, kind = form({"file": ("a.wav", wav()), "model": "sandbox/m"})
+    told = said(asker.post("/server/v1/audio/translations", body, content_type=kind))
+    assert told["text"].endswith("in English")
+    unread = asker.post("/server/v1/audio/translations", {"model": "sandbox/m"})
+    assert unread.status == 415
+    assert (
+        asker.post(place("together", "audio/translations"), body, content_type=kind).status == 400
+    )

@@ -79,6 +79,8 @@ def reading(
     if form and not row.forms:
         raise RequestError("The body must be JSON: this is no form.", status=415)
     fields = (yield from _form_fields(exchange)) if form else _json_fields(exchange)
+    if exchange.size > _STEP:
+        yield
     check_fields(fields)
     wish = row.read(fields, form, most)
     exchange.body = strict_json.encode(_shown(fields))
