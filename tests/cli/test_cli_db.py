@@ -139,6 +139,19 @@ def test_a_store_that_is_not_there_is_an_error(db: Db, file: str):
     assert not Path(file).exists()
 
 
+def test_without_the_driver_it_is_said_what_to_install():
+    program = (
+        "import sys; sys.modules['asyncpg'] = None\n"
+        "from trunkline.cli import main\n"
+        "sys.exit(main(['db', 'check', '--store', 'postgresql://ada:sesame@db/x']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "pip install 'trunkline[postgres]'" in done.stderr
+    assert "ada:****@db" in done.stderr
+    assert "sesame" not in done.stderr
+
+
 def same(one: SharedStore, other: SharedStore) -> bool:
     return (
         one.keys() == other.keys()

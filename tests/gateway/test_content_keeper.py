@@ -14,6 +14,7 @@ from trunkline.gateway import content
 from trunkline.gateway.config import ContentConfig
 from trunkline.gateway.content import ContentKeeper
 from trunkline.gateway.readable_text import LONGEST_READ, answer_text, prompt_text
+from trunkline.store.postgres import PostgresStore
 from trunkline.store.seam import StoreError
 from trunkline.store.sqlite import SqliteStore
 
@@ -280,3 +281,19 @@ def test_purging_is_not_repeated_at_once_and_goes_on_when_the_clock_is_set_back(
 def test_a_slow_pattern_is_refused_when_the_gateway_starts():
     with pytest.raises(ConfigurationError, match="nested quantifiers"):
         ContentKeeper(SlowStore(), ContentConfig(redact=("(a+)+",)), Clock())
+
+
+def test_a_character_that_the_store_cannot_keep_costs_neither_its_text_nor_those_beside_it(
+    postgres_url,
+):
+    store = PostgresStore(postgres_url)
+    store.migrate()
+    keeper = ContentKeeper(store, KEEP, Clock())
+    keeper.add("req_1", chat("before"), reply("Yes."))
+    keeper.add("req_2", chat("a\0b"), reply("half \ud83d"))
+    keeper.add("req_3", chat("after"), reply("No."))
+    keeper.close()
+    found = [store.content(f"req_{number}") for number in (1, 2, 3)]
+    store.close()
+    assert [one.prompt for one in found] == ["user: before", "user: a\ufffdb", "user: after"]
+    assert keeper.lost == 0

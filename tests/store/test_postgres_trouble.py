@@ -87,6 +87,11 @@ def test_a_wrong_password_is_an_error_and_a_right_one_may_come_beside_the_url(
         assert store.migrate() != []
 
 
+def test_a_password_that_is_missing_is_an_error(server: PostgresServer):
+    with opened(f"postgresql://trunkline@127.0.0.1:{server.port}/postgres") as store:
+        refused(store, "password was refused|store.password_env")
+
+
 def test_a_database_that_is_not_there_is_an_error(server: PostgresServer):
     with opened(server.url("nowhere")) as store:
         refused(store, "no such database; create it")

@@ -18,7 +18,7 @@ from trunkline.gateway.config import ContentConfig
 from trunkline.gateway.readable_text import LONGEST_READ, Readable, answer_text, prompt_text
 from trunkline.gateway.redactor import Redactor
 from trunkline.store.records import Content
-from trunkline.store.seam import StoreError
+from trunkline.store.seam import StoreError, StoreValueError
 
 MOST_WAITING = 2000
 """Calls that may wait to be read and stored."""
@@ -133,12 +133,19 @@ class ContentKeeper:
         if not batch:
             return
         try:
-            self._store.keep([self._content(waiting) for waiting in batch])
+            self._keep_all([self._content(waiting) for waiting in batch])
         except Exception as error:
             # The thread has to live on, whatever one call's text or the store does to it.
             self._failed("content.lost", error, len(batch))
             self.lost += len(batch)
         self._taken_bytes += sum(waiting.size for waiting in batch)
+
+    def _keep_all(self, contents: list[Content]) -> None:
+        try:
+            self._store.keep(contents)
+        except StoreValueError:
+            # One text must not cost those beside it: not every store can keep every character.
+            self._store.keep([_keepable(content) for content in contents])
 
     def _content(self, waiting: _Waiting) -> Content:
         return Content(
@@ -168,3 +175,15 @@ class ContentKeeper:
         """Log a failure; the text of any but the store's may have been a client's."""
         told = str(error) if isinstance(error, StoreError) else type(error).__name__
         _LOG.error(event, extra={"error": told, "calls": calls})
+
+
+def _keepable(content: Content) -> Content:
+    """Return a content of which every store can keep every character."""
+    kept = {
+        name: getattr(content, name)
+        .encode("utf-8", "replace")
+        .decode()
+        .replace("\0", "\N{REPLACEMENT CHARACTER}")
+        for name in ("prompt", "answer")
+    }
+    return msgspec.structs.replace(content, **kept)

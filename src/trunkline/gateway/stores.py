@@ -5,7 +5,6 @@ The environment is passed in. Opens nothing: a store opens itself when it is fir
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,12 +57,13 @@ def store_at(place: StorePlace, config: StoreConfig) -> SharedStore:
 
         assert place.path is not None  # noqa: S101 - one of the two is there
         return SqliteStore(place.path, durable=config.durability == "power")
-    if importlib.util.find_spec("asyncpg") is None:
+    try:
+        from trunkline.store.postgres import PostgresStore
+        from trunkline.store.postgres_pool import PoolOptions
+    except ImportError as error:
         raise ConfigurationError(
             f"The store {place.shown} needs PostgreSQL's driver: pip install 'trunkline[postgres]'."
-        )
-    from trunkline.store.postgres import PostgresStore
-    from trunkline.store.postgres_pool import PoolOptions
+        ) from error
 
     options = PoolOptions(config.connections, config.connect_seconds, config.statement_seconds)
     return PostgresStore(place.url, password=place.password, options=options)

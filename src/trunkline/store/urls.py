@@ -43,6 +43,8 @@ def wrong_with(url: str) -> str | None:
             urlsplit(url).port  # noqa: B018 - raises where it is none
     except ValueError:
         return "its host or port cannot be read"
+    if "@" in url.partition("://")[2].partition("/")[2].partition("?")[0]:
+        return "a / or @ in its user or password has to be written as %2F or %40"
     if not url.partition("://")[2].strip("/"):
         return "it names no host and no database"
     return None
