@@ -12,7 +12,7 @@ _ORIGIN = re.compile(
     r"([a-z][a-z0-9+.-]*)://([a-z0-9_](?:[a-z0-9_.-]*)|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
 )
 _USUAL = {("http", ":80"), ("https", ":443")}
-_METHODS = frozenset({"GET", "POST"})
+_METHODS = frozenset({"GET", "POST", "PUT"})
 _HEADER = re.compile(r"[A-Za-z0-9_*-]+")
 
 
@@ -26,7 +26,7 @@ def cors_problems(cors: Cors) -> Iterator[Problem]:
             yield Problem(("cors", "origins", at), says)
     for at, method in enumerate(cors.methods):
         if method not in _METHODS:
-            says = f"is {quoted(method)}; what is served to scripts takes GET and POST."
+            says = f"is {quoted(method)}; what is served to scripts takes GET, POST and PUT."
             yield Problem(("cors", "methods", at), says)
     for at, name in enumerate(cors.headers):
         if not _HEADER.fullmatch(name):
