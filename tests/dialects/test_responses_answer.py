@@ -202,7 +202,7 @@ def test_calls_come_in_fragments_and_their_names_before_them() -> None:
 
 
 def test_a_call_is_told_once_its_name_is_known() -> None:
-    late = [call(0, '{"a"', id="call_a"), call(0, ":1}", name="f")]
+    late = [call(0, '{"a"', id="call_a"), call(0, ":1}", name="f"), call(0, "")]
     assert kinds_of(streamed(late[0]))[2:4] == [
         "output_item.added",
         "function_call_arguments.delta",
@@ -268,6 +268,12 @@ def test_a_chat_that_says_nothing_is_a_response_without_output() -> None:
 def test_what_is_no_chat_is_an_error(calls: Any) -> None:
     with pytest.raises(InvalidResponseError):
         ResponseStream(ENVELOPE).feed(sse(chunk(tool_calls=calls)))
+
+
+@pytest.mark.parametrize("inner", [b"[" * 5000 + b"]" * 5000, b"NaN,"])
+def test_what_cannot_be_read_is_an_error(inner: bytes) -> None:
+    with pytest.raises(InvalidResponseError):
+        ResponseStream(ENVELOPE).feed(b'data: {"choices":[],"x":' + inner + b"}\n\n")
 
 
 def test_of_several_choices_the_first_is_told_and_what_is_odd_is_read() -> None:

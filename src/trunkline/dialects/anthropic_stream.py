@@ -12,6 +12,7 @@ import msgspec
 
 from trunkline.dialects.anthropic_answer import Told, stop_of, usage_of
 from trunkline.dialects.anthropic_calls import Calls
+from trunkline.dialects.chunk_glance import Delta, Fragment, more_arguments, only_choice
 from trunkline.dialects.openai_read import DeltaReader
 from trunkline.dialects.think import ThinkSplitter
 from trunkline.errors import InvalidResponseError
@@ -19,7 +20,6 @@ from trunkline.types import ChunkChoice, Usage
 from trunkline.wire import strict_json
 from trunkline.wire.sse import EventReader
 
-_NO_RAW = msgspec.Raw()
 _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{'
@@ -39,39 +39,6 @@ _QUOTES = 2
 """Bytes of a text in JSON that are not of the text."""
 
 
-class _Function(msgspec.Struct, gc=False):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _Fragment(msgspec.Struct, gc=False):
-    index: int | None = None
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Delta(msgspec.Struct, gc=False):
-    content: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    reasoning_text: str | None = None
-    tool_calls: list[_Fragment] | None = None
-    refusal: str | None = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: int = 0
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    choices: list[_Choice] = []
-    usage: Any = None
-    x_groq: Any = None
-
-
-_decode = msgspec.json.Decoder(_Chunk).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -151,25 +118,17 @@ class MessageWriter:
 
     def _chunk(self, data: bytes) -> bytes:
         """Write one event; what is more than a piece of the open block is read by `_slow`."""
-        try:
-            chunk = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        choice = only_choice(data)
+        if choice is None or choice.delta is None or choice.index:
             return self._slow(data)
-        choices = chunk.choices
-        if len(choices) != 1 or chunk.usage is not None or chunk.x_groq is not None:
-            return self._slow(data)
-        choice = choices[0]
-        delta = choice.delta
-        if delta is None or choice.finish_reason is not None or choice.index:
-            return self._slow(data)
-        said = self._more(delta)
+        said = self._more(choice.delta)
         if not said:
             return self._slow(data)
         text = _encode(said)
         self._said += len(text) - _QUOTES
         return self._head + text + _TAIL
 
-    def _more(self, delta: _Delta) -> str | None:
+    def _more(self, delta: Delta) -> str | None:
         """Return what a delta adds to the open block; None where it may be anything else."""
         text, thought = delta.content, delta.reasoning_content or delta.reasoning
         if delta.refusal or delta.reasoning_text:
@@ -182,22 +141,18 @@ class MessageWriter:
             return None if text else thought
         return None
 
-    def _more_arguments(self, fragments: list[_Fragment]) -> str | None:
-        fragment, calls = fragments[0], self._calls
-        function = fragment.function
+    def _more_arguments(self, fragments: list[Fragment]) -> str | None:
+        told, calls = more_arguments(fragments), self._calls
         if (
-            len(fragments) > 1
-            or fragment.id
-            or function is None
-            or function.name
+            told is None
             or self._open != "tool_use"
             or calls.waiting
-            or self._deltas.continued(0, fragment.index) != calls.at
+            or self._deltas.continued(0, told[0]) != calls.at
         ):
             return None
-        if function.arguments:
-            calls.add(function.arguments)
-        return function.arguments
+        if told[1]:
+            calls.add(told[1])
+        return told[1]
 
     def _slow(self, data: bytes) -> bytes:
         try:

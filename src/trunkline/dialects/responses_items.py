@@ -18,6 +18,12 @@ FIELDS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
 OPEN = "in_progress"
 
 
+def _delta(kind: str, place: Body) -> bytes:
+    """Return an event that adds a piece, up to the piece."""
+    start = encode({"type": kind, **place})
+    return b'event: %b\ndata: %b,"delta":' % (kind.encode(), start[:-1])
+
+
 class Text:
     """A part of a message or of what was thought, as it grows."""
 
@@ -29,9 +35,7 @@ class Text:
         self.place = place
         self.pieces: list[str] = []
         self.logprobs: list[Any] = []
-        start = encode({"type": f"response.{kind}.delta", **place})
-        self.before = b"event: response.%b.delta\ndata: %b" % (kind.encode(), start[:-1])
-        self.before += b',"delta":'
+        self.before = _delta(f"response.{kind}.delta", place)
         self.behind = b',"logprobs":[]' if kind == "output_text" else b""
 
     @property
@@ -68,16 +72,23 @@ class Spoken:
 class Called:
     """A call as its fragments arrive; it is told once its name is known."""
 
-    __slots__ = ("arguments", "call", "id", "index", "name", "status")
+    __slots__ = ("arguments", "before", "call", "id", "index", "name", "status")
 
     def __init__(self, call: str) -> None:
         """Begin under the id that it has where the chat tells none."""
         self.call = call
         self.id = ""
+        self.before = b""
         self.index = -1
         self.name = ""
         self.arguments: list[str] = []
         self.status = OPEN
+
+    def begin(self, item_id: str) -> None:
+        """Take the id of the item, once its place is known."""
+        self.id = item_id
+        place = {"item_id": item_id, "output_index": self.index}
+        self.before = _delta("response.function_call_arguments.delta", place)
 
     def body(self) -> Body:
         """Return the item as it stands."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from trunkline.dialects.chunk_glance import Fragment, more_arguments, only_choice
 from trunkline.dialects.openai_read import DeltaReader
 from trunkline.dialects.responses_answer import (
     COMPLETED,
@@ -24,37 +23,10 @@ from trunkline.dialects.responses_answer import (
 )
 from trunkline.dialects.responses_items import FIELDS, OPEN, Called, Spoken, Text
 from trunkline.dialects.think import ThinkSplitter
+from trunkline.errors import InvalidResponseError
 from trunkline.types import ChunkChoice, ToolCallDelta, Usage
 from trunkline.wire import strict_json
 from trunkline.wire.sse import EventReader
-
-_NO_RAW = msgspec.Raw()
-_NULL_SIZE = 4
-"""Bytes of `null`; a raw value that is no longer says nothing."""
-
-
-class _Delta(msgspec.Struct, gc=False):
-    content: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    reasoning_text: str | None = None
-    tool_calls: msgspec.Raw = _NO_RAW
-    refusal: str | None = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: int = 0
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-    logprobs: msgspec.Raw = _NO_RAW
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    choices: list[_Choice]
-    usage: msgspec.Raw = _NO_RAW
-
-
-_decode = msgspec.json.Decoder(_Chunk).decode
 
 
 class ResponseStream:
@@ -139,34 +111,31 @@ class ResponseStream:
     # reading
 
     def _chunk(self, data: bytes) -> bytes:
+        choice = only_choice(data)
+        if choice is None or choice.index != self._choice or choice.has_logprobs:
+            return self._unusual(data)
+        delta = choice.delta
+        if delta is None or delta.refusal is not None:
+            return self._unusual(data)
+        thought = delta.reasoning or delta.reasoning_content or delta.reasoning_text
+        if delta.tool_calls:
+            told = None if thought or delta.content else self._more_of_a_call(delta.tool_calls)
+            return self._unusual(data) if told is None else told
         text = self._text
         if text is not None:
-            try:
-                chunk = _decode(data)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                return self._unusual(data)
-            if len(chunk.choices) == 1 and len(chunk.usage) <= _NULL_SIZE:
-                piece = self._piece(chunk.choices[0], text)
-                if piece is not None:
-                    return self._add(text, piece)
+            if text.kind == "output_text" and self._splitter is None and not thought:
+                return self._add(text, delta.content or "")
+            if text.kind == "reasoning_text" and not delta.content:
+                return self._add(text, thought or "")
         return self._unusual(data)
 
-    def _piece(self, choice: _Choice, text: Text) -> str | None:
-        """Return what a chunk adds to the text that is open; None where it says anything else."""
-        delta = choice.delta
-        if (
-            delta is None
-            or choice.finish_reason is not None
-            or choice.index != self._choice
-            or len(delta.tool_calls) > _NULL_SIZE
-            or delta.refusal is not None
-            or len(choice.logprobs) > _NULL_SIZE
-        ):
+    def _more_of_a_call(self, fragments: list[Fragment]) -> bytes | None:
+        """Tell more of a call that has been told; None where it may be anything else."""
+        told = more_arguments(fragments)
+        if told is None or self._choice is None:
             return None
-        thought = delta.reasoning or delta.reasoning_content or delta.reasoning_text
-        if text.kind == "output_text" and self._splitter is None:
-            return None if thought else delta.content
-        return None if delta.content or text.kind != "reasoning_text" else thought
+        call = self._calls.get(self._deltas.continued(self._choice, told[0]))
+        return None if call is None or call.index < 0 else self._argued(call, told[1])
 
     def _add(self, text: Text, piece: str) -> bytes:
         if not piece:
@@ -183,7 +152,10 @@ class ResponseStream:
 
     def _unusual(self, data: bytes) -> bytes:
         """Tell a chunk that does more than add a piece to what is open."""
-        body = strict_json.decode_sent(data)
+        try:
+            body = strict_json.decode_sent(data)
+        except strict_json.JsonError as error:
+            raise InvalidResponseError("An event of the stream is not JSON.") from error
         chunk = self._deltas.read(body) if isinstance(body, dict) else None
         if chunk is None:
             return b""
@@ -311,7 +283,7 @@ class ResponseStream:
         told = self._close_text() + self._close_item(COMPLETED)
         early, call.arguments = "".join(call.arguments), []
         call.index = len(self._items)
-        call.id = self._envelope.item_id("function_call", call.index)
+        call.begin(self._envelope.item_id("function_call", call.index))
         self._items.append(call)
         return told + self._added(call) + self._argued(call, early)
 
@@ -319,8 +291,9 @@ class ResponseStream:
         if not piece:
             return b""
         call.arguments.append(piece)
-        kind = "response.function_call_arguments.delta"
-        return self._event(kind, item_id=call.id, output_index=call.index, delta=piece)
+        number = self._sequence
+        self._sequence = number + 1
+        return b'%b%b,"sequence_number":%d}\n\n' % (call.before, encode(piece), number)
 
     def _close_all(self, status: str) -> bytes:
         told = self._close_text() + self._close_item(status)
