@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 from crowd import COST, Caller, Said, Upstream, book_of, upstream
 from replicas_side import Fleet, fleet
-from running import running
+from running import Gateway, running
 
 
 class Tally(msgspec.Struct):
@@ -35,6 +35,8 @@ class Tally(msgspec.Struct):
     """Rows still open after a start, or charged something else than they should be."""
     drift: int = 0
     """Picodollars between the sums of spend and the rows."""
+    given_up: int = 0
+    """Processes that ended as the others had given them up, though they lived."""
     seconds: float = 0.0
 
     @property
@@ -112,7 +114,7 @@ async def replica_cycles(
     chance = random.Random(seed)
     tally = Tally()
     began = time.monotonic()
-    async with fleet(folder, url, count=replicas, store="store.lost_seconds = 6") as found:
+    async with fleet(folder, url, count=replicas, store="store.lost_seconds = 10") as found:
         found.serving.pause = 0.003
         key = await asyncio.to_thread(found.new_key)
         database = await asyncpg.connect(url)
@@ -120,7 +122,7 @@ async def replica_cycles(
             last = ""
             for cycle in range(count):
                 last = await _one_cycle(found, database, key, cycle, callers, chance, tally, last)
-            assert await asyncio.to_thread(found.stop) == [0] * replicas
+            assert set(await asyncio.to_thread(found.stop)) <= {0, 3}
             assert list(folder.glob("journal/**/*.journal")) == []
             tally.rows, charged, still = await database.fetchrow(_WHOLE)
             calls, spent = await database.fetchrow(_SPENT)
@@ -159,13 +161,13 @@ async def _one_cycle(  # noqa: PLR0917 - what a cycle is about
     for gateway in dying:
         gateway.process.kill()
         await asyncio.sleep(chance.random() * 0.2)
-    if chance.random() < 0.1:
-        await asyncio.sleep(9)  # the others give them up
+    if chance.random() < 0.06:
+        await asyncio.sleep(13)  # the others give them up
     ending.set()
     said = [one for group in await asyncio.gather(*tasks) for one in group]
     await asyncio.gather(*(asyncio.to_thread(gateway.process.wait) for gateway in dying))
     await asyncio.gather(*(asyncio.to_thread(gateway.start) for gateway in dying))
-    await _all_settled(found)
+    await _all_settled(found, tally)
     rows: dict[str, list[dict[str, object]]] = {}
     for row in await database.fetch(_BEHIND, last):
         rows.setdefault(row["model"], []).append(dict(row))
@@ -177,15 +179,24 @@ async def _one_cycle(  # noqa: PLR0917 - what a cycle is about
     return last
 
 
-async def _all_settled(found: Fleet) -> None:
+async def _all_settled(found: Fleet, tally: Tally) -> None:
     """Wait until nothing is in flight anywhere, and all that happened is in the store."""
     for gateway in found.gateways:
-        async with asyncio.timeout(30):
-            while True:
-                status = await asyncio.to_thread(gateway.admin, "GET", "/status")
-                if status["in_flight"] == 0 and status["ledger_waiting"] == 0:
-                    break
+        async with asyncio.timeout(60):
+            while not await asyncio.to_thread(_settled, gateway):
+                if gateway.process.poll() == 3:
+                    # On a machine that is too busy a process may be too late, and is given up.
+                    tally.given_up += 1
+                    await asyncio.to_thread(gateway.start)
                 await asyncio.sleep(0.02)
+
+
+def _settled(gateway: Gateway) -> bool:
+    try:
+        status = gateway.admin("GET", "/status")
+    except OSError:
+        return False  # it ends just now
+    return bool(status["ready"] and status["in_flight"] == 0 and status["ledger_waiting"] == 0)
 
 
 async def _hopping_burst(

@@ -8,6 +8,8 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Coroutine
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -61,20 +63,18 @@ def command(
         "store.path": store,
     }
     plain = False if log_json else None
-    try:
-        import uvloop  # the gateway's own loop, slow to load for every other command
-    except ImportError as error:
+    if find_spec("uvloop") is None:
         raise ConfigurationError(
             "The gateway needs more than the SDK: pip install 'trunkline[gateway]'."
-        ) from error
+        )
     serve = _Serve(path, flags, log_requests=log_requests, plain=plain)
     try:
         if place is not None:
-            code = uvloop.run(serve.as_worker(place))
+            code = _run(serve.as_worker(place))
         elif serve.loaded.config.listen.workers > 1:
             code = serve.above_workers()
         else:
-            code = uvloop.run(serve.alone())
+            code = _run(serve.alone())
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
             raise
@@ -162,6 +162,12 @@ class _Serve:
         from trunkline.settings import read_settings
 
         return Gateway(self.loaded, os.environ, read_settings(), log, self.read, place)
+
+
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    import uvloop  # the gateway's own loop, slow to load for every other command
+
+    return uvloop.run(work)
 
 
 def _settle_down() -> None:

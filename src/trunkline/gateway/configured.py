@@ -15,6 +15,7 @@ from trunkline.catalog import Catalogs
 from trunkline.errors import ConfigurationError, TrunklineError
 from trunkline.gateway.admin.parts import ReloadReport
 from trunkline.gateway.config import Upstream as UpstreamConfig
+from trunkline.gateway.config_changes import changes, for_restart
 from trunkline.gateway.config_environment import check_environment
 from trunkline.gateway.config_file import Loaded
 from trunkline.gateway.gates import Gates
@@ -24,31 +25,12 @@ from trunkline.gateway.log import Log
 from trunkline.gateway.outbox import Outbox
 from trunkline.gateway.plans import Plans
 from trunkline.gateway.prices import Prices
-from trunkline.gateway.state import changes
 from trunkline.gateway.upstream import Upstream
 from trunkline.gateway.upstreams import Place, Upstreams
 from trunkline.settings import Settings
 from trunkline.transport.aio import AioTransport
 
-RESTART = (
-    "listen.",
-    "store.",
-    "content.",
-    "idempotency.",
-    "cors.",
-    "edge.head_bytes",
-    "edge.headers",
-    "edge.body_bytes",
-    "edge.upload_bytes",
-    "edge.drain_seconds",
-)
-"""Settings that only a restart changes."""
 _log = logging.getLogger(__name__)
-
-
-def for_restart(changed: list[str]) -> tuple[str, ...]:
-    """Return those of the settings that only a restart changes."""
-    return tuple(name for name in changed if name.startswith(RESTART))
 
 
 class Configured:

@@ -18,6 +18,8 @@ from trunkline.gateway.control import Channel, Place
 from trunkline.gateway.slots import Sockets
 from trunkline.gateway.tally_sums import keep_numbers_of
 
+_LONGEST_FOLDER = 60
+
 
 class Member(msgspec.Struct, eq=False):
     """One worker."""
@@ -48,7 +50,12 @@ class Crew:
         self._command = command
         self._selector = selector
         self._lock = lock
-        self._folder = tempfile.TemporaryDirectory(prefix="trunkline-")
+        # A socket's path has to be short.
+        usual = len(tempfile.gettempdir()) <= _LONGEST_FOLDER
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="trunkline-",
+            dir=None if usual else "/tmp",  # noqa: S108 - a folder of its own
+        )
 
     def __enter__(self) -> Self:
         """Have a private folder."""

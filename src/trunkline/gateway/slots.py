@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import socket
 from collections.abc import Iterable
 
@@ -95,9 +93,3 @@ def address(listen: Listen, port: int) -> str:
     scheme = "http" if listen.tls_certificate is None else "https"
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
     return f"{scheme}://{host}:{port}"
-
-
-def check_shareable() -> None:
-    """Raise OSError on systems where processes cannot share a port."""
-    if not hasattr(socket, "SO_REUSEPORT"):
-        raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))

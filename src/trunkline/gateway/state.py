@@ -134,10 +134,3 @@ class State:
         gauge("lease_waits_total", lambda: leases.waited if leases else 0)
         gauge("limits_by_shares", lambda: leases.rates.by_shares if leases else 0)
         gauge("answers_replayed_total", lambda: parts.once.replayed)
-
-
-def changes(before: Loaded, after: Loaded) -> list[str]:
-    """Return the dotted names of the settings in which two configurations differ."""
-    old = {dotted(where): value for where, value in leaves(before.config)}
-    new = {dotted(where): value for where, value in leaves(after.config)}
-    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

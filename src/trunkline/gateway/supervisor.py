@@ -16,13 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from trunkline.gateway.config import Config
+from trunkline.gateway.config_changes import changes, for_restart
 from trunkline.gateway.config_file import Loaded
-from trunkline.gateway.configured import for_restart
 from trunkline.gateway.control import Accept, Drain, Hurry, Ready, Reload
 from trunkline.gateway.crew import Crew, Member
 from trunkline.gateway.journal_folders import take_whole
 from trunkline.gateway.slots import Slots
-from trunkline.gateway.state import changes
 from trunkline.gateway.stores import store_place
 
 _GRACE = 20.0
@@ -36,6 +35,29 @@ _log = logging.getLogger(__name__)
 Welcome = Callable[[str, Ready], None]
 
 
+class Restarts:
+    """When the workers that died are to be started again: at once, or later where they die young."""
+
+    def __init__(self) -> None:
+        """Nobody has died."""
+        self.due: dict[int, float] = {}
+        """By slot, monotonic."""
+        self._failures: dict[int, int] = {}
+
+    def died(self, slot: int, began: float, now: float) -> None:
+        """Note that a worker has died."""
+        failures = self._failures.get(slot, 0) + 1 if now - began < _YOUNG else 0
+        self._failures[slot] = failures
+        self.due[slot] = now + _PAUSES[min(failures, len(_PAUSES) - 1)]
+
+    def take(self, now: float) -> list[int]:
+        """Return the slots whose time has come, each once."""
+        ready = [slot for slot, due in self.due.items() if due <= now]
+        for slot in ready:
+            del self.due[slot]
+        return ready
+
+
 class Supervisor:
     """Runs workers until it is told to stop."""
 
@@ -47,11 +69,12 @@ class Supervisor:
         welcome: Welcome,
         *,
         lock: int = -1,
+        grace: float = _GRACE,
     ) -> None:
         """Start nothing yet; raises OSError where the address is taken.
 
         `read` reads the configuration again; `command` with a Place behind it starts a worker, to
-        which `lock` is left too; `welcome` is told the URL and what the first worker found.
+        which `lock` is left too, and which has `grace` seconds beyond the drain; `welcome` is told the URL and what the first worker found.
         """
         self._selector = selectors.DefaultSelector()
         self._crew = Crew(command, self._selector, lock)
@@ -65,9 +88,8 @@ class Supervisor:
         self._failed: int | None = None
         """What to exit with, as the first start failed."""
         self._stopping = False
-        self._failures: dict[int, int] = {}
-        self._due: dict[int, float] = {}
-        """When the worker of a slot is to be started again."""
+        self._restarts = Restarts()
+        self._grace = grace
         self._rolling: list[int] = []
         """Slots whose workers are still to be replaced."""
         self._unfinished = False
@@ -80,7 +102,7 @@ class Supervisor:
         with self._crew, _signals() as signals:
             self._selector.register(signals, selectors.EVENT_READ)
             self._start(0)
-            while self._crew.members or self._due:
+            while self._crew.members or self._restarts.due:
                 for key, _ in self._selector.select(self._patience()):
                     if key.data is None:
                         for number in signals.recv(256):
@@ -134,8 +156,7 @@ class Supervisor:
                 _log.error("a worker did not end in time", extra={"of": member.slot})
                 member.process.kill()
                 member.kill_at = None
-        for slot in [slot for slot, due in self._due.items() if due <= now]:
-            del self._due[slot]
+        for slot in self._restarts.take(now):
             self._start(slot)
 
     def _ended(self, member: Member) -> None:
@@ -157,17 +178,13 @@ class Supervisor:
             _log.error("a new worker did not start: the others go on as before", extra=extra)
             return
         _log.error("a worker died, and is started again", extra=extra)
-        young = time.monotonic() - member.began < _YOUNG
-        failures = self._failures[member.slot] = (
-            self._failures.get(member.slot, 0) + 1 if young else 0
-        )
-        self._due[member.slot] = time.monotonic() + _PAUSES[min(failures, len(_PAUSES) - 1)]
+        self._restarts.died(member.slot, member.began, time.monotonic())
         self._assign()
 
     def _patience(self) -> float | None:
         """Return for how long nothing is to be done."""
         kills = [m.kill_at for m in self._crew.members if m.kill_at is not None]
-        times = [*self._due.values(), *kills]
+        times = [*self._restarts.due.values(), *kills]
         return max(min(times) - time.monotonic(), 0.0) if times else None
 
     # what is done
@@ -199,7 +216,7 @@ class Supervisor:
                 member.channel.send(Hurry())
             return
         self._stopping = True
-        self._due.clear()
+        self._restarts.due.clear()
         for member in self._crew.members:
             self._drain(member, handed_on=False)
 
@@ -208,7 +225,7 @@ class Supervisor:
             member.process.terminate()
         member.state = "draining"
         member.channel.send(Drain(handed_on))
-        member.kill_at = time.monotonic() + self._loaded.config.edge.drain_seconds + _GRACE
+        member.kill_at = time.monotonic() + self._loaded.config.edge.drain_seconds + self._grace
 
     def _reload(self) -> None:
         """Read the configuration: workers read it too, or are replaced where they have to be."""
@@ -249,7 +266,7 @@ class Supervisor:
             self._unfinished = False
             return
         slot = self._rolling.pop(0)
-        self._due.pop(slot, None)
+        self._restarts.due.pop(slot, None)
         wanted = self._loaded.config.listen.workers
         if slot < wanted:
             self._count = max(self._count, slot + 1)
