@@ -114,6 +114,20 @@ def test_tokens_are_exact_and_those_that_were_not_used_are_given_back(world: Wor
     assert third.code == "tokens_exceeded"
 
 
+def test_what_a_call_of_the_last_minute_did_not_use_is_no_part_of_this_one(world: World):
+    world.key(limits=Limits(tokens_per_minute=100))
+    one = world.processes[0]
+    long = one.ask(tokens=80)
+    world.pass_(62)
+    now = one.ask(tokens=60)
+    world.pass_(0.2)
+    assert (long.code, now.code) == ("sent", "sent")
+    long.end(0, used=0)
+    more = one.ask(tokens=80)
+    world.pass_(0.5)
+    assert more.code == "tokens_exceeded"
+
+
 def test_more_tokens_than_a_minute_has_are_refused_at_once(world: World):
     world.key(limits=Limits(tokens_per_minute=100))
     call = world.processes[0].ask(tokens=101)

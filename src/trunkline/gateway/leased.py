@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from trunkline.gateway.guard import LATER, Guard, Holder, Refusal
+from trunkline.gateway.guard import LATER, MINUTE, Guard, Holder, Refusal
 from trunkline.gateway.leased_money import LeasedCharges
 from trunkline.gateway.leased_rates import LeasedMeter
 from trunkline.store.records import Account, Budget, Entry, Key, Limits, Spend
@@ -85,8 +85,10 @@ class LeasedHolder(Holder):
         """Give back what was held for a call and take what it was charged."""
         for charges in self.money:
             charges.settle(entry.reserved, entry.charged)
+        minute = int(entry.started // MINUTE)
         for meter in self.rates:
-            meter.settle(tokens, used)
+            # What a call of an earlier minute did not use is no part of this one.
+            meter.settle(tokens, used if meter.minute == minute else None)
 
     def labels(self, now: float) -> bytes:
         """Return `x-ratelimit-*` header lines of the tightest meter, of what is left for anybody."""
