@@ -31,6 +31,7 @@ MODELS = [
     "huggingface/novita/sandbox/text-to-video",
     "MiniMaxAI/MiniMax-H3",
     "priced/sandbox/text-to-video",
+    "other/sandbox/text-to-video",
 ]
 
 
@@ -86,6 +87,7 @@ def test_a_video_is_asked_for_awaited_and_fetched(
         "Wan-AI/Wan2.1-I2V-14B-480P",
         "Lightricks/LTX-Video",
         "huggingface/together/sandbox/image-to-video",
+        "other/sandbox/a",
     ],
 )
 def test_a_video_begins_with_a_picture(client: openai.OpenAI, model: str) -> None:
@@ -193,14 +195,14 @@ def test_asking_counts_against_the_rate(gateway: Gateway) -> None:
         assert (error.status_code, error.code) == (429, "requests_exceeded")
 
 
-def test_lists_sequels_and_servers_without_videos_are_errors_that_say_so(
+def test_lists_sequels_and_providers_without_videos_are_errors_that_say_so(
     client: openai.OpenAI,
 ) -> None:
     assert "not listed" in refused(client.videos.list).message
     video = client.videos.create(model=WAN, prompt="a cat")
     error = refused(lambda: client.videos.remix(video.id, prompt="a dog"))
     assert (error.status_code, "remixed" in error.message) == (404, True)
-    error = refused(lambda: client.videos.create(model="server/sandbox/any", prompt="a cat"))
+    error = refused(lambda: client.videos.create(model="own/sandbox/any", prompt="a cat"))
     assert (error.status_code, "text-to-video" in error.message) == (404, True)
 
 
@@ -242,3 +244,15 @@ def wait_for(client: openai.OpenAI) -> None:
         except openai.AuthenticationError:
             continue
         return
+
+
+def test_a_server_of_ones_own_is_told_size_and_seconds_and_can_call_off(
+    client: openai.OpenAI, behind: SandboxServer
+) -> None:
+    video = client.videos.create(
+        model="other/text-to-video/fault-job-endless", prompt="a cat", size="64x32", seconds="4"
+    )
+    sent = [seen for seen in behind.requests if seen.path == "/server/v1/videos"][-1]
+    assert b'name="size"\r\n\r\n64x32' in sent.body and b'name="seconds"\r\n\r\n4' in sent.body
+    assert client.videos.delete(video.id).deleted
+    assert client.videos.retrieve(video.id).status == "failed"

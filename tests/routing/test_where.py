@@ -349,8 +349,8 @@ def test_who_pays_is_told_to_strangers_only_when_the_caller_says_so() -> None:
 def test_a_task_that_no_server_of_ones_own_serves_says_who_does() -> None:
     hand = Hand(answers(body=TEI))
     with pytest.raises(errors.ModelNotSupportedError) as caught:
-        carry_task(hand, "text-to-video", "a cat", model="m", places={"api_base": MINE})
-    assert all(name in str(caught.value) for name in providers_of("text-to-video"))
+        carry_task(hand, "image-text-to-image", "a cat", model="m", places={"api_base": MINE})
+    assert all(name in str(caught.value) for name in providers_of("image-text-to-image"))
 
 
 # asked once

@@ -196,9 +196,9 @@ def test_more_inputs_than_tei_takes_go_in_several_requests_and_come_back_as_one(
 def test_what_a_server_has_no_way_for_is_said_before_it_is_sent(
     call: Call, server: SandboxServer, tei: str
 ) -> None:
-    base = f"{server.url}/endpoint/text-to-video"
+    base = f"{server.url}/endpoint/image-text-to-image"
     with pytest.raises(errors.ModelNotSupportedError, match="works with a provider: fal-ai"):
-        call("text_to_video", "m", "a dog", api_base=base)
+        call("image_text_to_image", "m", "a dog", api_base=base)
     with pytest.raises(errors.ModelNotSupportedError, match="needs a server that runs TEI"):
         call("sparse_embedding", "m", "a", api_base=base)
     assert [line for line in asked(server) if line.startswith("POST")] == []

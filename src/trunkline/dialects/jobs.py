@@ -37,6 +37,8 @@ class JobForm(msgspec.Struct, frozen=True):
     """What is added to that path to ask for the state."""
     fetch_result: bool = False
     """Whether the result lies under the path itself, once done, and not in the last poll."""
+    content: str = ""
+    """What is added to the path to fetch the file itself, where the server keeps it there."""
     routed_query: str = ""
     """Query that every request has when it goes through Hugging Face."""
     cancel: tuple[str, str] | None = None

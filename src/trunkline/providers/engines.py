@@ -38,6 +38,7 @@ _ROUTES: tuple[tuple[Kind, tuple[str, ...]], ...] = (
             "v1/models",
             "v1/rerank",
             "v1/responses",
+            "v1/videos",
         ),
     ),
 )

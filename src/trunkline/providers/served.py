@@ -6,6 +6,7 @@ Paths lie below the address that the caller gave.
 from __future__ import annotations
 
 from trunkline.dialects.openai_tasks import EMBEDDINGS
+from trunkline.dialects.openai_videos import VIDEO
 from trunkline.dialects.pipelines import PIPELINES
 from trunkline.dialects.tei import EMBED, EMBED_SPARSE, PREDICT, RERANK, SIMILARITY
 from trunkline.dialects.tgi import GENERATE
@@ -41,10 +42,13 @@ PIPELINE_TASKS: dict[str, Route] = {
 }
 """Every task is posted to the address itself."""
 
+_VIDEOS = ("image-text-to-video", "image-to-video", "text-to-video")
+
 SERVED: dict[str, dict[str, Route]] = {
     "openai": {
         **openai_routes("v1", *OPENAI_TASKS),
         "feature-extraction": Route("v1/embeddings", EMBEDDINGS),
+        **dict.fromkeys(_VIDEOS, Route("v1/videos", VIDEO)),
     },
     "tei": TEI_TASKS,
     "tgi": TGI_TASKS,

@@ -213,6 +213,9 @@ def served_target(
     url = engine_url(base, route.path) if route.path else base
     if places.address is not None and route.path.startswith("v1/"):
         url = below(parse_url(places.address), route.path.removeprefix("v1/"))
+    if route.shape.job is not None:  # its jobs lie beside it
+        path, mark, query = url.target.partition("?")
+        base = msgspec.structs.replace(url, target=path.rpartition("/")[0] + mark + query)
     return Target(
         url,
         model.name,

@@ -136,6 +136,8 @@ def look_flow(journey: Journey[TaskCall], following: Following) -> Generator[Nee
         known = yield from _ask(journey, following, form.status, journey.began)
         if form.state(known.answer) == "pending":
             return JobLook(done=False, state=_word(form, known.answer))
+        if form.content and form.state(known.answer) == "done":
+            return JobLook(done=True, state=_word(form, known.answer))
         yield from _last(journey, following, known)
     except APIError as error:
         error.job = following.job
@@ -152,6 +154,9 @@ def _last(journey: Journey[TaskCall], following: Following, known: Polled) -> Po
     form = following.form
     if form.state(known.answer) != "done":
         raise _ended(following, known.answer)
+    if form.content:
+        following = _with_secret(following, known.secret)
+        return (yield from _content(journey, following, known.at))
     if not form.fetch_result:
         return known
     following = _with_secret(following, known.secret)
@@ -221,6 +226,30 @@ def _ask(journey: Journey[TaskCall], following: Following, suffix: str, now: flo
         raise _as(errors.JobModeratedError, error) from error
     except errors.NotFoundError as error:
         raise _as(errors.JobLostError, error, "The provider does not know the job.") from error
+
+
+def _content(journey: Journey[TaskCall], following: Following, now: float) -> Poll:
+    """Fetch the file that a server keeps beside the job."""
+    at = _at(following, following.form.content)
+    try:
+        return (yield from carry(journey, at, _send_for_file, _accept_file, now))
+    except errors.NotFoundError as error:
+        raise _as(errors.JobLostError, error, "The server no longer has the file.") from error
+
+
+def _send_for_file(journey: Journey[TaskCall], target: Target, now: float) -> Send:
+    call = journey.call
+    headers = headers_for(target, {"accept": "*/*"}, call.extra_headers)
+    until = min(now + call.timeouts.total, journey.end)
+    request = HttpRequest("GET", target.url, headers, limit=call.max_bytes)
+    return Send(target, request, call.timeouts, until)
+
+
+def _accept_file(
+    journey: Journey[TaskCall], send: Send, reply: Reply, before: tuple[Attempt, ...]
+) -> Polled:
+    reading = _taken(journey, send, reply, before)
+    return Polled(reading, None, reply.ended, send.target.secret)
 
 
 def _send(method: str, journey: Journey[TaskCall], target: Target, now: float) -> Send:

@@ -42,7 +42,7 @@ from trunkline.routing.job_flow import (
 from trunkline.routing.needs import Need, Reply, Send, Wait
 from trunkline.routing.where import find_info, find_target, job_target, keep_pipeline, other_target
 from trunkline.types import Attempt
-from trunkline.types.job import Job, JobAccepted
+from trunkline.types.job import SERVED_JOB, Job, JobAccepted
 from trunkline.types.media import Blob, Media
 from trunkline.types.results import Items
 from trunkline.types.tasks import TaskCall
@@ -189,7 +189,7 @@ def _accepted_job(call: TaskCall, answered: Answered) -> tuple[Any, Following | 
     if job_id is None:
         return answer, None
     path = form.job_path(answer, job_id)
-    job = Job(target.provider or "", call.task, str(call.model), job_id, path)
+    job = Job(target.provider or SERVED_JOB, call.task, str(call.model), job_id, path)
     return answer, Following(job, form, target)
 
 

@@ -13,6 +13,7 @@ from trunkline.errors import (
     ModelNotSupportedError,
     NotFoundError,
 )
+from trunkline.model_id import ModelId
 from trunkline.providers.choosing import choose
 from trunkline.providers.engines import Engine, Engines, Seekers, engine_base, named_engine
 from trunkline.providers.mapping import ModelMap
@@ -30,7 +31,7 @@ from trunkline.providers.task_targets import (
 from trunkline.routing.carry import Journey
 from trunkline.routing.look_up import find_engine, find_map
 from trunkline.routing.needs import Need
-from trunkline.types.job import Job
+from trunkline.types.job import SERVED_JOB, Job
 from trunkline.types.tasks import TaskCall
 
 Finding = Generator[Need, Any, tuple[Target, float]]
@@ -138,16 +139,30 @@ def job_target(journey: Journey[TaskCall], job: Job, places: Places, seekers: Se
     Raises InvalidInputError with an `api_base`: what is meant for that server goes nowhere else.
     """
     call = journey.call
+    if (job.provider == SERVED_JOB) is not (places.api_base is not None):
+        raise _elsewhere(job, places)
     if places.api_base is not None:
-        raise InvalidInputError(
-            f"The job is at {job.provider}, and this call goes to {places.api_base}.",
-            hint="Leave out api_base=, and give the token that the job was submitted with.",
-        )
+        base = engine_base(places.api_base)
+        return served_target(job.task, call.model, places, base, "openai")
     if call.model.scheme == "sandbox":
-        inside = msgspec.structs.replace(
-            call.model, name=f"{job.provider}/inside/{call.model.name}"
-        )
-        return sandbox_target(job.task, inside)
+        return _inside(job, call.model)
     pinned = msgspec.structs.replace(call.model, provider=job.provider, policy=None)
     way = choose_way(job.task, pinned, places)
     return provider_target(job.task, way, places, None, seekers.hub)
+
+
+def _inside(job: Job, model: ModelId) -> Target:
+    name = f"{job.provider}/inside/{model.name}"
+    return sandbox_target(job.task, msgspec.structs.replace(model, name=name))
+
+
+def _elsewhere(job: Job, places: Places) -> InvalidInputError:
+    if places.api_base is None:
+        return InvalidInputError(
+            "The job is at a server of one's own, and the call names none.",
+            hint="Give its address as api_base=, as when the job was submitted.",
+        )
+    return InvalidInputError(
+        f"The job is at {job.provider}, and this call goes to {places.api_base}.",
+        hint="Leave out api_base=, and give the token that the job was submitted with.",
+    )

@@ -10,6 +10,8 @@ from trunkline.errors import InvalidInputError
 from trunkline.types.receipt import Receipt
 
 _SCHEME = "job:"
+SERVED_JOB = "served"
+"""In place of a provider: a job on a server of the caller's own, at the call's `api_base`."""
 _DECODINGS = 4
 """How often a path may be percent-encoded before it is taken for an attempt to hide something."""
 
