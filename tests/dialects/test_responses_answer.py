@@ -213,6 +213,12 @@ def test_a_call_is_told_once_its_name_is_known() -> None:
     assert events[-1]["response"]["output"][0]["arguments"] == '{"a":1}'
 
 
+def test_servers_may_say_the_same_id_with_every_fragment() -> None:
+    said = [call(0, piece, id="call_a", name="f") for piece in ('{"a"', ":1", "}")]
+    (item,) = streamed(*said, chunk("tool_calls"))[-1]["response"]["output"]
+    assert (item["call_id"], item["name"], item["arguments"]) == ("call_a", "f", '{"a":1}')
+
+
 def test_text_closes_thoughts_and_a_call_closes_text() -> None:
     events = streamed(
         chunk(reasoning="Hm."), chunk(content="I look."), call(0, "{}", id="c", name="f"), chunk("tool_calls")
