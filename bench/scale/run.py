@@ -1,7 +1,7 @@
 """What the store of many replicas has to bear, simulated: the real leases and the real grants, no network.
 
 Usage: scripts/bench-scale [--rates 10000,100000,1000000] [--spreads 100,3] [--replicas 100]
-[--keys 10000] [--minutes 1] [--json FILE] [--docs]. `--docs` writes the table into docs/scale.md.
+[--keys 10000] [--minutes 1] [--jobs N] [--json FILE] [--docs]. `--docs` writes the table into docs/scale.md.
 
 Simulated are time, the network, calls that take 1.5 s on average, and what arrives: at random moments, of
 keys by Zipf's law. The guard, its leases, their rounds and slices, and the functions by which a store
@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ Found = dict[str, Any]
 def measure(plan: Plan) -> Found:
     """Simulate one plan and return its figures."""
     began = time.monotonic()
+    print(f"{plan.rate:,} requests/min, {plan.spread} replicas a key", file=sys.stderr)
     world = World(plan)
     asked = world.run()
     seconds = MINUTE * plan.minutes
@@ -108,18 +111,19 @@ def write_docs(text: str) -> None:
 
 def main() -> None:
     options = _options()
-    found: list[Found] = []
-    for spread in options.spreads:
-        for rate in options.rates:
-            plan = Plan(
-                rate=rate,
-                replicas=options.replicas,
-                spread=min(spread, options.replicas),
-                keys=options.keys,
-                minutes=options.minutes,
-            )
-            print(f"{rate:,} requests/min, {plan.spread} replicas a key", file=sys.stderr)
-            found.append(measure(plan))
+    plans = [
+        Plan(
+            rate=rate,
+            replicas=options.replicas,
+            spread=min(spread, options.replicas),
+            keys=options.keys,
+            minutes=options.minutes,
+        )
+        for spread in options.spreads
+        for rate in options.rates
+    ]
+    with ProcessPoolExecutor(options.jobs) as pool:
+        found: list[Found] = list(pool.map(measure, plans))
     print(table(found), flush=True)
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n")
@@ -136,6 +140,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--replicas", type=int, default=100)
     parser.add_argument("--keys", type=int, default=10_000)
     parser.add_argument("--minutes", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="simulated at a time")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     parser.add_argument("--docs", action="store_true", help="write the table into docs/scale.md")
     return parser.parse_args()
