@@ -15,16 +15,9 @@ from trunkline.gateway.lease_rounds import Waiting
 from trunkline.gateway.leased import LeasedGuard, LeasedHolder
 from trunkline.gateway.leases import Leases
 from trunkline.gateway.ledger import GROUP_SECONDS
-from trunkline.store.records import Key
+from trunkline.store.records import Entry, Key
 
 Ended = Callable[["Call"], None]
-
-
-class Cost(msgspec.Struct, frozen=True):
-    """What a ledger's entry says of money."""
-
-    reserved: int
-    charged: int
 
 
 class Call(msgspec.Struct, eq=False):
@@ -98,7 +91,10 @@ class Replica:
         self._ended(call)
 
     def _end(self, call: Call, holder: LeasedHolder) -> None:
-        entry: Any = Cost(call.reserved, call.charged)
+        started = self._clock.wall() - call.seconds
+        key = call.key
+        entry = Entry("", self.boot, key.id, None, None, "chat", "m", False, started, call.reserved)
+        entry.charged = call.charged
         holder.settle(entry, call.tokens, call.used)
         self.inflight -= 1
         self._charged["key", call.key.id] += call.charged
