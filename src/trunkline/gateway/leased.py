@@ -36,9 +36,14 @@ class LeasedHolder(Holder):
 
     def hold(self, amount: int, tokens: int, now: float, wall: float) -> Refusal | None:
         """Hold money and rate for a call, all or nothing; returns why not, or LATER."""
-        refusal = self.lacking(amount, tokens, now, wall)
-        if refusal is not None:
-            return refusal
+        for charges in self.money:
+            if charges.budgets and charges.charged + charges.held + amount > charges.granted:
+                return self.lacking(amount, tokens, now, wall)
+        for meter in self.rates:
+            if not meter.free(tokens, now):
+                refusal = self.lacking(amount, tokens, now, wall)
+                if refusal is not None:
+                    return refusal
         for charges in self.money:
             charges.hold(amount, now)
         for meter in self.rates:
@@ -92,16 +97,18 @@ class LeasedHolder(Holder):
 
     def labels(self, now: float) -> bytes:
         """Return `x-ratelimit-*` header lines of the tightest meter, of what is left for anybody."""
-        meter = self.rates[0] if len(self.rates) == 1 else min(self.rates, key=_room)
+        rates = self.rates
+        meter = rates[0] if len(rates) == 1 else min(rates, key=_room)
+        reset = meter.until - now
+        if reset < 0:
+            reset = 0.0
         limits = meter.limits
         calls, tokens = meter.remaining()
-        reset = max(meter.until - now, 0.0)
-        told: list[float] = []
-        if limits.requests_per_minute is not None:
-            told += (calls, reset)
-        if limits.tokens_per_minute is not None:
-            told += (tokens, reset)
-        return meter.lines % tuple(told) if told else b""
+        if limits.requests_per_minute is None:
+            return b"" if limits.tokens_per_minute is None else meter.lines % (tokens, reset)
+        if limits.tokens_per_minute is None:
+            return meter.lines % (calls, reset)
+        return meter.lines % (calls, reset, tokens, reset)
 
 
 def _room(meter: LeasedMeter) -> float:

@@ -22,6 +22,8 @@ SLOT_SECONDS = 30.0
 _REFRESH = SLOT_SECONDS / 3
 _FRESH = 0.25
 """Seconds for which an answer is believed that others may change by giving back."""
+_NEVER = 1 << 62
+"""More than anybody uses."""
 _AGAIN = 1.0
 """Seconds after which more is asked for though a share is used up: others may answer again."""
 _SOON = 1.0
@@ -32,12 +34,14 @@ _LONG = 4.0
 class Part:
     """This process's part of one limit of a minute, of requests or of tokens."""
 
-    __slots__ = ("granted", "grown_at", "left", "parked", "slice", "used")
+    __slots__ = ("granted", "grown_at", "left", "mark", "parked", "slice", "used")
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.granted = 0
         self.used = 0
+        self.mark = _NEVER
+        """What may be used before more is wanted: half of the slice, if there is more to be had."""
         self.left: int | None = None
         """What is left for anybody, as far as known."""
         self.parked = 0
@@ -54,6 +58,7 @@ class Part:
         """Begin another minute."""
         self.granted = self.used = 0
         self.left = None
+        self.mark = _NEVER
 
     def wish(self, most: int, now: float, replicas: int) -> int:
         """Return how much more to ask for: what is needed, and a slice of what is plentiful."""
@@ -70,6 +75,7 @@ class Part:
     def give_back(self, amount: int) -> int:
         """Give back what is not used; returns the wish for it."""
         self.granted -= amount
+        self.mark -= amount
         return -amount
 
     def take(self, granted: int, left: int | None, now: float) -> None:
@@ -78,15 +84,12 @@ class Part:
             self.grown_at = now
         self.granted += max(granted, 0)  # what is given back is gone when it is asked for
         self.left = left
-
-    @property
-    def low(self) -> bool:
-        """Whether more is wanted soon: half of the slice is used, and there is more to be had."""
-        return self.left != 0 and self.slice > 0 and self.spare < (self.slice + 1) // 2
+        more = left != 0 and self.slice > 0
+        self.mark = self.granted - (self.slice + 1) // 2 if more else _NEVER
 
     def _slice(self, now: float, need: int) -> int:
         lasted = now - self.grown_at
-        if (need > 0 or self.low) and lasted < _SOON:
+        if (need > 0 or self.used > self.mark) and lasted < _SOON:
             self.slice *= 2
         elif lasted > _LONG:
             self.slice //= 2
@@ -145,6 +148,16 @@ class LeasedMeter(Meter):
             part.granted, part.left = min(part.granted, part.used), None
         self.slots = min(self.slots, self.inflight)
 
+    def free(self, tokens: int, now: float) -> bool:
+        """Tell whether another call of so many tokens may be sent, by what was granted: the usual way."""
+        limits, requests, text = self.limits, self.requests, self.text
+        return (
+            now < self.until
+            and (limits.concurrency is None or self.inflight < self.slots)
+            and (limits.requests_per_minute is None or requests.used < requests.granted)
+            and (limits.tokens_per_minute is None or text.used + tokens <= text.granted)
+        )
+
     def refusal(self, tokens: int, now: float) -> Refusal | None:
         """Return why another call of so many tokens may not be sent now; LATER for want of a lease."""
         limits = self.limits
@@ -183,12 +196,13 @@ class LeasedMeter(Meter):
 
     def hold(self, tokens: int, now: float) -> None:
         """Take a call's part of what was granted."""
-        self.requests.used += 1
-        self.text.used += tokens
+        requests, text = self.requests, self.text
+        requests.used += 1
+        text.used += tokens
         self.inflight += 1
         self.peak = max(self.peak, self.inflight)
         self.used_at = now
-        if self.requests.low or self.text.low:
+        if requests.used > requests.mark or text.used > text.mark:
             self.wanting(self)
 
     def settle(self, tokens: int, used: int | None) -> None:
@@ -316,4 +330,7 @@ class LeasedMeter(Meter):
 def _remaining(part: Part, most: int | None) -> int:
     if most is None:
         return 0
-    return max(most if part.left is None else part.left + part.spare, 0)
+    if part.left is None:
+        return most
+    left = part.left + part.granted - part.used
+    return max(0, left)
