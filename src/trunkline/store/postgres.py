@@ -18,7 +18,14 @@ from trunkline.store import postgres_statements as own
 from trunkline.store import statements as sql
 from trunkline.store.books import Books
 from trunkline.store.claims import Claim
-from trunkline.store.postgres_commit import Committing, HasEnded, changed, prepare, refused
+from trunkline.store.postgres_commit import (
+    Committing,
+    DoneBefore,
+    HasEnded,
+    changed,
+    prepare,
+    refused,
+)
 from trunkline.store.postgres_pool import PoolOptions, PostgresPool
 from trunkline.store.postgres_schema import migrate
 from trunkline.store.records import (
@@ -151,6 +158,8 @@ class PostgresStore:
         while True:
             try:
                 return self._pool.run(work, writing=True, before=prepare)
+            except DoneBefore:
+                return None
             except HasEnded as error:
                 if not work.again():
                     raise refused(self._pool.place) from error

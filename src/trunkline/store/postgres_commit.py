@@ -5,23 +5,28 @@ Copying costs the interpreter least: one pass over tuples that the driver encode
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from trunkline.store import postgres_statements as own
-from trunkline.store.records import Batch, Entry
+from trunkline.store.records import Batch, Entry, Spend
 from trunkline.store.seam import StoreError
 from trunkline.store.statements import BY
 from trunkline.store.sums import Change, change_of, charges_of, corrected
 
 _TURNS = 5
 _COLUMNS = Entry.__struct_fields__
+_SPEND = Spend.__struct_fields__
 
 
 class _HasEndedError(Exception):
     """The ledger has an entry of the batch as ended already."""
+
+
+class _DoneBeforeError(Exception):
+    """The journal has reached the batch's position already: nothing of it is to be kept."""
 
 
 class Committing:
@@ -42,15 +47,18 @@ class Committing:
     async def __call__(self, connection: Any) -> None:
         """Do all of it; raises HasEnded where it has to be begun again."""
         batch = self._batch
-        if batch.position <= 0 or not changed(
-            await connection.execute(own.ADVANCE, batch.journal, batch.position)
-        ):
+        if batch.position <= 0:
             return
-        change = await (_corrected if self._careful else _added)(connection, batch)
-        await _add_up(connection, change)
+        if self._careful:
+            await _correct(connection, batch)
+        elif len({entry.id for entry in batch.entries}) < len(batch.entries):
+            raise HasEnded
+        else:
+            await _commit(connection, own.COMMIT, batch, batch.entries, change_of(batch))
 
 
 HasEnded = _HasEndedError
+DoneBefore = _DoneBeforeError
 
 
 def changed(status: str) -> int:
@@ -63,32 +71,42 @@ async def prepare(connection: Any) -> None:
     await connection.execute(own.MAKE_INCOMING)
 
 
-async def _added(connection: Any, batch: Batch) -> Change:
-    """Write entries that are new, or open in the ledger."""
-    entries = batch.entries
-    if len({entry.id for entry in entries}) < len(entries):
-        raise HasEnded
-    if await _take(connection, entries, own.ADD_ENTRIES) < len(entries):
-        raise HasEnded
-    return change_of(batch)
-
-
-async def _corrected(connection: Any, batch: Batch) -> Change:
-    """Write entries beside what the ledger has of their calls."""
+async def _correct(connection: Any, batch: Batch) -> None:
+    """Commit a batch beside what the ledger has of its calls."""
     ids = [entry.id for entry in batch.entries]
     rows = await connection.fetch(own.KNOWN_ENTRIES, ids)
     right = corrected(batch, [msgspec.convert(tuple(row), Entry) for row in rows])
-    if await _take(connection, right.entries, own.CORRECT_ENTRIES) < len(right.entries):
-        raise HasEnded  # another process has written one since
-    return right.change
+    await _commit(connection, own.CORRECT, batch, right.entries, right.change)
+    for row in right.change.corrected:
+        names = msgspec.structs.astuple(row)[: len(BY)]
+        await connection.execute(own.DROP_EMPTY_SPEND, *names)
 
 
-async def _take(connection: Any, entries: list[Entry], statement: str) -> int:
-    """Write entries to the ledger, and return how many of them were."""
-    if not entries:
-        return 0
-    await copy(connection, "incoming", map(msgspec.structs.astuple, entries), _COLUMNS)
-    return changed(await connection.execute(statement))
+async def _commit(
+    connection: Any, statement: str, batch: Batch, entries: list[Entry], change: Change
+) -> None:
+    """Do it all; raises HasEnded where not all entries could be written."""
+    if entries:
+        await copy(connection, "incoming", map(msgspec.structs.astuple, entries), _COLUMNS)
+    spend = _columns(map(msgspec.structs.astuple, change.spend), len(_SPEND))
+    charges = _columns(_sorted(charges_of(change.spend)), 4)
+    settled = _columns(_sorted(change.settled), 4)
+    advanced, written = await connection.fetchrow(
+        statement, batch.journal, batch.position, *spend, *charges, *settled
+    )
+    if not advanced:
+        raise DoneBefore
+    if written < len(entries):
+        raise HasEnded
+
+
+def _sorted(sums: Mapping[tuple[str, str, str], int]) -> Iterator[tuple[Any, ...]]:
+    return ((*place, sums[place]) for place in sorted(sums))
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
+    """Return rows as columns, of which there are as many where there is no row."""
+    return list(zip(*rows, strict=True)) or [()] * width
 
 
 async def copy(
@@ -99,24 +117,6 @@ async def copy(
         await connection.copy_records_to_table(table, records=rows, columns=columns)
     except TypeError as error:
         raise ValueError from error  # as the driver says of other values
-
-
-async def _add_up(connection: Any, change: Change) -> None:
-    """Add to spend, to what budgets count, and to what processes were charged."""
-    if change.spend:
-        rows = map(msgspec.structs.astuple, change.spend)
-        await connection.execute(own.ADD_SPEND, *zip(*rows, strict=True))
-    for row in change.corrected:
-        names = msgspec.structs.astuple(row)[: len(BY)]
-        await connection.execute(own.DROP_EMPTY_SPEND, *names)
-    for statement, sums in (
-        (own.ADD_CHARGES, charges_of(change.spend)),
-        (own.SETTLE, change.settled),
-    ):
-        if sums:
-            # In the order of their keys, so that two that add to the same rows cannot deadlock.
-            columns = zip(*((*place, sums[place]) for place in sorted(sums)), strict=True)
-            await connection.execute(statement, *columns)
 
 
 def refused(place: str) -> StoreError:

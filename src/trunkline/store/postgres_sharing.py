@@ -12,7 +12,6 @@ from typing import Any
 
 from trunkline.store import postgres_statements as own
 from trunkline.store.leasing import MINUTE, Meter, Purse, first_day, grant_money, grant_rates
-from trunkline.store.postgres_commit import changed
 from trunkline.store.records import MoneyLease, MoneyWish, RateLease, RateWish
 from trunkline.store.seam import StoreError
 from trunkline.store.sharing import given_up
@@ -25,11 +24,13 @@ async def lease_money(
     connection: Any, boot: str, wishes: Sequence[MoneyWish], number: int, clock: str
 ) -> list[MoneyLease]:
     """Grant what budgets allow; `number` grows with each round of a process."""
-    if not changed(await connection.execute(own.BEGIN_ROUND, boot, number)):
-        raise await _refused(connection, boot)
     places = _distinct(wishes)
-    await _lock(connection, _LOCK_OF_MONEY, places)
-    now: float = await connection.fetchval(f"SELECT {clock}")
+    began = await connection.fetchrow(
+        own.begin_round(clock), boot, number, _LOCK_OF_MONEY, _hashes(places)
+    )
+    if began is None:
+        raise await _refused(connection, boot)
+    now: float = began[1]
     days = first_day("day", now), first_day("month", now)
     rows = await connection.fetch(own.PURSES, boot, *_columns(places), *days)
     spent: dict[tuple[str, str], dict[str, int]] = {}
@@ -60,7 +61,7 @@ async def lease_rates(
 ) -> list[RateLease]:
     """Grant what limits allow, of the minute that it is now."""
     places = _distinct(wishes)
-    await _lock(connection, _LOCK_OF_RATES, places)
+    await connection.fetch(own.LOCK, _LOCK_OF_RATES, _hashes(places))
     now: float = await connection.fetchval(f"SELECT {clock}")
     minute, ended = int(now // MINUTE), now - slot_seconds
     await connection.execute(own.DROP_OLD_SLOTS, boot, ended)
@@ -76,10 +77,9 @@ async def lease_rates(
     return leases
 
 
-async def _lock(connection: Any, kind: int, places: Sequence[tuple[str, str]]) -> None:
-    """Wait for others that grant of the same scopes; all wait in the same order."""
-    hashes = sorted({zlib.crc32("\0".join(place).encode()) - 2**31 for place in places})
-    await connection.fetch(own.LOCK, kind, hashes)
+def _hashes(places: Sequence[tuple[str, str]]) -> list[int]:
+    """Return what is locked of scopes; all lock it in the same order."""
+    return sorted({zlib.crc32("\0".join(place).encode()) - 2**31 for place in places})
 
 
 def _distinct(wishes: Iterable[MoneyWish | RateWish]) -> list[tuple[str, str]]:

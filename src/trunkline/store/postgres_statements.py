@@ -20,55 +20,62 @@ REPLICA_SAYS = tuple(name for name in Replica.__struct_fields__ if name not in (
 EXPIRE_SECRETS = (
     "UPDATE secrets SET expires = $1 WHERE key = $2 AND (expires IS NULL OR expires > $1)"
 )
-ADVANCE = (
-    "INSERT INTO journals (name, position) VALUES ($1, $2) ON CONFLICT (name) "
-    f"{replaced(['position'])} WHERE journals.position < excluded.position"
-)
-"""Tells 0 rows where the journal is that far already; others with the same journal wait."""
-
 # The columns of what is copied are those of the ledger; nothing of it outlives the transaction.
 MAKE_INCOMING = "CREATE TEMP TABLE IF NOT EXISTS incoming (LIKE ledger) ON COMMIT DELETE ROWS"
-CLEAR_INCOMING = "DELETE FROM incoming"
-_TAKE = (
-    f"INSERT INTO ledger ({', '.join(_ENTRY)}) SELECT {', '.join(_ENTRY)} FROM incoming "
-    f"ON CONFLICT (id) {replaced(_ENTRY[1:])}"
-)
-ADD_ENTRIES = f"{_TAKE} WHERE ledger.state = 'open'"
-CORRECT_ENTRIES = f"{_TAKE} WHERE ledger.state <> 'settled'"
 KNOWN_ENTRIES = select("ledger", _ENTRY, "WHERE id = ANY($1) ORDER BY id FOR UPDATE")
 OPEN_ENTRIES_OF = select("ledger", _ENTRY, "WHERE state = 'open' AND boot = ANY($1) ORDER BY id")
 
-# In the order of their keys, so that two that add to the same rows cannot wait for each other.
-ADD_SPEND = (
-    f"INSERT INTO spend ({', '.join((*BY, *SUMS))}) "
-    f"SELECT {', '.join(BY)}, {', '.join(f'sum({name})::bigint' for name in COUNTS)}, "
-    "sum(cost), sum(charged) FROM unnest("
-    f"{', '.join(f'${at}::text[]' for at in range(1, 7))}, "
-    f"{', '.join(f'${at}::bigint[]' for at in range(7, 12))}, $12::numeric[], $13::numeric[]) "
-    f"AS given ({', '.join((*BY, *SUMS))}) GROUP BY {', '.join(BY)} ORDER BY "
-    f"{', '.join(f'{name} COLLATE ' + chr(34) + 'C' + chr(34) for name in BY)} "
-    f"ON CONFLICT ({', '.join(BY)}) DO UPDATE SET "
-    f"{', '.join(f'{name} = spend.{name} + excluded.{name}' for name in SUMS)}"
-)
 DROP_EMPTY_SPEND = (
     f"DELETE FROM spend WHERE {' AND '.join(f'{name} = ${at}' for at, name in enumerate(BY, 1))} "
     "AND calls = 0"
 )
-ADD_CHARGES = (
-    "INSERT INTO charges (scope, whose, day, amount) "
-    "SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::numeric[]) "
-    "ON CONFLICT (scope, whose, day) DO UPDATE SET amount = charges.amount + excluded.amount"
-)
-# A process that leaves meanwhile waits: its leases go after these have come.
-SETTLE = (
-    "WITH joined AS (SELECT boot FROM replicas WHERE boot = ANY($1) FOR KEY SHARE) "
-    "INSERT INTO leases (boot, scope, whose, granted, settled) "
-    "SELECT given.boot, given.scope, given.whose, greatest(given.amount, 0), given.amount "
-    "FROM unnest($1::text[], $2::text[], $3::text[], $4::numeric[]) "
-    "AS given (boot, scope, whose, amount) JOIN joined USING (boot) "
-    "ON CONFLICT (boot, scope, whose) DO UPDATE SET settled = leases.settled + excluded.settled, "
-    "granted = greatest(leases.granted, leases.settled + excluded.settled)"
-)
+
+
+def _commit(where: str) -> str:
+    """Return what does all of a commit but the copying, in one round trip.
+
+    Tells how many journals went on (none where it was done before), and how many entries were
+    written: fewer than were copied where some had ended. Rows that others add to as well are
+    touched in the order of their keys, so that no two processes wait for each other. A process that
+    leaves meanwhile waits: its leases go after these have come.
+    """
+    texts, counts = _arrays("text", 3, 6), _arrays("bigint", 9, 5)
+    return (
+        "WITH advanced AS (INSERT INTO journals (name, position) VALUES ($1, $2) "
+        f"ON CONFLICT (name) {replaced(['position'])} "
+        "WHERE journals.position < excluded.position RETURNING 1), "
+        f"written AS (INSERT INTO ledger ({', '.join(_ENTRY)}) SELECT {', '.join(_ENTRY)} "
+        f"FROM incoming ON CONFLICT (id) {replaced(_ENTRY[1:])} WHERE {where} RETURNING 1), "
+        f"spent AS (INSERT INTO spend ({', '.join((*BY, *SUMS))}) "
+        f"SELECT {', '.join(BY)}, {', '.join(f'sum({name})::bigint' for name in COUNTS)}, "
+        f"sum(cost), sum(charged) FROM unnest({texts}, {counts}, {_arrays('numeric', 14, 2)}) "
+        f"AS given ({', '.join((*BY, *SUMS))}) GROUP BY {', '.join(BY)} "
+        f"ORDER BY {', '.join(f'{name} {_BYTES}' for name in BY)} "
+        f"ON CONFLICT ({', '.join(BY)}) DO UPDATE SET "
+        f"{', '.join(f'{name} = spend.{name} + excluded.{name}' for name in SUMS)}), "
+        "charged AS (INSERT INTO charges (scope, whose, day, amount) "
+        f"SELECT * FROM unnest({_arrays('text', 16, 3)}, {_arrays('numeric', 19, 1)}) "
+        "ON CONFLICT (scope, whose, day) DO UPDATE SET amount = charges.amount + excluded.amount), "
+        f"joined AS (SELECT boot FROM replicas WHERE boot = ANY($20::text[]) FOR KEY SHARE), "
+        "settled AS (INSERT INTO leases (boot, scope, whose, granted, settled) "
+        "SELECT given.boot, given.scope, given.whose, greatest(given.amount, 0), given.amount "
+        f"FROM unnest({_arrays('text', 20, 3)}, {_arrays('numeric', 23, 1)}) "
+        "AS given (boot, scope, whose, amount) JOIN joined USING (boot) "
+        "ON CONFLICT (boot, scope, whose) DO UPDATE SET settled = leases.settled + excluded.settled, "
+        "granted = greatest(leases.granted, leases.settled + excluded.settled)) "
+        "SELECT (SELECT count(*) FROM advanced), (SELECT count(*) FROM written)"
+    )
+
+
+def _arrays(kind: str, first: int, many: int) -> str:
+    return ", ".join(f"${at}::{kind}[]" for at in range(first, first + many))
+
+
+_BYTES = 'COLLATE "C"'
+COMMIT = _commit("ledger.state = 'open'")
+"""Of entries that are new, or open in the ledger."""
+CORRECT = _commit("ledger.state <> 'settled'")
+"""Of entries that become known, too."""
 
 CHARGED = select("spend", (*BY, *SUMS), f"WHERE day >= $1 ORDER BY {', '.join(BY)}")
 
@@ -107,8 +114,21 @@ def lose(clock: str) -> str:
 
 LOCK = "SELECT pg_advisory_xact_lock($1, given) FROM unnest($2::int[]) AS given"
 """Waits in the order given; kept until the transaction ends."""
-BEGIN_ROUND = "UPDATE replicas SET round = $2 WHERE boot = $1 AND NOT lost AND round < $2"
-"""A round that comes late, on a connection that was given up, finds that another has begun."""
+
+
+def begin_round(clock: str) -> str:
+    """Return what begins a process's round, waits for others of the same scopes, and tells the time.
+
+    A round that comes late, on a connection that was given up, finds that another has begun.
+    """
+    return (
+        "UPDATE replicas SET round = $2 WHERE boot = $1 AND NOT lost AND round < $2 "
+        "RETURNING (SELECT count(*) FROM "
+        "(SELECT pg_advisory_xact_lock($3, given) FROM unnest($4::int[]) AS given) AS locked), "
+        f"{clock}"
+    )
+
+
 REPLICA_ROUND = "SELECT round FROM replicas WHERE boot = $1 AND NOT lost"
 # One statement, and so one moment: what moves from leases to charges is seen in one of them.
 PURSES = (
