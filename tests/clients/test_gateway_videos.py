@@ -256,3 +256,18 @@ def test_a_server_of_ones_own_is_told_size_and_seconds_and_can_call_off(
     assert b'name="size"\r\n\r\n64x32' in sent.body and b'name="seconds"\r\n\r\n4' in sent.body
     assert client.videos.delete(video.id).deleted
     assert client.videos.retrieve(video.id).status == "failed"
+
+
+def test_a_video_of_an_upstream_that_is_configured_no_more_is_not_found(
+    behind: SandboxServer, tmp_path: Path
+) -> None:
+    with (
+        media_gateway(behind, tmp_path, MORE) as gateway,
+        of(gateway, gateway.new_key()) as client,
+    ):
+        video = client.videos.create(model="priced/sandbox/text-to-video", prompt="a cat")
+        text = gateway.config.read_text()
+        gateway.config.write_text(text[: text.index("[upstreams.priced]")])
+        assert gateway.admin("POST", "/reload")["applied"]
+        error = refused(lambda: client.videos.retrieve(video.id))
+        assert (error.status_code, "configured no more" in error.message) == (404, True)

@@ -15,8 +15,8 @@ from trunkline.dialects.openai_images import (
     IMAGE_EDIT_TOGETHER,
     IMAGES,
     IMAGES_HYPERBOLIC,
+    IMAGES_IN_BYTES,
     IMAGES_NEBIUS,
-    IMAGES_NSCALE,
     IMAGES_TOGETHER,
 )
 from trunkline.dialects.shape import Fetch, Reading, Shape, Wish
@@ -52,7 +52,7 @@ def read(answer: Any, shape: Shape = IMAGES) -> Any:
     [
         (IMAGES, {"model": "m", "size": "512x256", "response_format": "b64_json"}),
         (IMAGES_TOGETHER, {"model": "m", **SIDES, "response_format": "base64"}),
-        (IMAGES_NSCALE, {"model": "m", "size": "512x256", "response_format": "b64_json"}),
+        (IMAGES_IN_BYTES, {"model": "m", "size": "512x256", "response_format": "b64_json"}),
         (IMAGES_NEBIUS, {"model": "m", **SIDES, "response_format": "b64_json"}),
         (IMAGES_HYPERBOLIC, {"model_name": "m", **SIDES}),
     ],
@@ -69,7 +69,7 @@ def test_each_server_is_asked_in_its_words(shape: Shape, body: dict[str, Any]) -
         (IMAGES, "url"),
         (IMAGES_TOGETHER, "url"),
         (IMAGES_NEBIUS, "url"),
-        (IMAGES_NSCALE, "b64_json"),
+        (IMAGES_IN_BYTES, "b64_json"),
         (IMAGES_HYPERBOLIC, None),
     ],
 )

@@ -150,10 +150,10 @@ _HYPERBOLIC = ImageForm(
 )
 
 IMAGES = image_shape(_OPENAI)
-"""text-to-image at `POST images/generations` as OpenAI has it, and DeepInfra, whose documentation
-knows a size but no width."""
+"""text-to-image at `POST images/generations` as OpenAI has it."""
 IMAGES_TOGETHER = image_shape(_TOGETHER)
-IMAGES_NSCALE = image_shape(ImageForm(as_url=None))
+IMAGES_IN_BYTES = image_shape(ImageForm(as_url=None))
+"""At DeepInfra, whose documentation knows a size but no width, and Nscale: neither gives URLs."""
 IMAGES_NEBIUS = image_shape(ImageForm(size="sides"))
 IMAGES_HYPERBOLIC = image_shape(_HYPERBOLIC)
 """Demands width and height, and has no `response_format`."""

@@ -22,8 +22,8 @@ from trunkline.dialects.openai_images import (
     IMAGE_EDIT_TOGETHER,
     IMAGES,
     IMAGES_HYPERBOLIC,
+    IMAGES_IN_BYTES,
     IMAGES_NEBIUS,
-    IMAGES_NSCALE,
     IMAGES_TOGETHER,
 )
 from trunkline.dialects.openai_tasks import EMBEDDINGS, RERANK
@@ -62,15 +62,17 @@ def openai_routes(prefix: str, *tasks: str, max_batch: int | None = None) -> dic
 
 
 OPENAI_SHAPED: dict[str, dict[str, Route]] = {
-    "deepinfra": openai_routes(
-        "v1/openai",
-        "automatic-speech-recognition",
-        "feature-extraction",
-        "text-generation",
-        "text-to-image",
-        "text-to-speech",
-        max_batch=1024,
-    ),
+    "deepinfra": {
+        **openai_routes(
+            "v1/openai",
+            "automatic-speech-recognition",
+            "feature-extraction",
+            "text-generation",
+            "text-to-speech",
+            max_batch=1024,
+        ),
+        "text-to-image": Route("v1/openai/images/generations", IMAGES_IN_BYTES),
+    },
     "featherless-ai": openai_routes("v1", "text-generation"),
     "hyperbolic": {
         "text-to-image": Route(
@@ -89,7 +91,7 @@ OPENAI_SHAPED: dict[str, dict[str, Route]] = {
     "nscale": {
         "text-to-image": Route(
             "v1/images/generations",
-            IMAGES_NSCALE,
+            IMAGES_IN_BYTES,
             refuses=frozenset({"cfg_scale", "num_inference_steps"}),
         ),
     },

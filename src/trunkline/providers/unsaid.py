@@ -65,7 +65,7 @@ _SPOKEN: dict[tuple[str, str], frozenset[str]] = {
     ("hyperbolic", "text-to-image"): _PICTURES,
     ("together", "image-to-image"): _PICTURES,
     ("together", "text-to-image"): _PICTURES,
-    ("together", "text-to-speech"): frozenset({"instructions", "speed"}),
+    ("together", "text-to-speech"): frozenset({"instructions"}),
 }
 """Of providers whose forms are OpenAI's, which take the rest."""
 _OWN_FORMS = frozenset(
