@@ -67,6 +67,43 @@ def test_the_last_cent_is_spent_once_by_three_replicas(tmp_path: Path, postgres_
     asyncio.run(work())
 
 
+def test_a_replica_that_is_killed_takes_no_money_with_it(tmp_path: Path, postgres_url: str):
+    async def work() -> None:
+        store = "store.lost_seconds = 3"
+        async with serving(tmp_path, postgres_url, store=store) as (fleet, behind):
+            each, most = price(behind), 150
+            behind.pause = 0.2
+            dollars = f"{(most * each + each - 1) / 10**12:.12f}"
+            budgets = [{"amount": dollars, "period": "month"}]
+            made = fleet.first.admin("POST", "/keys", {"name": "killed", "budgets": budgets})
+            key, secret = made["key"]["id"], made["secret"]
+            await fleet.known(secret)
+            victim = fleet.gateways[1]
+            dying = [
+                asyncio.create_task(ask(victim, secret, f"victim/{number}"))
+                for number in range(CALLERS)
+            ]
+            async with asyncio.timeout(20):
+                while not behind.seen:
+                    await asyncio.sleep(0.005)
+            await asyncio.to_thread(fleet.kill, victim)
+            await asyncio.gather(*dying, return_exceptions=True)
+            codes = told(await crowd(fleet, secret, "others", CALLERS))
+            assert set(codes) <= REFUSED, codes
+            async with asyncio.timeout(30):
+                while len(fleet.first.admin("GET", "/replicas")["data"]) > 2:
+                    await asyncio.sleep(0.2)
+            number = 0
+            while (await ask(fleet.gateways[number % 2], secret, f"rest/{number}")).done:
+                number += 1
+            await fleet.settled()
+            found = await books(postgres_url, key)
+            assert (found.calls, found.open) == (most, 0)
+            assert found.charged == found.of_spend == most * each
+
+    asyncio.run(work())
+
+
 def test_the_last_cent_is_spent_once_by_three_workers_on_one_file(tmp_path: Path):
     async def work() -> None:
         async with upstream() as behind:
