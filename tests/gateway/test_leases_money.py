@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lease_side import CENT, World
 
-from trunkline.store.records import Budget
+from trunkline.store.records import Budget, Limits
 
 HALF_DAY = 12 * 3600
 
@@ -376,6 +376,23 @@ def test_a_process_that_leaves_gives_all_back(world: World):
     rest = two.ask(amount=9)
     world.pass_(0.2)
     assert rest.code == "sent"
+
+
+def test_a_key_that_is_revoked_gives_back_its_part_of_its_teams_budget(world: World):
+    world.account("team", "red", Budget(20, "day"))
+    world.key(budgets_of(15), team="red", limits=Limits(requests_per_minute=9))
+    world.key(name="key_b", team="red")
+    one, two, _ = world.processes
+    call = one.ask(amount=10)
+    world.pass_(0.1)
+    one.guard.forget(["key_a", "key_unknown"])
+    call.end(4)
+    world.pass_(3)
+    rest = two.ask("key_b", amount=16)
+    world.pass_(0.2)
+    assert rest.code == "sent"
+    assert one.guard._money.keys() == {("team", "red")}
+    assert not one.guard._rates
 
 
 def test_what_is_free_needs_no_lease(world: World):

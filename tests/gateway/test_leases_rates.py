@@ -9,7 +9,7 @@ import pytest
 from lease_side import Process, SimCall, World
 
 from trunkline.gateway.shares import FAILURES, Breaker, Shares
-from trunkline.store.records import Limits, RateWish
+from trunkline.store.records import Budget, Limits, RateWish
 
 
 @pytest.fixture
@@ -202,6 +202,47 @@ def test_what_is_left_for_anybody_is_told(world: World):
     assert told["x-ratelimit-remaining-requests"] in {"7", "8"}, "the other may have a slice"
     assert told["x-ratelimit-remaining-tokens"] in {str(left) for left in range(20, 41)}
     assert told["x-ratelimit-reset-requests"] == "59s"
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (Limits(requests_per_minute=10), {"limit-requests": "10"}),
+        (Limits(tokens_per_minute=100), {"limit-tokens": "100"}),
+        (Limits(concurrency=3), {}),
+    ],
+)
+def test_only_limits_that_there_are_are_told(world: World, limits: Limits, told: dict[str, str]):
+    world.key(limits=limits)
+    call = world.processes[0].ask(tokens=10)
+    world.pass_(0.1)
+    found = labels(call)
+    assert {f"x-ratelimit-{name}": value for name, value in told.items()}.items() <= found.items()
+    assert len(found) == 3 * len(told)
+
+
+def test_of_several_limits_the_tightest_is_told(world: World):
+    world.account("team", "red", limits=Limits(requests_per_minute=4))
+    world.key(limits=Limits(requests_per_minute=100), team="red")
+    call = world.processes[0].ask()
+    world.pass_(0.1)
+    assert labels(call)["x-ratelimit-limit-requests"] == "4"
+
+
+def test_what_costs_nothing_counts_against_rates_alone(world: World):
+    world.key(Budget(0, "day"), limits=Limits(requests_per_minute=1))
+    one = world.processes[0]
+    holder = one.ask(amount=1).holder
+    assert holder.budgeted
+    rates = holder.rates_only()
+    assert not rates.budgeted
+    world.pass_(3)
+    free = one.ask()
+    world.pass_(0.2)
+    assert free.code == "sent"
+    refusal = rates.hold(0, 0, one.times.now(), one.times.wall())
+    assert refusal is not None
+    assert refusal.code == "requests_exceeded"
 
 
 def test_limits_that_change_count_from_the_next_call(world: World):
