@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_samples import (
+    ANEW,
     DAY,
-    STORES,
-    Clock,
     a_batch,
     a_content,
     a_key,
@@ -24,6 +24,7 @@ from store_samples import (
 
 from trunkline.store.records import Account, Batch, Budget, Entry, Limits, Scope, Spend
 from trunkline.store.seam import (
+    SharedStore,
     Store,
     StoreConflictError,
     StoreError,
@@ -299,12 +300,23 @@ def test_each_journal_has_a_position_of_its_own(store: Store, reopen: Reopen):
     assert (reopen().position("one"), reopen().position("two")) == (0, 3)
 
 
-@settings(deadline=None, max_examples=25)
-@given(st.randoms(use_true_random=False), st.integers(1, 12))
+ANY_STORE = settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture(params=ANEW)
+def anew(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], SharedStore]]:
+    """One new store after the other, of each kind."""
+    return ANEW[request.param](request, tmp_path)
+
+
+@ANY_STORE
+@given(chance=st.randoms(use_true_random=False), records=st.integers(1, 12))
 def test_a_journal_replayed_from_anywhere_counts_once(
-    tmp_path_factory: pytest.TempPathFactory, chance: random.Random, records: int
+    anew: Iterator[Callable[[], SharedStore]], chance: random.Random, records: int
 ):
-    store = STORES["sqlite, not durable"](tmp_path_factory.mktemp("replay"), Clock())
+    store = next(anew)()
     store.migrate()
     while store.position("one") < records:
         # A crash forgets what was done; the reader starts where the store says, or further back,
@@ -387,10 +399,10 @@ def test_amounts_near_the_largest_are_added_up_exactly(store: Store):
     assert store.spend("", "9", [])[0].cost == cost + 90 * LARGEST + 1
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.lists(st.integers(0, LARGEST) | st.integers(0, 10**10), min_size=1, max_size=20))
-def test_sums_of_money_are_exact(tmp_path_factory: pytest.TempPathFactory, amounts: list[int]):
-    store = STORES["sqlite, not durable"](tmp_path_factory.mktemp("sums"), Clock())
+@ANY_STORE
+@given(amounts=st.lists(st.integers(0, LARGEST) | st.integers(0, 10**10), min_size=1, max_size=20))
+def test_sums_of_money_are_exact(anew: Iterator[Callable[[], SharedStore]], amounts: list[int]):
+    store = next(anew)()
     store.migrate()
     for position, amount in enumerate(amounts, 1):
         spend = (a_spend(cost=amount), a_spend(model="other", charged=amount))
