@@ -10,6 +10,7 @@ from pathlib import Path
 import openai_2
 import pytest
 
+pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 ABOUT_OTHERS = {"test_gateway_failover.py", "test_gateway_hf.py", "test_gateway_upstreams.py"}
 """Ask with the client, and test upstreams or other clients: another version tells them nothing new."""
