@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from crowd import COST, Caller, Upstream, ask_once, read_book, upstream
+from crowd import COST, Caller, Upstream, ask_once, book_of, read_book, upstream
 from running import Gateway, running
 from workers_side import Load, all_ready, kill, wait_for
 
@@ -20,10 +20,19 @@ Scene = Callable[[Gateway, Upstream], Awaitable[None]]
 COUNT = 3
 
 
-def play(folder: Path, scene: Scene, more: str = "", count: int = COUNT) -> None:
+@pytest.fixture(params=["sqlite", "postgres"])
+def where(request: pytest.FixtureRequest) -> str:
+    """Settings for each kind of store."""
+    if request.param == "sqlite":
+        return ""
+    return f'store.url = "{request.getfixturevalue("postgres_url")}"\n'
+
+
+def play(folder: Path, scene: Scene, more: str = "", count: int = COUNT, where: str = "") -> None:
     async def work() -> None:
         async with upstream() as serving:
-            with running(folder, more + serving.config, {}, "--workers", str(count)) as gateway:
+            config = where + more + serving.config
+            with running(folder, config, {}, "--workers", str(count)) as gateway:
                 await asyncio.to_thread(all_ready, gateway, count)
                 await scene(gateway, serving)
 
@@ -39,20 +48,20 @@ def sockets_of(pid: int) -> int:
     return sum(name.startswith("socket:") for name in found)
 
 
-def test_all_workers_serve_the_port_and_their_calls_are_in_one_ledger(tmp_path: Path):
+def test_all_workers_serve_the_port_and_their_calls_are_in_one_ledger(tmp_path: Path, where: str):
     async def scene(gateway: Gateway, serving: Upstream) -> None:
         key = gateway.new_key()
         said = await asyncio.gather(*(ask_once(gateway.port, key, f"n{n}") for n in range(60)))
         assert all(one.done for one in said)
         assert {gateway.ask("GET", "/health/live")[2]["worker"] for _ in range(60)} == {0, 1, 2}
         assert await stopped(gateway) == 0
-        book = read_book(gateway.store)
+        book = await asyncio.to_thread(book_of, gateway)
         assert len({row["boot"] for row in book.rows}) == COUNT
         assert {model: len(rows) for model, rows in book.by_model().items()} == serving.seen
         assert book.charged == 60 * COST
-        assert list(tmp_path.glob("*.journal/**/*.journal")) == []
+        assert list(tmp_path.glob("**/*.journal/**/*.journal")) == []
 
-    play(tmp_path, scene)
+    play(tmp_path, scene, where=where)
 
 
 def test_a_key_that_one_worker_made_or_took_back_is_known_to_all(tmp_path: Path):
@@ -70,7 +79,7 @@ def test_a_key_that_one_worker_made_or_took_back_is_known_to_all(tmp_path: Path)
 
 
 def test_a_worker_that_dies_under_load_is_replaced_and_what_connects_meanwhile_is_answered(
-    tmp_path: Path,
+    tmp_path: Path, where: str
 ):
     async def scene(gateway: Gateway, serving: Upstream) -> None:
         before = await asyncio.to_thread(all_ready, gateway, COUNT)
@@ -91,14 +100,14 @@ def test_a_worker_that_dies_under_load_is_replaced_and_what_connects_meanwhile_i
         # What the dead one had accepted is lost; nobody else is, however many connected meanwhile.
         assert len(load.failed) <= 12
         assert await stopped(gateway) == 0
-        rows = read_book(gateway.store).by_model()
+        rows = (await asyncio.to_thread(book_of, gateway)).by_model()
         assert set(serving.seen) == set(rows)
         assert all(len(found) == 1 for found in rows.values())
         assert {row["state"] for found in rows.values() for row in found} <= {"settled", "unknown"}
         assert "a worker died" in gateway.log.read_text()
-        assert list(tmp_path.glob("*.journal/**/*.journal")) == []
+        assert list(tmp_path.glob("**/*.journal/**/*.journal")) == []
 
-    play(tmp_path, scene)
+    play(tmp_path, scene, where=where)
 
 
 def replaced(gateway: Gateway, before: dict[int, int]) -> dict[int, int] | None:
@@ -106,7 +115,9 @@ def replaced(gateway: Gateway, before: dict[int, int]) -> dict[int, int] | None:
     return found if found[1] != before[1] else None
 
 
-def test_workers_are_rolled_again_and_again_under_load_and_no_request_fails(tmp_path: Path):
+def test_workers_are_rolled_again_and_again_under_load_and_no_request_fails(
+    tmp_path: Path, where: str
+):
     async def scene(gateway: Gateway, serving: Upstream) -> None:
         before = await asyncio.to_thread(all_ready, gateway, 2)
         load = Load(gateway.port, gateway.new_key())
@@ -122,12 +133,12 @@ def test_workers_are_rolled_again_and_again_under_load_and_no_request_fails(tmp_
         assert load.failed == []
         assert load.asked > 20 * ROLLS
         assert await stopped(gateway) == 0
-        rows = read_book(gateway.store).by_model()
+        rows = (await asyncio.to_thread(book_of, gateway)).by_model()
         assert {model: len(found) for model, found in rows.items()} == serving.seen
         assert {row["outcome"] for found in rows.values() for row in found} == {"ok"}
-        assert list(tmp_path.glob("*.journal/**/*.journal")) == []
+        assert list(tmp_path.glob("**/*.journal/**/*.journal")) == []
 
-    play(tmp_path, scene, count=2)
+    play(tmp_path, scene, count=2, where=where)
 
 
 ROLLS = int(os.environ.get("TRUNKLINE_ROLLS", "3"))
@@ -194,7 +205,7 @@ def test_a_stop_lets_answers_end_and_the_second_signal_hurries(
         assert await asyncio.to_thread(gateway.process.wait, 30) == 0
         assert {row["state"] for row in read_book(gateway.store).rows} == {"settled"}
         assert "Stopped.\n" in gateway.log.read_text()
-        assert list(tmp_path.glob("*.journal/**/*.journal")) == []
+        assert list(tmp_path.glob("**/*.journal/**/*.journal")) == []
 
     play(tmp_path, scene, "edge.drain_seconds = 60\n")
 
@@ -349,7 +360,7 @@ def test_what_one_process_left_is_brought_in_by_workers_and_theirs_by_one_proces
             rows = read_book(gateway.store).by_model()
             assert {model: len(found) for model, found in rows.items()} == serving.seen
             assert {row["state"] for found in rows.values() for row in found} == {"unknown"}
-            assert list(tmp_path.glob("*.journal/**/*.journal")) == []
+            assert list(tmp_path.glob("**/*.journal/**/*.journal")) == []
 
     asyncio.run(work())
 

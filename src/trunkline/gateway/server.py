@@ -40,7 +40,7 @@ from trunkline.gateway.listing import Listing
 from trunkline.gateway.log import Log
 from trunkline.gateway.membership import Membership
 from trunkline.gateway.once import Once
-from trunkline.gateway.opening import Opened, open_store, standing_of, tls_context
+from trunkline.gateway.opening import Opened, Standing, open_store, standing_of, tls_context
 from trunkline.gateway.pages import Pages, Rule
 from trunkline.gateway.recovery import Recovered
 from trunkline.gateway.sdk_parts import SdkParts
@@ -108,7 +108,7 @@ class Gateway:
         self._sharing = Sharing(config, environment, self._store, self._member)
         self._configured.gates = self._sharing.gates
         self._directory = Directory(self._sharing.guard)
-        self._standing = standing_of(at, place)
+        self._standing: Standing = standing_of(at, place)
         self._siblings: Siblings | None = None
         if place is not None:
             self._siblings = Siblings(place.room, place.slot, self._member.own.boot)

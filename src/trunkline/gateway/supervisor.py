@@ -12,7 +12,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from trunkline.gateway.config import Config
@@ -284,7 +284,7 @@ class Supervisor:
 
 
 @contextmanager
-def _signals() -> Iterator[socket.socket]:
+def _signals() -> Generator[socket.socket]:
     """Have the numbers of signals come out of a socket while the block runs."""
     out, into = socket.socketpair()
     into.setblocking(False)
@@ -299,7 +299,7 @@ def _signals() -> Iterator[socket.socket]:
 
 
 @contextmanager
-def lock_of(config: Config, environment: Mapping[str, str]) -> Iterator[int]:
+def lock_of(config: Config, environment: Mapping[str, str]) -> Generator[int]:
     """Hold the lock that keeps another gateway from a SQLite file; raises ConfigurationError.
 
     Yields its descriptor: workers that outlive the supervisor keep it. A database needs none.
