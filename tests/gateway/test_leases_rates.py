@@ -319,6 +319,20 @@ def test_a_share_that_is_used_up_is_no_last_word_once_limits_are_shared_again(wo
     assert not one.leases.rates.by_shares
 
 
+def test_whether_limits_are_shared_out_is_known_without_a_call(world: World):
+    one = world.processes[0]
+    one.rates.trouble = "down"
+    one.leases.rates.probe()
+    world.pass_(0.1)
+    assert one.leases.rates.trouble is not None
+    one.rates.trouble = ""
+    world.pass_(10)
+    assert one.leases.rates.trouble is None
+    assert not one.leases.rates.by_shares
+    world.pass_(60)
+    assert world.clock.idle
+
+
 def test_a_breaker_opens_after_failures_in_a_row_and_then_asks_once():
     breaker = Breaker()
     for _ in range(FAILURES - 1):

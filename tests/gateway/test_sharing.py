@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ledger_side import new_store, run, until
 from running import running
+from workers_side import wait_for
 
 from servers import RedisServer, free_port
 from trunkline.errors import ConfigurationError
@@ -147,6 +148,8 @@ base_url = "http://127.0.0.1:9/v1"
 prices."*" = {{ input = 0, output = 0 }}
 """
     with running(tmp_path, config, {"HF_TOKEN": "hf_of_the_test"}) as gateway:
+        wait_for(lambda: "notes" in gateway.ask("GET", "/health/ready")[2], "a note")
+        assert gateway.log.read_text().count("limits are kept by shares") == 1
         key = gateway.new_key(limits={"requests_per_minute": 5})
         body = {"model": "vllm/m", "messages": [{"role": "user", "content": "?"}]}
         codes = [gateway.ask("POST", "/v1/chat/completions", body, key)[0] for _ in range(6)]

@@ -13,6 +13,8 @@ from trunkline.gateway.shares import Breaker, Shares
 from trunkline.store.records import RateLease, RateWish
 from trunkline.store.seam import Rates, StoreError
 
+PROBE_SECONDS = 5.0
+"""After an answer that did not come, when it is asked again though nobody needs it."""
 _TOO_LATE = StoreError("There was no answer in time.")
 _log = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ class RateRounds(Rounds[LeasedMeter, RateWish, RateLease]):
         self._shares = Shares(hall.replicas)
         self._breaker = Breaker()
         self._late: Timer | None = None
+        self._probing: Timer | None = None
         self._asker: Asker[list[RateWish], list[RateLease]] = hall.times.asker(
             "trunkline-rates",
             lambda wishes: rates.lease_rates(boot, wishes, slot_seconds=SLOT_SECONDS),
@@ -39,9 +42,17 @@ class RateRounds(Rounds[LeasedMeter, RateWish, RateLease]):
     def stop(self) -> None:
         """Begin no more rounds, and end the thread."""
         super().stop()
-        if self._late is not None:
-            self._late.cancel()
+        for timer in (self._late, self._probing):
+            if timer is not None:
+                timer.cancel()
         self._asker.close()
+
+    def probe(self) -> None:
+        """Ask for nothing, to see whether there is an answer."""
+        self._probing = None
+        if not self._running and not self._hall.closed:
+            self._running = True
+            self._ask([], [], self._hall.times.now())
 
     def release(self) -> None:
         """Give back all slots; raises StoreError. Blocking."""
@@ -96,6 +107,8 @@ class RateRounds(Rounds[LeasedMeter, RateWish, RateLease]):
         self, wishes: list[tuple[LeasedMeter, RateWish]], parked: list[Waiting], began: float
     ) -> None:
         self.by_shares = True
+        if self._probing is None:
+            self._probing = self._hall.times.later(PROBE_SECONDS, self.probe)
         self._over(wishes, parked, began, [self._shares.lease(wish, began) for _, wish in wishes])
 
     def _wish(self, lease: LeasedMeter, now: float, replicas: int) -> RateWish | None:

@@ -159,6 +159,7 @@ class Gateway:
             clock=self._sharing.clock,
         )
         self._directory.use(opened.reading, self._sharing.clock())
+        self._sharing.begin()
         self._member.begin(opened.reloads)
         self._state.watch(self._parts())
         if self._siblings is not None:

@@ -102,6 +102,11 @@ class Sharing:
         """Take what was charged before this process began."""
         self.guard.load(spend)
 
+    def begin(self) -> None:
+        """See whether Redis answers, so that it is known before a limit is asked for."""
+        if self.leases is not None and self._rates is not None:
+            self.leases.rates.probe()
+
     @property
     def note(self) -> str:
         """What is not as it should be, though calls are served; empty where nothing is."""
