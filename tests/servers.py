@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +26,8 @@ import pytest
 PATIENCE = 60.0
 """Seconds in which a server has to start, or to end."""
 _TURNS = 5
+_LAUNCHER = ThreadPoolExecutor(1)
+"""Its thread lives as long as the tests: a server ends with the thread that started it."""
 USER = "trunkline"
 PASSWORD = "open sesame: p@ss/word%"
 """With all that has to be written otherwise in a URL."""
@@ -72,13 +75,14 @@ class Server:
         raise RuntimeError(f"{type(self).__name__} does not start:\n{self._said()}")
 
     def _launch(self, options: tuple[str, ...]) -> None:
-        self.process = subprocess.Popen(
+        self.process = _LAUNCHER.submit(
+            subprocess.Popen,
             [*self._as_user(), *self.command(), *options],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
             cwd=self.folder,
-        )
+        ).result()
 
     def stop(self) -> None:
         """End it in order; whoever is connected is cut off."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
+
 import asyncpg
 import pytest
 
@@ -20,6 +23,16 @@ def test_each_database_is_empty_and_keeps_what_a_restart_finds(postgres_server: 
         postgres_server.execute("SELECT 1", url=one)
     postgres_server.start()
     assert postgres_server.execute("SELECT count(*) FROM only_here", url=one) == [(0,)]
+
+
+def test_a_server_outlives_the_thread_that_started_it_again(postgres_server: PostgresServer):
+    thread = threading.Thread(target=postgres_server.restart)
+    thread.start()
+    thread.join()
+    process = postgres_server.process
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    assert postgres_server.execute("SELECT 1") == [(1,)]
 
 
 def test_a_frozen_postgres_does_not_answer_until_it_is_thawed(postgres_server: PostgresServer):
