@@ -114,6 +114,33 @@ def test_what_cannot_be_told_ends_a_stream_as_one_that_broke_off(tmp_path: Path)
         )
 
 
+def test_a_stream_whose_end_cannot_be_told_is_settled_as_one_that_broke_off(
+    tmp_path: Path,
+) -> None:
+    nameless = event("").replace(
+        b'"content": ""',
+        b'"tool_calls": [{"index": 0, "id": "c", "function": {"arguments": "{}"}}]',
+    )
+    first = serving(*chunked(nameless, event(None, "tool_calls")))
+    well = serving(*chunked(event("Well."), event(None, "stop")))
+    one, two = Upstream(first), Upstream(well)
+    try:
+        with running(tmp_path, CONFIG.format(first=one.url, second=two.url)) as gateway:
+            body = {
+                "model": "both",
+                "max_tokens": 9,
+                "stream": True,
+                "messages": [{"role": "user", "content": "Hi"}],
+            }
+            answer = ask(gateway, post(body, gateway.new_key(), path="/v1/messages"))
+            row = gateway.entry(answer.headers["x-request-id"])
+            assert b"event: error" in answer.body
+            assert (row["attempts"], row["outcome"]) == (1, "truncated")
+    finally:
+        one.close()
+        two.close()
+
+
 @settings(max_examples=250, deadline=None)
 @given(streams(), st.lists(st.integers(0, 3000), max_size=10))
 def test_of_the_oddest_stream_every_event_counts_and_can_be_read(

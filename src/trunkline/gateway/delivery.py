@@ -41,10 +41,13 @@ class Delivery(Call):
             exchange.send(data)
         self.keep(data)
 
-    def _deliver_end(self, rest: bytes) -> None:
-        """End a stream with its last events."""
+    def _deliver_end(self, rest: bytes) -> bool:
+        """End a stream with its last events; tells whether it could be told."""
+        last = rest + self._end_mark
         if self._first:
-            self._pass_on(rest + self._end_mark)
+            self._pass_on(last)
             self.exchange.end()
         else:
-            self.exchange.end(rest + self._end_mark)
+            self.keep(last)
+            self.exchange.end(last)
+        return True

@@ -49,16 +49,17 @@ class Interpreted(Relay):
         if tap is not None:
             tap.failure, tap.unreadable, tap.finished = data, True, False
 
-    def _deliver_end(self, rest: bytes) -> None:
+    def _deliver_end(self, rest: bytes) -> bool:
         voice = self._voice
         try:
             last = (voice.events(rest) if rest else b"") + voice.end()
         except InvalidResponseError as error:
             self._cut(verdicts.truncated(error))
-            return
+            return False
         if self._first:
             super()._pass_on(last)
             self.exchange.end()
         else:
             self.keep(last)
             self.exchange.end(last)
+        return True

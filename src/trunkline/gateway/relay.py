@@ -282,7 +282,8 @@ class Relay(Delivery):
 
     def _stream_whole(self, rest: bytes) -> None:
         """End a stream that ended well, with the mark that says so."""
-        self._deliver_end(rest)
+        if not self._deliver_end(rest):
+            return
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.let_end()
