@@ -15,6 +15,7 @@ import pytest
 from workers_side import wait_for
 
 from trunkline.gateway.config import Listen
+from trunkline.gateway.listening import bound
 from trunkline.gateway.slots import Slots
 from trunkline.gateway.supervisor import Restarts
 
@@ -231,3 +232,14 @@ def test_a_port_that_somebody_has_is_refused_though_it_could_be_shared():
     first.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+def test_all_addresses_of_a_host_are_bound_to_one_port():
+    found = bound("localhost", 0)
+    assert len({sock.getsockname()[1] for sock in found}) == 1
+    for sock in found:
+        sock.listen()
+    with pytest.raises(OSError, match="in use"):
+        bound("localhost", found[0].getsockname()[1])
+    for sock in found:
+        sock.close()

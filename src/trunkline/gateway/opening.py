@@ -74,37 +74,36 @@ def open_store(
         lock, own = take_numbered(folder)
     try:
         store.migrate()
-        now = clock()
         if standing == "among others":
-            recovered = _bring_in(store, folder, own, now)
+            recovered = _bring_in(store, folder, own, clock())
         else:
-            recovered = _recover_all(store, folder, own, now)
-        store.join(replica)
-        before = time.time()
-        itself, *others = store.beat(replica.boot)
-        skew = skew_of(itself, before, time.time())
+            recovered = _recover_all(store, folder, own, clock())
+        skew = _join(store, replica, clock, alone=standing != "among others")
         now = clock() + (skew or 0.0)
-        if standing != "among others":
-            for other in others:
-                end(store, other.boot, now)
         month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-01")
         secret = _first_admin(store, now, given)
-        return Opened(
-            lock,
-            own,
-            secret,
-            recovered,
-            Reading(store),
-            store.charged(month),
-            store.reloads(),
-            skew,
-        )
+        spend = store.charged(month)
+        return Opened(lock, own, secret, recovered, Reading(store), spend, store.reloads(), skew)
     except StoreError as error:
         lock.release()
         raise ConfigurationError(str(error)) from error
     except BaseException:
         lock.release()
         raise
+
+
+def _join(
+    store: SharedStore, replica: Replica, clock: Callable[[], float], *, alone: bool
+) -> float | None:
+    """Join, and return how far the store's clock is ahead; where nobody else can be, end the others."""
+    store.join(replica)
+    before = time.time()
+    itself, *others = store.beat(replica.boot)
+    skew = skew_of(itself, before, time.time())
+    if alone:
+        for other in others:
+            end(store, other.boot, clock())
+    return skew
 
 
 def _first_admin(store: SharedStore, now: float, given: str | None) -> str | None:
