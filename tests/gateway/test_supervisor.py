@@ -164,6 +164,20 @@ def test_a_reload_reaches_all_and_a_wrong_one_none(tmp_path: Path):
         assert not any("handed on" in line for line in found.told())
 
 
+def test_the_store_is_not_changed_under_workers(tmp_path: Path):
+    with supervised(tmp_path) as found:
+        found.until("0 accepts 0", "1 accepts 1")
+        good = CONFIG.format(workers=2)
+        found.configure(f"store.path = '{tmp_path / 'other.db'}'\nedge.headers = 50\n{good}")
+        found.send(signal.SIGHUP)
+        assert found.process.stderr is not None
+        assert b"the store cannot be another" in found.process.stderr.readline()
+        found.configure(good + "upstreams.a.idle_seconds = 5.0\n")
+        found.send(signal.SIGHUP)
+        found.until("0 reloads", "1 reloads")
+        assert not any("drains" in line for line in found.told())
+
+
 @pytest.mark.parametrize(("before", "after"), [(2, 3), (3, 1)])
 def test_more_or_fewer_workers_come_by_rolling(tmp_path: Path, before: int, after: int):
     with supervised(tmp_path, workers=before) as found:

@@ -30,6 +30,8 @@ _YOUNG = 10.0
 """Seconds: a worker that dies younger has failed to start, and the next one waits a while."""
 _PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before the next start, after so many failures in a row."""
+_WHERE = ("store.path", "store.url", "store.journal")
+"""Settings of which half of the workers cannot have another value than the rest."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
 _log = logging.getLogger(__name__)
 Welcome = Callable[[str, Ready], None]
@@ -234,7 +236,14 @@ class Supervisor:
         except Exception as error:
             _log.error("the configuration was not reloaded", extra={"reason": str(error)})
             return
-        restart = for_restart(changes(self._loaded, loaded))
+        changed = changes(self._loaded, loaded)
+        if elsewhere := [name for name in changed if name in _WHERE]:
+            _log.error(
+                "the store cannot be another while workers serve: stop the gateway and start it again",
+                extra={"changed": elsewhere},
+            )
+            return
+        restart = for_restart(changed)
         if not (restart or self._unfinished):
             self._loaded = loaded
             for member in self._crew.members:
