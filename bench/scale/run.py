@@ -6,8 +6,8 @@ Usage: scripts/bench-scale [--rates 10000,100000,1000000] [--spreads 100,3] [--r
 Simulated are time, the network, calls that take 1.5 s on average, and what arrives: at random moments, of
 keys by Zipf's law. The guard, its leases, their rounds and slices, and the functions by which a store
 grants are those of the gateway. One key in ten may ask half as often as it does, one in ten has half of
-the budget that it needs. The same seed gives the same numbers, on any machine. It takes about half an
-hour, most of it for the largest rate.
+the budget that it needs. The same seed gives the same numbers, on any machine. It takes about a
+quarter of an hour, most of it for the largest rate.
 """
 
 from __future__ import annotations

@@ -35,6 +35,11 @@ class Counting:
         self.statements += 1
         return time.time()
 
+    async def fetchrow(self, _text: str, *_values: Any) -> tuple[int, float]:
+        """Return what says that it was done, for one entry or at this time."""
+        self.statements += 1
+        return 1, time.time()
+
     async def fetch(self, text: str, *_values: Any) -> list[Any]:
         self.statements += 1
         return [_ROWS[text]] if text in _ROWS else []
