@@ -18,6 +18,7 @@ from trunkline.gateway.booking import as_sent, book, grouped
 from trunkline.gateway.journal import Journal, Written
 from trunkline.gateway.journal_files import Frame, Segment, segments
 from trunkline.gateway.ledger import BACKLOG_BYTES, Ledger
+from trunkline.store.records import Batch
 from trunkline.store.seam import StoreError, StoreValueError
 from trunkline.store.sqlite import SqliteStore
 from trunkline.store.sums import spend_of
@@ -400,3 +401,28 @@ def test_a_frames_file_and_memory_tell_the_same(tmp_path: Path):
     assert [[e.id for e in frame.entries] for frame in read] == [
         [e.id for e in (*written.sent, *written.ended)] for written in told
     ]
+
+
+def test_what_comes_while_a_group_is_committed_waits_for_the_next(
+    tmp_path: Path, store: SqliteStore
+):
+    def note(number: int) -> Written:
+        return Written("boot-000001", 100 * number, 100, [], [settle(sent(number))])
+
+    class Busy(BadStore):
+        """A store in front of which calls go on ending."""
+
+        def commit(self, batch: Batch) -> None:
+            self.calls["commit"] += 1
+            self.store.commit(batch)
+            ledger.take(note(self.calls["commit"] + 3))
+
+    busy = Busy(store)
+    ledger = Ledger(busy, tmp_path)  # type: ignore[arg-type]
+    for number in (1, 2, 3):
+        ledger.take(note(number))
+    assert ledger._commit_waiting() is None
+    assert (busy.calls["commit"], ledger.waiting) == (1, 1)
+    assert ledger._commit_waiting() is None
+    assert (busy.calls["commit"], ledger.waiting) == (2, 1)
+    assert len(store.entries()) == 4

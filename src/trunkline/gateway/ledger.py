@@ -147,13 +147,17 @@ class Ledger:
             _log.warning("the store takes the ledger again")
 
     def _commit_waiting(self) -> StoreError | None:
-        """Commit all that waits; returns what went wrong."""
+        """Commit all that waits now; returns what went wrong.
+
+        What comes meanwhile is gathered for the next time: few large commits cost less than many.
+        """
+        left = len(self._queue)
         try:
-            while self._lost or self._queue:
+            while self._lost or (left > 0 and self._queue):
                 if self._lost:
                     self._catch_up()
                 else:
-                    self._commit_group()
+                    left -= self._commit_group()
             while self._whole:
                 drop_segment(self._store, self._whole[-1])
                 self._whole.pop()
@@ -163,7 +167,8 @@ class Ledger:
             return StoreError(f"The ledger cannot go on: {type(error).__name__}: {error}")
         return None
 
-    def _commit_group(self) -> None:
+    def _commit_group(self) -> int:
+        """Commit what waits of one segment; returns how many writes of the journal that were."""
         taken = self._take_group()
         try:
             self._commit(taken)
@@ -176,6 +181,7 @@ class Ledger:
         with self._lock:
             self._waiting -= sum(len(w.sent) + len(w.ended) for w in taken)
             self.behind -= sum(w.size for w in taken)
+        return len(taken)
 
     def _take_group(self) -> list[Written]:
         """Take what waits of one segment, not too much at once."""
