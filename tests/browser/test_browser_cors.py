@@ -19,7 +19,10 @@ from running import Gateway, running
 from trunkline.sandbox.server import SandboxServer, serve_in_thread
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+]
 SCRIPT = """<script type="module">
 const {url, key, admin} = WISH;
 const chat = (more) => ({model: "meta-llama/Llama-3.3-70B-Instruct", messages: [{role: "user", content: "Hello."}],

@@ -19,6 +19,8 @@ from workers_side import Load, wait_for
 
 from servers import PostgresServer
 
+pytestmark = pytest.mark.slow
+
 Scene = Callable[[Fleet], Awaitable[None]]
 ROLLS = int(os.environ.get("TRUNKLINE_ROLLS", "3"))
 

@@ -25,7 +25,7 @@ from trunkline.wire.message import HttpRequest, ResponseHead, Url
 
 _READ = 64 * 1024
 _EYEBALLS: dict[str, Any] = {"happy_eyeballs_delay": 0.25}
-"""Tries a host's addresses side by side; uvloop does not know the word."""
+"""Tries a host's addresses side by side."""
 
 
 class AioExchange:
@@ -278,7 +278,7 @@ class AioTransport:
                     lambda: pool.connection(url),
                     host,
                     url.port,
-                    **(_EYEBALLS if isinstance(loop, asyncio.BaseEventLoop) else {}),
+                    **_eyeballs(loop, host),
                 )
                 if context is not None:
                     await _secure(connection, context, url)
@@ -311,6 +311,16 @@ class AioTransport:
             raise
         await _secure(connection, context, url)
         return connection
+
+
+def _eyeballs(loop: asyncio.AbstractEventLoop, host: str) -> dict[str, Any]:
+    """Return how to try a host's addresses.
+
+    uvloop does not know the word; and asyncio may forget a socket when a call is cancelled that tries
+    several, so where there is only one address it is not asked to.
+    """
+    is_address = ":" in host or host.rpartition(".")[2].isdigit()
+    return {} if is_address or not isinstance(loop, asyncio.BaseEventLoop) else _EYEBALLS
 
 
 async def _public_address(request: HttpRequest) -> str:
