@@ -14,6 +14,8 @@ from running import Gateway
 
 from trunkline.sandbox import SandboxServer
 
+pytestmark = pytest.mark.slow
+
 MESSAGES: Any = [{"role": "user", "content": SAID}]
 PLAIN = "emulator/sandbox/demo"
 Soon = Callable[[Callable[[], object]], bool]

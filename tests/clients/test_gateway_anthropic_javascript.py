@@ -14,6 +14,8 @@ from running import Gateway
 
 from trunkline.sandbox import SandboxServer
 
+pytestmark = pytest.mark.slow
+
 Ask = Callable[[str], Any]
 BEGUN = f'[simulated] You said: "{SAID}"'
 

@@ -21,6 +21,8 @@ from test_huggingface_hub import ROUTED
 
 from trunkline.sandbox import Sandbox, SandboxServer, serve_in_thread
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 TASKS = HERE.parent / "sandbox"
 ASKED_OTHERWISE = ("hf-inference tabular-classification", "hf-inference visual-question-answering")

@@ -21,6 +21,8 @@ from test_huggingface_hub import ROUTED
 from trunkline.sandbox import Sandbox, SandboxServer, serve_in_thread
 from trunkline.sandbox.models import MODELS
 
+pytestmark = pytest.mark.slow
+
 TASKS: dict[str, tuple[str, ...]] = {
     "deepinfra": ("automatic-speech-recognition", "conversational", "feature-extraction",
                   "text-generation", "text-to-image", "text-to-speech"),

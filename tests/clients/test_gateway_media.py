@@ -17,6 +17,8 @@ from running import Gateway
 
 from trunkline.sandbox import SandboxServer
 
+pytestmark = pytest.mark.slow
+
 FLUX = "black-forest-labs/FLUX.1-schnell"
 WHISPER = "openai/whisper-large-v3"
 PICTURES = [

@@ -13,6 +13,8 @@ from running import Gateway
 
 from trunkline.sandbox import SandboxServer
 
+pytestmark = pytest.mark.slow
+
 Ask = Callable[[str], Any]
 
 

@@ -22,6 +22,8 @@ from trunkline.gateway.recovery import bring_in, recover
 from trunkline.store.claims import Claim
 from trunkline.store.sqlite import SqliteStore
 
+pytestmark = pytest.mark.slow
+
 Scene = Callable[[list[Gateway], Upstream], Awaitable[None]]
 
 

@@ -12,6 +12,8 @@ from running import ADMIN_KEY, running
 
 from servers import PASSWORD, PASSWORD_IN_URL, PostgresServer, free_port
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 store.url = "{url}"
 store.journal = "{journal}"

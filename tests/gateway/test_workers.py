@@ -16,6 +16,8 @@ from crowd import COST, Caller, Upstream, ask_once, book_of, read_book, upstream
 from running import Gateway, running
 from workers_side import Load, all_ready, kill, wait_for
 
+pytestmark = pytest.mark.slow
+
 Scene = Callable[[Gateway, Upstream], Awaitable[None]]
 COUNT = 3
 

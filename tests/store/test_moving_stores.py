@@ -38,6 +38,8 @@ from trunkline.store.seam import SharedStore, StoreConflictError, StoreError
 from trunkline.store.sums import spend_of
 from trunkline.types.money import LARGEST
 
+pytestmark = pytest.mark.slow
+
 Opened = Callable[[str], SharedStore]
 
 

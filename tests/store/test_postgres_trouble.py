@@ -22,6 +22,8 @@ from trunkline.store.postgres_pool import PoolOptions
 from trunkline.store.seam import StoreError, StoreValueError
 from trunkline.store.sums import spend_of
 
+pytestmark = pytest.mark.slow
+
 HERE = str(Path(__file__).parent)
 QUICK = PoolOptions(connections=3, connect_seconds=1.0, statement_seconds=1.0)
 PATIENT = PoolOptions(connections=3, connect_seconds=20.0, statement_seconds=20.0)
