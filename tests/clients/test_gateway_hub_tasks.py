@@ -13,6 +13,8 @@ from running import Gateway
 
 from trunkline.sandbox import SandboxServer
 
+pytestmark = pytest.mark.slow
+
 EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
 WRITER = "huggingface/together/mistralai/Mixtral-8x7B-v0.1"
 ROUTES = """

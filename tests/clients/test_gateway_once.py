@@ -16,6 +16,8 @@ from gateways import rows
 from questions import LLAMA, MESSAGES
 from running import Gateway, running
 
+pytestmark = pytest.mark.slow
+
 NAME = "Idempotency-Key"
 
 

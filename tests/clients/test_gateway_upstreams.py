@@ -16,6 +16,8 @@ from running import running
 
 from loopback import LAST, STREAM_HEAD, UNFRAMED_HEAD, Script, Upstream, Visit, completion, whole
 
+pytestmark = pytest.mark.slow
+
 Serve = Callable[..., Upstream]
 CHUNK = (
     b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"Hi"}}]}\n\n',

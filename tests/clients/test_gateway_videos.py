@@ -14,7 +14,7 @@ from running import Gateway
 
 from trunkline.sandbox import SandboxServer
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Sora API")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:The Sora API")]
 WAN = "Wan-AI/Wan2.1-T2V-14B"
 MORE = """
 [upstreams.priced]

@@ -13,6 +13,8 @@ from running import Gateway, running
 from loopback import Upstream, Visit
 from trunkline.sandbox import SandboxServer
 
+pytestmark = pytest.mark.slow
+
 BYTES_ONLY = "huggingface/hf-inference/timbrooks/instruct-pix2pix"
 TAKES_URLS = "huggingface/fal-ai/black-forest-labs/FLUX.1-Kontext-dev"
 FETCHES = "[edge]\nfetch_urls = true\n"

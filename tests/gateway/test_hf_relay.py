@@ -28,6 +28,8 @@ from loopback import (
     whole,
 )
 
+pytestmark = pytest.mark.slow
+
 CHAT = {"model": GROQS, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
 GROQ = "/hf/groq/openai/v1/chat/completions"
 BINARY_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: video/mp4\r\ntransfer-encoding: chunked\r\n\r\n"

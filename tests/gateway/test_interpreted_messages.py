@@ -14,6 +14,8 @@ from running import Gateway, running
 
 from loopback import LAST, STREAM_HEAD, Upstream, Visit, whole
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 default_upstream = "first"
 [upstreams.first]

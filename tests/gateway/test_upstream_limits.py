@@ -16,6 +16,8 @@ from trunkline.gateway.config import UpstreamLimits, UpstreamProvider
 from trunkline.gateway.gates import UpstreamGates, blocked, enter, leave
 from trunkline.gateway.guard import Guard
 
+pytestmark = pytest.mark.slow
+
 SECOND = """
 [upstreams.second]
 base_url = "{url}/v1"

@@ -20,6 +20,8 @@ from trunkline.store.records import Batch, Budget, Entry, MoneyWish
 from trunkline.store.seam import SharedStore, StoreLostError
 from trunkline.store.sums import day_of, spend_of
 
+pytestmark = pytest.mark.slow
+
 DAY_LIMIT, MONTH_LIMIT = 100, 150
 BUDGETS = (Budget(DAY_LIMIT, "day"), Budget(MONTH_LIMIT, "month"))
 LOST_SECONDS = 60.0
