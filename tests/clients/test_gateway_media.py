@@ -313,6 +313,7 @@ def test_a_budget_holds_the_price_of_a_call(gateway: Gateway) -> None:
         assert (error.status_code, error.code) == (402, "budget_exceeded")
         error = refused(lambda: client.images.generate(model="other/sandbox/any", prompt="a cat"))
         assert (error.status_code, error.code) == (402, "price_unknown")
+        assert "upstreams.<name>.prices.<model>.request" in error.message
 
 
 @pytest.mark.parametrize("endpoint", ["images", "audio", "rerank"])

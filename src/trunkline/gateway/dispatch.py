@@ -81,9 +81,7 @@ class Dispatch:
 
     def take(self, endpoint: Endpoint, exchange: Exchange) -> None:
         """Take a request for a call; one that has a voice is for a chat, whatever its endpoint."""
-        caller = exchange.caller
-        if caller is None:  # the route table has let a stranger in: it must not
-            raise TypeError("a call needs a caller")
+        caller = _caller_of(exchange)
         spoken: Endpoint = endpoint if exchange.voice is None else "chat"
         try:
             asked = read_asked(exchange.body, spoken)
@@ -112,9 +110,7 @@ class Dispatch:
         self._aside.begin(exchange, steps, partial(self._take_media, exchange))
 
     def _take_media(self, exchange: Exchange, read: tuple[Asked, Endpoint] | RequestError) -> None:
-        caller = exchange.caller
-        if caller is None:
-            raise TypeError("a call needs a caller")
+        caller = _caller_of(exchange)
         if isinstance(read, RequestError):
             self.refuse(exchange, read)
             return
@@ -135,9 +131,7 @@ class Dispatch:
         self, exchange: Exchange, asked: Asked, plan: Plan, endpoint: Endpoint, carrier: Carrier
     ) -> None:
         """Hold, note and send a call that its caller may make."""
-        caller = exchange.caller
-        if caller is None:
-            raise TypeError("a call needs a caller")
+        caller = _caller_of(exchange)
         if not self._ledger.accepting:
             self.admission.count("ledger")
             tell(exchange, LEDGER_DOWN)
@@ -148,9 +142,7 @@ class Dispatch:
         self, exchange: Exchange, asked: Asked, plan: Plan, endpoint: Endpoint, carrier: Carrier
     ) -> None:
         """Send what only asks after a call: it counts against rates, and is no entry."""
-        caller = exchange.caller
-        if caller is None:
-            raise TypeError("a call needs a caller")
+        caller = _caller_of(exchange)
         holder = caller.holder.rates_only()
         again = partial(self.pass_by, exchange, asked, plan, endpoint, carrier)
         if self._held(exchange, holder, 0, 0, again):
@@ -160,9 +152,7 @@ class Dispatch:
 
     def within_rates(self, exchange: Exchange, then: Callable[[], None]) -> None:
         """Count a request that calls nobody against its caller's rates, and go on if it may be."""
-        caller = exchange.caller
-        if caller is None:
-            raise TypeError("a call needs a caller")
+        caller = _caller_of(exchange)
         holder = caller.holder.rates_only()
         if self._held(exchange, holder, 0, 0, partial(self.within_rates, exchange, then)):
             holder.settle(self._entry(exchange, caller, _NOTHING, "hf", 0), 0, 0)
@@ -177,15 +167,13 @@ class Dispatch:
 
     def check(self, exchange: Exchange, model: str) -> None:
         """Raise RequestError unless a chat with a model could be sent for this caller."""
-        if exchange.caller is not None:
-            self._plan(exchange.caller, model, "chat")
+        self._plan(_caller_of(exchange), model, "chat")
 
     @staticmethod
     def _translation(data: bytes, asked: Asked, endpoint: Endpoint) -> Asked:
         """Read a request that the SDK has to carry; raises RequestError."""
-        from trunkline.gateway.translated_texts import (
-            read_wish,
-        )  # loads the SDK; relays do without it
+        # loads the SDK; relays do without it
+        from trunkline.gateway.translated_texts import read_wish
 
         return msgspec.structs.replace(asked, wish=read_wish(data, endpoint))
 
@@ -248,7 +236,7 @@ class Dispatch:
         edge, holder = exchange.connection.edge, caller.holder
         reserved, likely = _most(asked, exchange.size, plan, endpoint)
         if reserved is None:
-            refusal, reserved = self._unpriced(caller)
+            refusal, reserved = self._unpriced(caller, endpoint)
             if refusal is not None:
                 self.admission.refuse(exchange, refusal)
                 return
@@ -281,11 +269,11 @@ class Dispatch:
             client_request_id=exchange.client_id,
         )
 
-    def _unpriced(self, caller: Caller) -> tuple[Refusal | None, int]:
+    def _unpriced(self, caller: Caller, endpoint: Endpoint) -> tuple[Refusal | None, int]:
         """Do what the operator chose for a call whose most is unknown."""
         chosen = self.money.unknown_price
         if chosen == "refuse" or (chosen == "refuse-if-budgeted" and caller.holder.budgeted):
-            return _NO_PRICE, 0
+            return _NO_CALL_PRICE if endpoint in MEDIA else _NO_PRICE, 0
         return None, fixed(self.money.fixed_reserve) if chosen == "reserve" else 0
 
     def _held(
@@ -301,6 +289,13 @@ class Dispatch:
         if refusal is not None:
             self.admission.not_held(exchange, holder, refusal, amount, tokens, again)
         return refusal is None
+
+
+def _caller_of(exchange: Exchange) -> Caller:
+    caller = exchange.caller
+    if caller is None:  # the route table has let a stranger in: it must not
+        raise TypeError("a call needs a caller")
+    return caller
 
 
 def _native(endpoint: Endpoint) -> Carrier:
@@ -320,6 +315,11 @@ _NO_PRICE = Refusal(
     "What this call could cost is not known, so it cannot be held against a budget.",
     "Set max_tokens, choose a model with a known price, or have the operator set "
     "a price for it (upstreams.<name>.prices) or money.unknown_price.",
+)
+_NO_CALL_PRICE = msgspec.structs.replace(
+    _NO_PRICE,
+    hint="Have the operator set a price for a call of this model "
+    "(upstreams.<name>.prices.<model>.request) or money.unknown_price.",
 )
 
 
