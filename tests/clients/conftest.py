@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import javascript
 import pytest
 from gateways import in_front_of
+from javascript import Ask, Scenarios
 from running import Gateway
 
 from trunkline.sandbox import Sandbox, SandboxServer, serve_in_thread
@@ -51,6 +54,26 @@ def gateway(behind: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> 
 def key(gateway: Gateway) -> str:
     """A key without limits."""
     return gateway.new_key()
+
+
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    """The folder of the JavaScript clients; skips, saying why, where they cannot be had."""
+    try:
+        return javascript.installed()
+    except javascript.NoJavaScriptError as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def scenarios(packages: Path, gateway: Gateway, key: str) -> Scenarios:
+    """Runs a script's scenarios against the gateway, whose URL has the key as its user."""
+    url = gateway.url.replace("http://", f"http://{key}@")
+
+    def of(script: str) -> Ask:
+        return lambda scenario: javascript.run(packages, script, scenario, url)
+
+    return of
 
 
 @pytest.fixture

@@ -8,9 +8,14 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+Ask = Callable[[str], Any]
+"""Runs a scenario, and returns what came of it."""
+Scenarios = Callable[[str], Ask]
+"""Runs a script's scenarios against the gateway."""
 PACKAGES = (
     "@ai-sdk/anthropic@3.0.140",
     "@ai-sdk/openai@3.0.141",

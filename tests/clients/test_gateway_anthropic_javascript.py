@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-import javascript
 import pytest
 from gateways import rows
+from javascript import Ask, Scenarios
 from questions import LLAMA, PNG, SAID
 from running import Gateway
 
@@ -16,31 +14,19 @@ from trunkline.sandbox import SandboxServer
 
 pytestmark = pytest.mark.slow
 
-Ask = Callable[[str], Any]
 BEGUN = f'[simulated] You said: "{SAID}"'
 
 
-@pytest.fixture(scope="module")
-def packages() -> Path:
-    """The clients' folder; skips, saying why, where it cannot be had."""
-    try:
-        return javascript.installed()
-    except javascript.NoJavaScriptError as reason:
-        pytest.skip(str(reason))
-
-
 @pytest.fixture
-def ask(packages: Path, gateway: Gateway, key: str) -> Ask:
+def ask(scenarios: Scenarios) -> Ask:
     """Run a scenario of @anthropic-ai/sdk."""
-    url = gateway.url.replace("http://", f"http://{key}@")
-    return lambda scenario: javascript.run(packages, "gateway_anthropic.mjs", scenario, url)
+    return scenarios("gateway_anthropic.mjs")
 
 
 @pytest.fixture
-def ai(packages: Path, gateway: Gateway, key: str) -> Ask:
+def ai(scenarios: Scenarios) -> Ask:
     """Run a scenario of ai with @ai-sdk/anthropic."""
-    url = gateway.url.replace("http://", f"http://{key}@")
-    return lambda scenario: javascript.run(packages, "gateway_ai_anthropic.mjs", scenario, url)
+    return scenarios("gateway_ai_anthropic.mjs")
 
 
 def test_a_message_has_the_counts_and_the_id_of_its_row(ask: Ask, gateway: Gateway) -> None:

@@ -89,15 +89,6 @@ def gateway(behind: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def packages() -> Path:
-    """The clients' folder; skips, saying why, where they cannot be had."""
-    try:
-        return javascript.installed()
-    except javascript.NoJavaScriptError as reason:
-        pytest.skip(str(reason))
-
-
-@pytest.fixture(scope="module")
 def ask(packages: Path, gateway: Gateway) -> Ask:
     """Run a scenario with a key of its own."""
 

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-import javascript
 import pytest
 from gateways import rows
+from javascript import Ask, Scenarios
 from questions import LLAMA
 from running import Gateway
 
-Ask = Callable[[str], Any]
-
-
-@pytest.fixture(scope="module")
-def packages() -> Path:
-    """The client's folder; skips, saying why, where it cannot be had."""
-    try:
-        return javascript.installed()
-    except javascript.NoJavaScriptError as reason:
-        pytest.skip(str(reason))
-
 
 @pytest.fixture
-def ask(packages: Path, gateway: Gateway, key: str) -> Ask:
+def ask(scenarios: Scenarios) -> Ask:
     """Run a scenario."""
-    url = gateway.url.replace("http://", f"http://{key}@")
-    return lambda scenario: javascript.run(packages, "gateway.mjs", scenario, url)
+    return scenarios("gateway.mjs")
 
 
 @pytest.fixture
-def hub(packages: Path, gateway: Gateway, key: str) -> Ask:
+def hub(scenarios: Scenarios) -> Ask:
     """Run a scenario of @huggingface/inference."""
-    url = gateway.url.replace("http://", f"http://{key}@")
-    return lambda scenario: javascript.run(packages, "gateway_hub.mjs", scenario, url)
+    return scenarios("gateway_hub.mjs")
 
 
 def test_it_chats_and_streams_with_usage_only_where_asked(ask: Ask, gateway: Gateway) -> None:

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
-import javascript
 import pytest
+from javascript import Ask, Scenarios
 from media_line import media_gateway
 from running import Gateway
 
 from trunkline.sandbox import SandboxServer
 
 pytestmark = pytest.mark.slow
-
-Ask = Callable[[str], Any]
-
-
-@pytest.fixture(scope="module")
-def packages() -> Path:
-    """The client's folder; skips, saying why, where it cannot be had."""
-    try:
-        return javascript.installed()
-    except javascript.NoJavaScriptError as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +21,9 @@ def gateway(behind: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def ask(packages: Path, gateway: Gateway, key: str) -> Ask:
+def ask(scenarios: Scenarios) -> Ask:
     """Run a scenario."""
-    url = gateway.url.replace("http://", f"http://{key}@")
-    return lambda scenario: javascript.run(packages, "gateway_media.mjs", scenario, url)
+    return scenarios("gateway_media.mjs")
 
 
 def test_it_has_pictures_made_and_changed(ask: Ask, behind: SandboxServer) -> None:

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import javascript
 import pytest
 from gateways import rows
+from javascript import Ask, Scenarios
 from questions import SAID, fits_report
 from running import Gateway
 
-Ask = Callable[[str], Any]
-
-
-@pytest.fixture(scope="module")
-def packages() -> Path:
-    """The client's folder; skips, saying why, where it cannot be had."""
-    try:
-        return javascript.installed()
-    except javascript.NoJavaScriptError as reason:
-        pytest.skip(str(reason))
-
 
 @pytest.fixture
-def ask(packages: Path, gateway: Gateway, key: str) -> Ask:
+def ask(scenarios: Scenarios) -> Ask:
     """Run a scenario."""
-    url = gateway.url.replace("http://", f"http://{key}@")
-    return lambda scenario: javascript.run(packages, "gateway_responses.mjs", scenario, url)
+    return scenarios("gateway_responses.mjs")
 
 
 def test_it_reads_responses_whole_and_streamed(ask: Ask, gateway: Gateway) -> None:

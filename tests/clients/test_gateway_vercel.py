@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import javascript
 import pytest
 from gateways import rows
+from javascript import Ask, Scenarios
 from questions import PNG, SAID, fits_report
 from running import Gateway
 
@@ -16,25 +12,14 @@ from trunkline.sandbox import SandboxServer
 
 pytestmark = pytest.mark.slow
 
-Ask = Callable[[str], Any]
 WAYS = {"compatible", "chat", "native", "chatted"}
 TOLD = "get_weather answered: 18 degrees."
 
 
-@pytest.fixture(scope="module")
-def packages() -> Path:
-    """The packages' folder; skips, saying why, where they cannot be had."""
-    try:
-        return javascript.installed()
-    except javascript.NoJavaScriptError as reason:
-        pytest.skip(str(reason))
-
-
 @pytest.fixture
-def ask(packages: Path, gateway: Gateway, key: str) -> Ask:
+def ask(scenarios: Scenarios) -> Ask:
     """Run a scenario."""
-    url = gateway.url.replace("http://", f"http://{key}@")
-    return lambda scenario: javascript.run(packages, "vercel.mjs", scenario, url)
+    return scenarios("vercel.mjs")
 
 
 def test_it_generates_and_streams_texts_with_usage(ask: Ask, gateway: Gateway) -> None:

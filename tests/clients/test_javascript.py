@@ -16,15 +16,6 @@ from trunkline.sandbox import SandboxServer
 Ask = Callable[[str], Any]
 
 
-@pytest.fixture(scope="module")
-def packages() -> Path:
-    """The clients' folder; skips, saying why, where they cannot be had."""
-    try:
-        return javascript.installed()
-    except javascript.NoJavaScriptError as reason:
-        pytest.skip(str(reason))
-
-
 @pytest.fixture
 def hub(packages: Path, server: SandboxServer) -> Ask:
     """Run a scenario of @huggingface/inference."""

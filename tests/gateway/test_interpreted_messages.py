@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from raw import Answer, Wire, ask, post
-from running import Gateway, running
+from raw import Wire
+from two_servers import Body, Scene, Script, before_two, events, scripted, silent
 
-from loopback import LAST, STREAM_HEAD, Upstream, Visit, whole
+from loopback import LAST, STREAM_HEAD, chunk, whole
 
 pytestmark = pytest.mark.slow
 
@@ -30,18 +31,12 @@ prices."*" = {{ input = 1, output = 2, context = 1000 }}
 targets = [{{ upstream = "first", model = "one" }}, {{ upstream = "second", model = "two" }}]
 """
 USAGE = {"prompt_tokens": 7, "completion_tokens": 5}
-Body = dict[str, Any]
-Script = Callable[[Visit], None]
 
 
 def event(delta: Body, finish: str | None = None, **more: Any) -> bytes:
     """One event of a chat's stream as a chunk of the body."""
     body = {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}
-    return framed(b"data: %b\n\n" % json.dumps(body).encode())
-
-
-def framed(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
+    return chunk(b"data: %b\n\n" % json.dumps(body).encode())
 
 
 def answered(message: Body, finish: str = "stop") -> bytes:
@@ -49,74 +44,22 @@ def answered(message: Body, finish: str = "stop") -> bytes:
     return whole(json.dumps({"choices": [choice], "usage": USAGE}).encode())
 
 
-def scripted(*parts: bytes) -> Script:
-    """Answer each request of a connection with the same bytes."""
-
-    def script(visit: Visit) -> None:
-        while True:
-            visit.request()
-            visit.send(*parts)
-
-    return script
-
-
-def silent(*parts: bytes) -> Script:
-    """Answer one request in part, and say nothing more."""
-
-    def script(visit: Visit) -> None:
-        visit.request()
-        visit.send(*parts)
-        visit.until_gone()
-
-    return script
-
-
 HELLO = event({"role": "assistant", "content": "Hello"})
 ENDED = event({}, "stop", usage=USAGE)
-DONE = framed(b"data: [DONE]\n\n")
-COMMENT = framed(b": waiting\n\n")
+DONE = chunk(b"data: [DONE]\n\n")
+COMMENT = chunk(b": waiting\n\n")
 NAMELESS = event({"tool_calls": [{"index": 0, "id": "c", "function": {"arguments": "{}"}}]})
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}}
 
 
-class Scene:
-    """A gateway with a key, and the two servers behind it."""
-
-    def __init__(self, gateway: Gateway, first: Upstream, second: Upstream) -> None:
-        self.gateway = gateway
-        self.key = gateway.new_key()
-        self.first = first
-        self.second = second
-
-    def ask(self, model: str = "both", **more: Any) -> Answer:
-        return ask(self.gateway, post(asked(model=model, **more), self.key, path="/v1/messages"))
-
-    def row(self, answer: Answer) -> Body:
-        return self.gateway.entry(answer.headers["x-request-id"])
-
-
-def asked(**more: Any) -> Body:
-    return {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], **more}
-
-
 @contextmanager
-def scene(folder: Path, first: Script, second: Script | None = None) -> Iterator[Scene]:
-    one, two = Upstream(first), Upstream(second or scripted(answered({"content": "Two"})))
-    try:
-        with running(folder, CONFIG.format(first=one.url, second=two.url)) as gateway:
-            yield Scene(gateway, one, two)
-    finally:
-        one.close()
-        two.close()
-
-
-def events(answer: Answer) -> list[Body]:
-    found = []
-    for block in answer.body.split(b"\n\n")[:-1]:
-        name, _, data = block.partition(b"\n")
-        found.append(json.loads(data.removeprefix(b"data: ")))
-        assert name == b"event: " + found[-1]["type"].encode()
-    return found
+def scene(
+    folder: Path, first: Script, second: Script | None = None, config: str = CONFIG
+) -> Iterator[Scene]:
+    asked = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+    second = second or scripted(answered({"content": "Two"}))
+    with before_two(folder, config, first, second, path="/v1/messages", asked=asked) as found:
+        yield found
 
 
 def test_a_chat_is_sent_and_a_message_told(tmp_path: Path) -> None:
@@ -165,7 +108,7 @@ def test_arguments_that_were_cut_are_told_as_text(tmp_path: Path) -> None:
     "first",
     [
         scripted(whole(b'{"error": {"message": "busy"}}', 503)),
-        scripted(STREAM_HEAD, framed(b'data: {"error": {"message": "busy", "code": 503}}\n\n'), LAST),
+        scripted(STREAM_HEAD, chunk(b'data: {"error": {"message": "busy", "code": 503}}\n\n'), LAST),
         silent(STREAM_HEAD),
         silent(),
     ],
@@ -189,7 +132,7 @@ def test_what_fails_before_anything_was_said_goes_to_the_next_target(
     ("rest", "kind", "outcome"),
     [
         ((LAST,), "api_error", "truncated"),
-        ((framed(b'data: {"error": {"message": "x", "code": 503}}\n\n'), LAST), "overloaded_error", "failed"),
+        ((chunk(b'data: {"error": {"message": "x", "code": 503}}\n\n'), LAST), "overloaded_error", "failed"),
         ((NAMELESS, event({}, "tool_calls", usage=USAGE), DONE, LAST), "api_error", "truncated"),
     ],
     ids=["unended", "error", "nameless"],
@@ -227,30 +170,27 @@ def test_comments_become_pings_before_and_within_an_answer(tmp_path: Path) -> No
 
 def test_a_client_sees_each_piece_when_it_comes(tmp_path: Path) -> None:
     with scene(tmp_path, silent(STREAM_HEAD, HELLO)) as it, Wire(it.gateway) as wire:
-        wire.send(post(asked(model="first/one", stream=True), it.key, path="/v1/messages"))
-        wire.until(b'"text":"Hello"')
+        wire.send(it.request("first/one", stream=True))
+        # Its server says nothing more, so that all of this came before the answer's end.
+        assert b"event: message_start" in wire.until(b'"text":"Hello"')
 
 
 def test_a_stop_is_told_in_the_stream(tmp_path: Path) -> None:
-    more = "[edge]\ndrain_seconds = 0.2\n"
-    one = Upstream(silent(STREAM_HEAD, HELLO))
-    config = CONFIG.format(first=one.url, second=one.url).replace("idle_seconds = 1.0\n", "")
-    with running(tmp_path, config + more) as gateway, Wire(gateway) as wire:
-        body = asked(model="first/one", stream=True)
-        wire.send(post(body, gateway.new_key(), path="/v1/messages"))
-        wire.until(b"Hello")
-        gateway.process.terminate()
-        said = wire.until(b"gateway_stopping")
-        assert b"event: error" in said
-        assert gateway.stop() == 0
-    one.close()
+    config = CONFIG.replace("idle_seconds = 1.0\n", "") + "[edge]\ndrain_seconds = 0.2\n"
+    with scene(tmp_path, silent(STREAM_HEAD, HELLO), config=config) as it:
+        assert b"event: error" in it.stopped_within(b"gateway_stopping")
 
 
-def test_prompts_that_are_kept_are_the_chats(tmp_path: Path) -> None:
-    one = Upstream(scripted(answered({"content": "Hello"})))
-    config = CONFIG.format(first=one.url, second=one.url) + "[content]\nstore = true\n"
-    with running(tmp_path, config) as gateway:
-        answer = ask(gateway, post(asked(model="both"), gateway.new_key(), path="/v1/messages"))
-        assert answer.status == 200
-        assert gateway.entry(answer.headers["x-request-id"])["endpoint"] == "messages"
-    one.close()
+def test_prompts_that_are_kept_are_the_chats_and_answers_what_the_client_was_told(
+    tmp_path: Path,
+) -> None:
+    config = CONFIG + "[content]\nstore = true\n"
+    with scene(tmp_path, scripted(answered({"content": "Hello"})), config=config) as it:
+        answer = it.ask(system="Be brief.")
+        assert it.gateway.stop() == 0
+    with closing(sqlite3.connect(it.gateway.store)) as store:
+        ((prompt, kept),) = store.execute(
+            "SELECT prompt, answer FROM contents WHERE id = ?", (answer.headers["x-request-id"],)
+        ).fetchall()
+    assert prompt == "system: Be brief.\n\nuser: Hi"
+    assert json.loads(kept) == answer.json

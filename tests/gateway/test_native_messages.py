@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from raw import Answer, Wire, ask, post
-from running import Gateway, running
+from raw import Wire
+from two_servers import (
+    Body,
+    Scene,
+    Script,
+    before_two,
+    breaking,
+    events,
+    native,
+    scripted,
+    silent,
+    sse,
+)
 
-from loopback import LAST, STREAM_HEAD, Upstream, Visit, whole
+from loopback import LAST, STREAM_HEAD, whole
 
 pytestmark = pytest.mark.slow
 
-CONFIG = """
-default_upstream = "first"
-[upstreams.first]
-base_url = "{first}"
-speaks = ["chat", "messages"]
-idle_seconds = 1.0
-first_byte_seconds = 1.0
-prices."*" = {{ input = 1, output = 2, context = 1000 }}
-[upstreams.second]
-base_url = "{second}"
-speaks = ["messages", "chat"]
-prices."*" = {{ input = 1, output = 2, context = 1000 }}
-[upstreams.chats]
-base_url = "{second}"
-prices."*" = {{ input = 1, output = 2, context = 1000 }}
-[routes.both]
-targets = [{{ upstream = "first", model = "one" }}, {{ upstream = "second", model = "two" }}]
-[routes.mixed]
-targets = [{{ upstream = "first", model = "one" }}, {{ upstream = "chats", model = "two" }}]
-"""
+CONFIG = native("messages")
 USAGE = {"input_tokens": 4, "cache_read_input_tokens": 3, "output_tokens": 5}
 MESSAGE: dict[str, Any] = {
     "id": "msg_up",
@@ -54,15 +46,6 @@ ENDED = {
 }
 OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "x"}}
 SEARCH = [{"type": "web_search_20250305", "name": "web_search"}]
-Body = dict[str, Any]
-Script = Callable[[Visit], None]
-
-
-def sse(kind: str, **fields: Any) -> bytes:
-    """One event as a chunk of the body."""
-    body = json.dumps({"type": kind, **fields}).encode()
-    data = b"event: %b\ndata: %b\n\n" % (kind.encode(), body)
-    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 START = sse("message_start", message=MESSAGE)
@@ -71,81 +54,17 @@ HELLO = sse("content_block_delta", index=0, delta={"type": "text_delta", "text":
 CLOSED = sse("content_block_stop", index=0)
 DELTA = sse("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 5})
 STOP = sse("message_stop")
-
-
-def scripted(*parts: bytes) -> Script:
-    """Answer each request of a connection with the same bytes."""
-
-    def script(visit: Visit) -> None:
-        while True:
-            visit.request()
-            visit.send(*parts)
-
-    return script
-
-
-def breaking(*parts: bytes) -> Script:
-    """Answer one request, and close."""
-
-    def script(visit: Visit) -> None:
-        visit.request()
-        visit.send(*parts)
-
-    return script
-
-
-def silent(*parts: bytes) -> Script:
-    """Answer one request in part, and say nothing more."""
-
-    def script(visit: Visit) -> None:
-        visit.request()
-        visit.send(*parts)
-        visit.until_gone()
-
-    return script
-
-
 WHOLE = whole(json.dumps(ENDED).encode())
 BEGUN = (STREAM_HEAD, START, OPENED, HELLO)
 STREAM = (*BEGUN, CLOSED, DELTA, STOP, LAST)
 
 
-class Scene:
-    """A gateway with a key, and the two servers behind it."""
-
-    def __init__(self, gateway: Gateway, first: Upstream, second: Upstream) -> None:
-        self.gateway = gateway
-        self.key = gateway.new_key()
-        self.first = first
-        self.second = second
-
-    def ask(self, model: str = "both", **more: Any) -> Answer:
-        asked = {"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
-        return ask(self.gateway, post({**asked, **more}, self.key, path="/v1/messages"))
-
-    def row(self, answer: Answer) -> Body:
-        return self.gateway.entry(answer.headers["x-request-id"])
-
-
 @contextmanager
 def scene(folder: Path, first: Script, second: Script | None = None) -> Iterator[Scene]:
-    one, two = Upstream(first), Upstream(second or scripted(WHOLE))
-    try:
-        with running(folder, CONFIG.format(first=one.url, second=two.url)) as gateway:
-            yield Scene(gateway, one, two)
-    finally:
-        one.close()
-        two.close()
-
-
-def events(answer: Answer) -> list[Body]:
-    """The events of an answer, each named as its type says."""
-    found = []
-    for block in answer.body.split(b"\n\n")[:-1]:
-        name, _, data = block.partition(b"\n")
-        found.append(json.loads(data.removeprefix(b"data: ")))
-        assert name == b"event: " + found[-1]["type"].encode()
-    return found
+    asked = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+    second = second or scripted(WHOLE)
+    with before_two(folder, CONFIG, first, second, path="/v1/messages", asked=asked) as found:
+        yield found
 
 
 def test_a_message_goes_through_untouched_but_for_the_models_name(tmp_path: Path) -> None:
@@ -305,9 +224,7 @@ def test_a_route_with_a_target_that_only_chats_is_asked_by_chats_throughout(tmp_
 def test_a_client_that_leaves_closes_the_upstream(tmp_path: Path) -> None:
     with scene(tmp_path, silent(*BEGUN)) as it:
         with Wire(it.gateway) as wire:
-            asked = {"model": "first/one", "max_tokens": 9, "stream": True}
-            said = {**asked, "messages": [{"role": "user", "content": "Hi"}]}
-            wire.send(post(said, it.key, path="/v1/messages"))
+            wire.send(it.request("first/one", stream=True))
             wire.until(b"Hello")
         assert it.first.visits[0].gone.wait(10)
         (row,) = it.gateway.ledger(1)

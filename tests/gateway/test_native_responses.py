@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from raw import Answer, Wire, ask, post
-from running import Gateway, running
+from raw import Wire
+from two_servers import Scene, Script, before_two, breaking, events, native, scripted, silent, sse
 
-from loopback import LAST, STREAM_HEAD, Upstream, Visit, whole
+from loopback import LAST, STREAM_HEAD, whole
 
 pytestmark = pytest.mark.slow
 
-CONFIG = """
-default_upstream = "first"
-[upstreams.first]
-base_url = "{first}"
-speaks = ["chat", "responses"]
-idle_seconds = 1.0
-first_byte_seconds = 1.0
-prices."*" = {{ input = 1, output = 2, context = 1000 }}
-[upstreams.second]
-base_url = "{second}"
-speaks = ["responses", "chat"]
-prices."*" = {{ input = 1, output = 2, context = 1000 }}
-[upstreams.chats]
-base_url = "{second}"
-prices."*" = {{ input = 1, output = 2, context = 1000 }}
-[routes.both]
-targets = [{{ upstream = "first", model = "one" }}, {{ upstream = "second", model = "two" }}]
-[routes.mixed]
-targets = [{{ upstream = "first", model = "one" }}, {{ upstream = "chats", model = "two" }}]
-"""
+CONFIG = native("responses")
 USAGE = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
 BEGUN: dict[str, Any] = {
     "id": "resp_1",
@@ -44,95 +25,26 @@ BEGUN: dict[str, Any] = {
     "output": [],
 }
 ENDED = {**BEGUN, "status": "completed", "usage": USAGE}
-Body = dict[str, Any]
 
 
-def sse(number: int, kind: str, **fields: Any) -> bytes:
-    """One event as a chunk of the body."""
-    body = json.dumps({"type": kind, "sequence_number": number, **fields}).encode()
-    data = b"event: %b\ndata: %b\n\n" % (kind.encode(), body)
-    return b"%x\r\n%b\r\n" % (len(data), data)
+def numbered(number: int, kind: str, **fields: Any) -> bytes:
+    return sse(kind, sequence_number=number, **fields)
 
 
-CREATED = sse(0, "response.created", response=BEGUN)
-HELLO = sse(1, "response.output_text.delta", item_id="m", output_index=0, delta="Hello")
-COMPLETED = sse(2, "response.completed", response=ENDED)
-
-
-def scripted(*parts: bytes) -> Callable[[Visit], None]:
-    """Answer each request of a connection with the same bytes."""
-
-    def script(visit: Visit) -> None:
-        while True:
-            visit.request()
-            visit.send(*parts)
-
-    return script
-
-
-def breaking(*parts: bytes) -> Callable[[Visit], None]:
-    """Answer one request, and close."""
-
-    def script(visit: Visit) -> None:
-        visit.request()
-        visit.send(*parts)
-
-    return script
-
-
-def silent(*parts: bytes) -> Callable[[Visit], None]:
-    """Answer one request in part, and say nothing more."""
-
-    def script(visit: Visit) -> None:
-        visit.request()
-        visit.send(*parts)
-        visit.until_gone()
-
-    return script
-
-
+CREATED = numbered(0, "response.created", response=BEGUN)
+HELLO = numbered(1, "response.output_text.delta", item_id="m", output_index=0, delta="Hello")
+COMPLETED = numbered(2, "response.completed", response=ENDED)
 WHOLE = whole(json.dumps(ENDED).encode())
 STREAM = (STREAM_HEAD, CREATED, HELLO, COMPLETED, LAST)
 
 
-class Scene:
-    """A gateway with a key, and the two servers behind it."""
-
-    def __init__(self, gateway: Gateway, first: Upstream, second: Upstream) -> None:
-        self.gateway = gateway
-        self.key = gateway.new_key()
-        self.first = first
-        self.second = second
-
-    def ask(self, model: str = "both", **more: Any) -> Answer:
-        body = {"model": model, "input": "Hi", **more}
-        return ask(self.gateway, post(body, self.key, path="/v1/responses"))
-
-    def row(self, answer: Answer) -> Body:
-        return self.gateway.entry(answer.headers["x-request-id"])
-
-
 @contextmanager
 def scene(
-    folder: Path, first: Callable[[Visit], None], second: Callable[[Visit], None] | None = None
+    folder: Path, first: Script, second: Script | None = None, config: str = CONFIG
 ) -> Iterator[Scene]:
-    one, two = Upstream(first), Upstream(second or scripted(WHOLE))
-    try:
-        with running(folder, CONFIG.format(first=one.url, second=two.url)) as gateway:
-            yield Scene(gateway, one, two)
-    finally:
-        one.close()
-        two.close()
-
-
-def events(answer: Answer) -> list[Body]:
-    """The events of an answer, each named as its type says."""
-    found = []
-    for block in answer.body.split(b"\n\n")[:-1]:
-        name, _, data = block.partition(b"\n")
-        found.append(json.loads(data.removeprefix(b"data: ")))
-        assert name == b"event: " + found[-1]["type"].encode()
-    return found
+    second, asked = second or scripted(WHOLE), {"input": "Hi"}
+    with before_two(folder, config, first, second, path="/v1/responses", asked=asked) as found:
+        yield found
 
 
 def test_a_response_goes_through_untouched_but_for_the_models_name(tmp_path: Path) -> None:
@@ -175,7 +87,7 @@ def test_a_stream_goes_through_byte_for_byte_and_ends_with_its_own_last_event(
     ids=["closed", "503", "html", "failed"],
 )  # fmt: skip
 def test_what_fails_before_anything_was_said_goes_to_the_next_target(
-    tmp_path: Path, first: Callable[[Visit], None]
+    tmp_path: Path, first: Script
 ) -> None:
     with scene(tmp_path, first) as it:
         answer = it.ask()
@@ -187,16 +99,14 @@ def test_what_fails_before_anything_was_said_goes_to_the_next_target(
 @pytest.mark.parametrize(
     "first",
     [
-        scripted(STREAM_HEAD, sse(0, "error", code="server_error", message="x"), LAST),
-        scripted(STREAM_HEAD, sse(0, "response.failed", response={**BEGUN, "error": {"code": "server_error", "message": "x"}}), LAST),
+        scripted(STREAM_HEAD, numbered(0, "error", code="server_error", message="x"), LAST),
+        scripted(STREAM_HEAD, numbered(0, "response.failed", response={**BEGUN, "error": {"code": "server_error", "message": "x"}}), LAST),
         silent(),
         silent(STREAM_HEAD),
     ],
     ids=["error", "failed", "silent", "silent-stream"],
 )  # fmt: skip
-def test_a_stream_that_fails_at_once_goes_to_the_next_target(
-    tmp_path: Path, first: Callable[[Visit], None]
-) -> None:
+def test_a_stream_that_fails_at_once_goes_to_the_next_target(tmp_path: Path, first: Script) -> None:
     with scene(tmp_path, first, scripted(*STREAM)) as it:
         answer = it.ask(stream=True)
         assert answer.status == 200
@@ -211,16 +121,16 @@ def test_a_stream_that_fails_at_once_goes_to_the_next_target(
         (breaking(STREAM_HEAD, CREATED, HELLO, b"5\r\ndata:"), "upstream_truncated", "truncated"),
         (scripted(STREAM_HEAD, CREATED, HELLO, LAST), "upstream_truncated", "truncated"),
         (silent(STREAM_HEAD, CREATED, HELLO), "upstream_timeout", "truncated"),
-        (scripted(STREAM_HEAD, CREATED, HELLO, sse(2, "error", code="slow_down", message="x"), LAST), "slow_down", "failed"),
+        (scripted(STREAM_HEAD, CREATED, HELLO, numbered(2, "error", code="slow_down", message="x"), LAST), "slow_down", "failed"),
         (
-            scripted(STREAM_HEAD, CREATED, HELLO, sse(2, "response.failed", response={**BEGUN, "error": {"code": "server_error", "message": "x"}}), LAST),
+            scripted(STREAM_HEAD, CREATED, HELLO, numbered(2, "response.failed", response={**BEGUN, "error": {"code": "server_error", "message": "x"}}), LAST),
             "server_error", "failed",
         ),
     ],
     ids=["closed", "cut", "unended", "silent", "error", "failed"],
 )  # fmt: skip
 def test_a_stream_that_breaks_later_is_told_in_the_apis_own_events(
-    tmp_path: Path, first: Callable[[Visit], None], code: str, outcome: str
+    tmp_path: Path, first: Script, code: str, outcome: str
 ) -> None:
     with scene(tmp_path, first) as it:
         answer = it.ask(stream=True)
@@ -260,8 +170,7 @@ def test_a_route_with_a_target_that_only_chats_is_asked_by_chats_throughout(tmp_
 def test_a_client_that_leaves_closes_the_upstream(tmp_path: Path) -> None:
     with scene(tmp_path, silent(STREAM_HEAD, CREATED, HELLO)) as it:
         with Wire(it.gateway) as wire:
-            body = {"model": "first/one", "input": "Hi", "stream": True}
-            wire.send(post(body, it.key, path="/v1/responses"))
+            wire.send(it.request("first/one", stream=True))
             wire.until(b"Hello")
         assert it.first.visits[0].gone.wait(10)
         (row,) = it.gateway.ledger(1)
@@ -269,18 +178,9 @@ def test_a_client_that_leaves_closes_the_upstream(tmp_path: Path) -> None:
 
 
 def test_a_stop_is_told_in_the_stream(tmp_path: Path) -> None:
-    more = "[edge]\ndrain_seconds = 0.2\n"
-    one = Upstream(silent(STREAM_HEAD, CREATED, HELLO))
-    config = CONFIG.format(first=one.url, second=one.url).replace("idle_seconds = 1.0\n", "")
-    with running(tmp_path, config + more) as gateway, Wire(gateway) as wire:
-        body = {"model": "first/one", "input": "Hi", "stream": True}
-        wire.send(post(body, gateway.new_key(), path="/v1/responses"))
-        wire.until(b"Hello")
-        gateway.process.terminate()
-        said = wire.until(b"response.failed")
-        assert b'"code":"gateway_stopping"' in said
-        assert gateway.stop() == 0
-    one.close()
+    config = CONFIG.replace("idle_seconds = 1.0\n", "") + "[edge]\ndrain_seconds = 0.2\n"
+    with scene(tmp_path, silent(STREAM_HEAD, CREATED, HELLO), config=config) as it:
+        assert b'"code":"gateway_stopping"' in it.stopped_within(b"response.failed")
 
 
 def test_a_budget_holds_for_responses_as_for_chats(tmp_path: Path) -> None:
