@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,7 @@ class Scene:
 @contextmanager
 def before_two(
     folder: Path, config: str, first: Script, second: Script, *, path: str, asked: Body
-) -> Iterator[Scene]:
+) -> Generator[Scene]:
     """Run two servers and a gateway in front of them."""
     one, two = Upstream(first), Upstream(second)
     try:

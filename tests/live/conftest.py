@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from before import CONFIG, in_front_of
 from peers import CACHE, Peer, PeerUnavailable, served
 from recipes import EMBEDDER, LLAMA, TRANSFORMERS, WHISPER, Recipe
+from running import Gateway
 
 from trunkline import Client, default_client, set_default_client
 
@@ -48,6 +50,35 @@ def whisper() -> Iterator[Peer]:
 def embedder() -> Iterator[Peer]:
     """all-MiniLM-L6-v2 behind the sandbox's routes; skips where it is not installed."""
     yield from _serve(EMBEDDER)
+
+
+@pytest.fixture(scope="module")
+def before_config() -> str:
+    """The configuration of the gateways below."""
+    return CONFIG
+
+
+@pytest.fixture(scope="module")
+def before_transformers(
+    transformers: Peer, before_config: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """A gateway in front of `transformers serve`."""
+    yield from in_front_of(transformers, tmp_path_factory, before_config)
+
+
+@pytest.fixture(scope="module")
+def before_llama(
+    llama: Peer, before_config: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """A gateway in front of llama.cpp's server."""
+    yield from in_front_of(llama, tmp_path_factory, before_config)
+
+
+@pytest.fixture(params=["before_transformers", "before_llama"], ids=["transformers", "llama"])
+def gateway(request: pytest.FixtureRequest) -> Gateway:
+    """Each of them."""
+    found: Gateway = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

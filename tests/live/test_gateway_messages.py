@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import anthropic
 import pytest
-from peers import Peer
-from running import Gateway, running
+from before import HELLO, kept_to_ascii
+from running import Gateway
 
 pytestmark = pytest.mark.live
 
-HELLO: Any = [{"role": "user", "content": "hello"}]
-PRINTABLE = {str(token): -100 for token in (*range(32), *range(127, 260))}
-"""Keeps llama.cpp's random model to ASCII and from ending."""
 WEATHER: Any = {
     "name": "get_weather",
     "description": "Tell the weather in Paris.",
@@ -29,42 +25,6 @@ WEATHER: Any = {
     },
 }
 FORCED: Any = {"type": "tool", "name": "get_weather"}
-CONFIG = """
-default_upstream = "real"
-[upstreams.real]
-base_url = "{base}"
-models = [{model}]
-prices."*" = {{ input = 1, output = 2 }}
-[routes.tiny]
-targets = [{{ upstream = "real", model = {model} }}]
-"""
-
-
-def _served(peer: Peer, factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    config = CONFIG.format(base=peer.base_url, model=json.dumps(peer.model))
-    with running(factory.mktemp(peer.name), config) as gateway:
-        yield gateway
-
-
-@pytest.fixture(scope="module")
-def before_transformers(
-    transformers: Peer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    """A gateway in front of `transformers serve`, whose model is called `tiny`."""
-    yield from _served(transformers, tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def before_llama(llama: Peer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway in front of llama.cpp's server, whose model is called `tiny`."""
-    yield from _served(llama, tmp_path_factory)
-
-
-@pytest.fixture(params=["before_transformers", "before_llama"], ids=["transformers", "llama"])
-def gateway(request: pytest.FixtureRequest) -> Gateway:
-    """Each of them."""
-    found: Gateway = request.getfixturevalue(request.param)
-    return found
 
 
 @pytest.fixture
@@ -85,9 +45,8 @@ def _client(gateway: Gateway) -> Iterator[anthropic.Anthropic]:
 
 def given(gateway: Gateway, **more: Any) -> dict[str, Any]:
     """Return what to ask; llama.cpp's model is kept to ASCII."""
-    own = {"logit_bias": PRINTABLE} if "llama" in gateway.folder.name else {}
     asked = {"model": "tiny", "messages": HELLO, "max_tokens": 16}
-    return {**asked, "extra_body": {"temperature": 0, **own}, **more}
+    return {**asked, "extra_body": {"temperature": 0, **kept_to_ascii(gateway)}, **more}
 
 
 def test_a_whole_message_is_settled_by_the_servers_own_counts(

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
-from peers import Peer
-from running import Gateway, running
+from before import PRINTABLE
+from running import Gateway
 
 pytestmark = pytest.mark.live
 
-PRINTABLE = {str(token): -100 for token in (*range(32), *range(127, 260))}
-"""Keeps llama.cpp's random model to ASCII and from ending."""
 WEATHER: Any = {
     "type": "function",
     "name": "get_weather",
@@ -41,24 +38,9 @@ targets = [{{ upstream = "makes", model = {model} }}]
 """
 
 
-def _served(peer: Peer, factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    config = CONFIG.format(base=peer.base_url, model=json.dumps(peer.model))
-    with running(factory.mktemp(peer.name), config) as gateway:
-        yield gateway
-
-
 @pytest.fixture(scope="module")
-def before_transformers(
-    transformers: Peer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    """A gateway in front of `transformers serve`."""
-    yield from _served(transformers, tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def before_llama(llama: Peer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway in front of llama.cpp's server."""
-    yield from _served(llama, tmp_path_factory)
+def before_config() -> str:
+    return CONFIG
 
 
 CASES = ["transformers made", "transformers tiny", "llama tiny"]

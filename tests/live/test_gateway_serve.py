@@ -10,14 +10,11 @@ from typing import Any
 
 import openai
 import pytest
-from peers import Peer
-from running import Gateway, running
+from before import HELLO, PRINTABLE, kept_to_ascii
+from running import Gateway
 
 pytestmark = pytest.mark.live
 
-HELLO: Any = [{"role": "user", "content": "hello"}]
-PRINTABLE = {str(token): -100 for token in (*range(32), *range(127, 260))}
-"""Keeps llama.cpp's random model to ASCII and from ending."""
 WEATHER: Any = {
     "type": "function",
     "function": {
@@ -34,42 +31,6 @@ WEATHER: Any = {
     },
 }
 FORCED: Any = {"type": "function", "function": {"name": "get_weather"}}
-CONFIG = """
-default_upstream = "real"
-[upstreams.real]
-base_url = "{base}"
-models = [{model}]
-prices."*" = {{ input = 1, output = 2 }}
-[routes.tiny]
-targets = [{{ upstream = "real", model = {model} }}]
-"""
-
-
-def _served(peer: Peer, factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    config = CONFIG.format(base=peer.base_url, model=json.dumps(peer.model))
-    with running(factory.mktemp(peer.name), config) as gateway:
-        yield gateway
-
-
-@pytest.fixture(scope="module")
-def before_transformers(
-    transformers: Peer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    """A gateway in front of `transformers serve`, whose model is called `tiny`."""
-    yield from _served(transformers, tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def before_llama(llama: Peer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway in front of llama.cpp's server, whose model is called `tiny`."""
-    yield from _served(llama, tmp_path_factory)
-
-
-@pytest.fixture(params=["before_transformers", "before_llama"], ids=["transformers", "llama"])
-def gateway(request: pytest.FixtureRequest) -> Gateway:
-    """Each of them."""
-    found: Gateway = request.getfixturevalue(request.param)
-    return found
 
 
 @pytest.fixture
@@ -96,8 +57,8 @@ def _client(gateway: Gateway) -> Iterator[openai.OpenAI]:
 
 def given(client: openai.OpenAI, gateway: Gateway, **more: Any) -> dict[str, Any]:
     """Return what to ask; llama.cpp's model is kept to ASCII."""
-    own = {"logit_bias": PRINTABLE} if "llama" in gateway.folder.name else {}
-    return {"model": "tiny", "messages": HELLO, "max_tokens": 16, "temperature": 0, **own, **more}
+    asked = {"model": "tiny", "messages": HELLO, "max_tokens": 16, "temperature": 0}
+    return {**asked, **kept_to_ascii(gateway), **more}
 
 
 def text_of(chunks: Any) -> str:
