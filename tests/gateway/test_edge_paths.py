@@ -133,6 +133,39 @@ def test_nothing_else_is_there(gateway: Gateway, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "status", "shape", "header"),
+    [
+        ("GET", "/v1/messages", 405, "anthropic", True),
+        ("DELETE", "/v1/messages/count_tokens", 405, "anthropic", True),
+        ("POST", "/v1/messages/batches", 404, "anthropic", True),
+        ("GET", "/v1/messages/batches/b1/results", 404, "anthropic", True),
+        ("GET", "/hf/v1/messages/batches", 404, "router", False),
+        ("DELETE", "/hf/v1/messages", 405, "anthropic", True),
+        ("DELETE", "/hf/groq/openai/v1/chat/completions", 405, "router", False),
+        ("GET", "/hf", 404, "router", False),
+        ("GET", "/v1/messagesx", 404, "openai", False),
+        ("DELETE", "/v1/responses", 405, "openai", False),
+        ("PUT", "/v1/videos/v1", 405, "openai", False),
+    ],
+)
+def test_what_is_not_there_is_told_in_the_words_of_its_api(
+    gateway: Gateway, method: str, path: str, status: int, shape: str, header: bool
+) -> None:
+    told, headers, body = gateway.ask(method, path, key=gateway.new_key())
+    assert told == status
+    assert headers["x-request-id"] == (body.get("request_id") or body["error"]["request_id"])
+    assert ("request-id" in headers) is header
+    shapes = {"anthropic": "type" in body, "router": isinstance(body["error"], str)}
+    assert [name for name, has in shapes.items() if has] == [shape] * (shape != "openai")
+    assert ("allow" in headers) is (status == 405)
+
+
+def test_what_is_not_there_below_the_routers_own_routes_is_no_provider(gateway: Gateway) -> None:
+    _, _, body = gateway.ask("POST", "/hf/v1/files", {}, gateway.new_key())
+    assert body["error"] == "There is nothing at this path below /hf/v1."
+
+
+@pytest.mark.parametrize(
     "field", ["command", "callbacks", "guardrails", "success_callback", "plugins", "rules"]
 )
 def test_fields_that_run_things_elsewhere_are_only_fields_here(

@@ -32,6 +32,9 @@ _LONGEST_NAME = 500
 _LONG = 400
 """Bytes of a path that is read anew each time."""
 
+_OURS = ("api", "v1")
+"""What lies below beside the providers; what of it is served has rows and pages of its own."""
+
 _ID = "[^/]+"
 _POLLS: dict[str, tuple[tuple[str, str], ...]] = {
     "fal-ai": (
@@ -174,6 +177,8 @@ def checked_query(provider: str, query: bytes) -> str:
 
 
 def _check_provider(name: str) -> None:
+    if name in _OURS:
+        raise _unknown(f"There is nothing at this path below {PREFIX}/{name}.")
     row = PROVIDERS.get(name)
     if row is None or row.dropped is not None or name == "openai":
         hint = provider_hint(name[:60]) or f"Hugging Face does not route to {name}."

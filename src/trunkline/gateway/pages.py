@@ -94,6 +94,8 @@ class Pages:
         self._once = once
         self._exact: dict[tuple[bytes, bytes], Page] = {}
         self._below: list[tuple[bytes, bytes, Page]] = []
+        self._shapes: list[tuple[bytes, Page]] = []
+        """Pages whose clients are told errors in their own way, by what paths of that API begin with."""
         for page in pages:
             self._add(page)
 
@@ -103,6 +105,8 @@ class Pages:
         if page.rule == "key" and page.endpoint is None:
             raise ValueError(f"{page.method} {page.path} has no endpoint for the scopes of keys")
         method, path = page.method.encode(), page.path.encode()
+        if page.error_body is not None:
+            self._shapes.append((path + b"/", page))
         for spelt in (method, b"HEAD") if method == b"GET" else (method,):
             if page.below:
                 self._below.append((spelt, path + b"/", page))
@@ -221,20 +225,24 @@ class Pages:
 
     def _no_page(self, exchange: Exchange) -> None:
         self._refused("path")
-        methods = self._methods(exchange.head.path)
+        path = exchange.head.path
+        self._shape(exchange, path)
+        methods = self._methods(path)
         if not methods:
             message = (
                 "There is nothing here. /v1/chat/completions, /v1/models and others are served."
             )
             tell(exchange, Fault(404, "not_found", message))
             return
-        fault = Fault(405, "method_not_allowed", f"Use {' or '.join(methods)} here.")
-        page = self._exact.get((methods[0].encode(), exchange.head.path))
-        if page is not None:  # its clients are told in their own way
-            exchange.page = page
-            _label(exchange, page)
         exchange.labels += b"allow: %b\r\n" % ", ".join(methods).encode()
-        tell(exchange, fault)
+        tell(exchange, Fault(405, "method_not_allowed", f"Use {' or '.join(methods)} here."))
+
+    def _shape(self, exchange: Exchange, path: bytes) -> None:
+        """Have an error told as the API has it that the path belongs to: the nearest above it."""
+        found = [(start, page) for start, page in self._shapes if (path + b"/").startswith(start)]
+        if found:
+            page = exchange.page = max(found, key=lambda row: len(row[0]))[1]
+            _label(exchange, page)
 
     def _methods(self, path: bytes) -> list[str]:
         """Return the methods of what is at a path."""
