@@ -83,6 +83,41 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "schema",
     ),
     "a form that is text": ({"output_format": "json"}, "output_format", "json_schema"),
+    "a budget of a task": (
+        {"output_config": {"task_budget": {"type": "tokens", "total": 9}}},
+        "output_config.task_budget",
+        "cannot be said in a chat",
+    ),
+    "a form's unknown field": (
+        {"output_config": {"format": {"type": "json_schema", "schema": {}, "loose": True}}},
+        "output_config.format.loose",
+        "cannot be said in a chat",
+    ),
+    "thinking's unknown field": (
+        {"thinking": {"type": "adaptive", "depth": 3}},
+        "thinking.depth",
+        "cannot be said in a chat",
+    ),
+    "a choice's unknown field": (
+        {"tools": [TOOL], "tool_choice": {"type": "auto", "most": 2}},
+        "tool_choice.most",
+        "cannot be said in a chat",
+    ),
+    "a tool's unknown field": (
+        {"tools": [{**TOOL, "timeout": 3}]},
+        "tools.0.timeout",
+        "cannot be said in a chat",
+    ),
+    "a tool's description that is a list": (
+        {"tools": [{**TOOL, "description": ["Does."]}]},
+        "tools.0.description",
+        "text",
+    ),
+    "a tool that is strict by a word": (
+        {"tools": [{**TOOL, "strict": "yes"}]},
+        "tools.0.strict",
+        "true or false",
+    ),
     "output that is text": ({"output_config": "json"}, "output_config", "object"),
     "a container": ({"container": "c1"}, "container", "Anthropic"),
     "servers of tools": ({"mcp_servers": [{"url": "https://x"}]}, "mcp_servers", "call them"),

@@ -264,6 +264,12 @@ def test_a_wrong_item_is_named_by_its_place(items: Any, param: str, says: str) -
         ({"text": []}, "text", "must be an object"),
         ({"text": {"format": {"type": "grammar"}}}, "text.format", "'grammar'"),
         ({"text": {"format": "json"}}, "text.format", "without a type"),
+        (
+            {"text": {"format": {"type": "json_schema", "name": "n", "schema": {}, "loose": 1}}},
+            "text.format.loose",
+            "cannot be said",
+        ),
+        ({"text": {"format": {"type": "text", "schema": {}}}}, "text.format.schema", "cannot be said"),
         ({"text": {"format": {"type": "json_schema", "schema": {}}}}, "text.format.name", "is missing"),
         ({"text": {"format": {"type": "json_schema", "name": "n"}}}, "text.format.schema", "an object"),
         ({"text": {"verbosity": 5}}, "text.verbosity", "must be text"),

@@ -20,6 +20,14 @@ _LONGEST_USER = 64
 """Characters that OpenAI takes for a user's id; a longer one is sent as its digest."""
 _LOW_BUDGET, _MEDIUM_BUDGET = 4096, 16384
 """Tokens of thinking below which an effort is low, and medium."""
+_OUTPUT_FIELDS = frozenset({"effort", "format"})
+_FORMAT_FIELDS = frozenset({"type", "schema"})
+_THINKING_FIELDS = frozenset({"type", "budget_tokens", "display"})
+_TOOL_FIELDS = frozenset(
+    {"type", "name", "description", "input_schema", "strict", "input_examples", "allowed_callers"}
+    | {"cache_control", "defer_loading", "eager_input_streaming"}
+)
+"""What is read of a tool; those of the second line only hint."""
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 
 
@@ -157,6 +165,7 @@ def _metadata(name: str, value: Any) -> dict[str, Any]:
 def _output(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise wrong(name, "must be an object.")
+    _only(name, value, _OUTPUT_FIELDS)
     form = value.get("format")
     return {} if form is None else _format(f"{name}.format", form)
 
@@ -165,8 +174,20 @@ def _format(name: str, value: Any) -> dict[str, Any]:
     schema = value.get("schema") if isinstance(value, dict) else None
     if not isinstance(schema, dict) or value.get("type") != "json_schema":
         raise wrong(name, "must be of type json_schema, with a schema.")
+    _only(name, value, _FORMAT_FIELDS)
     named = {"name": "answer", "schema": schema, "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
+def _only(at: str, value: dict[str, Any], known: frozenset[str]) -> None:
+    """Refuse a part of a field that would be left out in silence."""
+    for name, told in value.items():
+        if name not in known and told not in (None, False):
+            raise RequestError(
+                f"{at}.{name[:100]}: cannot be said in a chat; leave it out.",
+                param=f"{at}.{name[:100]}",
+                code="unsupported_parameter",
+            )
 
 
 def _tools(name: str, value: Any) -> dict[str, Any]:
@@ -192,24 +213,34 @@ def _tool(at: str, tool: Any) -> dict[str, Any]:
             f"{str(kind)[:60]!r} is a tool of Anthropic's own, which other models do not have. "
             "Give a tool with a name and an input_schema.",
         )
-    name, schema = tool.get("name"), tool.get("input_schema")
-    if not isinstance(name, str) or not name:
-        raise wrong(f"{at}.name", "a tool needs a name.")
-    if not isinstance(schema, dict):
-        raise wrong(f"{at}.input_schema", "must be a JSON schema, as an object.")
-    if tool.get("allowed_callers") not in (None, [], ["direct"]):
-        raise wrong(f"{at}.allowed_callers", "only the model itself ('direct') calls tools here.")
+    _check_tool(at, tool)
+    schema = tool["input_schema"]
     if tool.get("input_examples"):
         schema = {**schema, "examples": tool["input_examples"]}
-    function: dict[str, Any] = {"name": name, "parameters": schema}
-    if isinstance(tool.get("description"), str):
-        function["description"] = tool["description"]
-    if tool.get("strict") is not None:
-        function["strict"] = tool["strict"]
+    function: dict[str, Any] = {"name": tool["name"], "parameters": schema}
+    for field in ("description", "strict"):
+        if tool.get(field) is not None:
+            function[field] = tool[field]
     return {"type": "function", "function": function}
 
 
+def _check_tool(at: str, tool: dict[str, Any]) -> None:
+    name = tool.get("name")
+    if not isinstance(name, str) or not name:
+        raise wrong(f"{at}.name", "a tool needs a name.")
+    if not isinstance(tool.get("input_schema"), dict):
+        raise wrong(f"{at}.input_schema", "must be a JSON schema, as an object.")
+    if tool.get("allowed_callers") not in (None, [], ["direct"]):
+        raise wrong(f"{at}.allowed_callers", "only the model itself ('direct') calls tools here.")
+    if not isinstance(tool.get("description"), (str, type(None))):
+        raise wrong(f"{at}.description", "must be text.")
+    if not isinstance(tool.get("strict"), (bool, type(None))):
+        raise wrong(f"{at}.strict", "must be true or false.")
+    _only(at, tool, _TOOL_FIELDS)
+
+
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+_CHOICE_FIELDS = frozenset({"type", "name", "disable_parallel_tool_use"})
 
 
 def _choice(value: Any, tools: list[dict[str, Any]]) -> dict[str, Any]:
@@ -229,6 +260,7 @@ def _choice(value: Any, tools: list[dict[str, Any]]) -> dict[str, Any]:
         raise wrong("tool_choice", "there are no tools to choose from.")
     elif tools:
         written["tool_choice"] = _CHOICES[kind]
+    _only("tool_choice", value, _CHOICE_FIELDS)
     if value.get("disable_parallel_tool_use") is True and tools and kind != "none":
         written["parallel_tool_calls"] = False
     return written
@@ -242,6 +274,7 @@ def _effort(body: dict[str, Any]) -> dict[str, Any]:
     kind = thinking.get("type") if isinstance(thinking, dict) else ""
     if kind not in (None, "adaptive", "between_tools", "disabled", "enabled"):
         raise wrong("thinking", "must be an object of type enabled, adaptive or disabled.")
+    _only("thinking", thinking, _THINKING_FIELDS)
     output = body.get("output_config")
     effort = output.get("effort") if isinstance(output, dict) else None
     if effort is not None and effort not in _EFFORTS:

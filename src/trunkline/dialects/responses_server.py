@@ -39,7 +39,7 @@ _LOGPROBS = "message.output_text.logprobs"
 _INCLUDED = (_LOGPROBS, "reasoning.encrypted_content")
 _EFFORT = frozenset({"effort", "summary", "generate_summary"})
 _TEXT_FIELDS = frozenset({"format", "verbosity"})
-_FORMAT_FIELDS = ("name", "description", "schema", "strict")
+_FORMAT_FIELDS = ("type", "name", "description", "schema", "strict")
 _MOST_LABELS = 16
 _LONGEST_LABEL = (64, 512)
 
@@ -218,6 +218,9 @@ def _text(given: Body) -> tuple[Body, Body]:
     form = {"type": "text"} if form is None else form
     kind = form.get("type") if isinstance(form, dict) else None
     chat: Body = {}
+    if isinstance(form, dict):
+        known = _FORMAT_FIELDS if kind == "json_schema" else ("type",)
+        _only("text.format", form, frozenset(known))
     if kind == "json_object":
         chat["response_format"] = {"type": "json_object"}
     elif kind == "json_schema":
@@ -237,17 +240,21 @@ def _schema(form: Body) -> Body:
         raise wrong("text.format.name", "is missing.")
     if not isinstance(form.get("schema"), dict):
         raise wrong("text.format.schema", "must be an object, as JSON Schema has it.")
-    return {name: form[name] for name in _FORMAT_FIELDS if form.get(name) is not None}
+    return {name: form[name] for name in _FORMAT_FIELDS[1:] if form.get(name) is not None}
 
 
 def _fields(given: Body, name: str, known: frozenset[str]) -> Body:
     value = given.get(name, {})
     if not isinstance(value, dict):
         raise wrong(name, "must be an object.")
+    _only(name, value, known)
+    return value
+
+
+def _only(at: str, value: Body, known: frozenset[str]) -> None:
     for field, told in value.items():
         if field not in known and told is not None:
-            raise wrong(f"{name}.{field[:100]}", "cannot be said in a chat.", "unsupported_value")
-    return value
+            raise wrong(f"{at}.{field[:100]}", "cannot be said in a chat.", "unsupported_value")
 
 
 def _logprobs(given: Body) -> Body:
