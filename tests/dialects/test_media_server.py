@@ -333,6 +333,7 @@ def test_subtitles_without_times_are_none(form: str, chunks: Any) -> None:
         ({"speed": 5}, "speed"),
         ({"speed": "1"}, "speed"),
         ({"voice": 5}, "voice"),
+        ({"voice": {"id": "voice_1"}}, "voice"),
         ({"stream_format": "sse"}, "stream_format"),
         ({"stream": True}, "stream_format"),
     ],

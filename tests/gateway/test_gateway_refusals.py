@@ -79,7 +79,7 @@ def upstream(status: int, body: object = None, **headers: str) -> errors.APIErro
         (errors.StreamTruncated("cut"), 502, "upstream_truncated"),
         (errors.InvalidResponseError("odd"), 502, "upstream_invalid_response"),
         (errors.NotFoundError("no such model"), 404, "upstream_error"),
-        (errors.InvalidInputError("wrong"), 400, "upstream_error"),
+        (errors.InvalidInputError("wrong"), 400, "invalid_request"),
     ],
 )  # fmt: skip
 def test_an_upstreams_error_keeps_its_meaning(

@@ -67,3 +67,10 @@ def test_a_model_for_another_task_is_an_error_that_says_so(lax_gateway: Gateway,
     assert 400 <= status < 500
     assert body["error"]["message"]
     assert lax_gateway.entry(headers["x-request-id"])["outcome"] == "refused"
+
+
+def test_a_model_that_the_hub_does_not_have_is_not_found(gateway: Gateway) -> None:
+    asked = {"model": "nobody/nothing", "input": "x"}
+    status, _, body = gateway.ask("POST", "/v1/embeddings", asked, gateway.new_key())
+    assert (status, body["error"]["code"]) == (404, "model_not_found")
+    assert "The Hub has no model nobody/nothing" in body["error"]["message"]

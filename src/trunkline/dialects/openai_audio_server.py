@@ -21,7 +21,7 @@ from trunkline.dialects.asked_fields import (
     take_files,
     take_text,
 )
-from trunkline.dialects.openai_rules import RequestError, take_model
+from trunkline.dialects.openai_rules import RequestError, of, take_model
 from trunkline.errors import InvalidResponseError
 from trunkline.types.media import Blob
 from trunkline.types.results import TranscriptChunk, Transcription
@@ -39,7 +39,9 @@ SPEECH_FIELDS: dict[str, Field] = {
     "response_format": TEXT,
     "speed": decimal(0.25, 4),
     "stream_format": TEXT,
-    "voice": OBJECT_OR_TEXT,
+    "voice": Field(
+        of(str, "the name of a voice: those that are known by an id are at OpenAI alone")
+    ),
 }
 HEARING_FIELDS: dict[str, Field] = {
     "chunking_strategy": OBJECT_OR_TEXT,

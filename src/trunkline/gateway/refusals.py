@@ -172,6 +172,8 @@ _CODES: tuple[tuple[type[APIError], str], ...] = (
     (errors.InvalidResponseError, "upstream_invalid_response"),
     (errors.ContextWindowExceededError, "context_length_exceeded"),
 )
+_NOT_SENT = "invalid_request"
+"""The code of what was refused here, before anything was sent."""
 
 
 def _code(error: APIError, status: int) -> str:
@@ -182,6 +184,8 @@ def _code(error: APIError, status: int) -> str:
             return code
     if isinstance(error, errors.ModelNotSupportedError):
         return error.code or "model_not_supported"
+    if isinstance(error, errors.InvalidInputError):
+        return error.code or _NOT_SENT
     return error.code or {429: "upstream_rate_limited"}.get(status, "upstream_error")
 
 

@@ -172,4 +172,5 @@ def _problem_error(model: str, provider: str | None, problem: Problem) -> errors
         provider=provider,
         model=model,
         hint=hint.format(model=model),
+        code="model_not_found" if problem == "missing" else None,
     )
