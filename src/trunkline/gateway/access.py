@@ -17,6 +17,8 @@ from trunkline.store.seam import Store
 _SCHEME = b"bearer "
 _DISGUISED = b"hf_tl-"
 """How keys begin for Hugging Face's clients, which send to a router only what looks like its token."""
+_NEW = re.compile(rb"(?:bearer +)?(?:hf_)?tl-[A-Za-z0-9_-]{43} *", re.IGNORECASE)
+"""A header's value with a key as they are given out."""
 _REMEMBERED = 4096
 """Names of models whose verdict a caller keeps."""
 
@@ -59,6 +61,12 @@ def _pattern(scope: Scope) -> re.Pattern[str] | None:
     # fnmatch's expressions never try a star's other lengths again, so that no name takes long
     plain = (pattern.replace("[", "[[]").replace("?", "[?]") for pattern in scope.models)
     return re.compile("|".join(map(fnmatch.translate, plain)))
+
+
+def may_be_new(headers: dict[bytes, bytes]) -> bool:
+    """Tell whether a request brings what looks like a key: one that is unknown may just have been made."""
+    sent = headers.get(b"authorization") or headers.get(b"x-api-key", b"")
+    return _NEW.fullmatch(sent) is not None
 
 
 class Directory:

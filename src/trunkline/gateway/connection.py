@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from trunkline.gateway.exchange import HELD_BACK, Exchange
 from trunkline.gateway.refusals import of_bytes, tell
 from trunkline.gateway.slow_client import SlowClient
+from trunkline.gateway.writing_side import PARTING, WritingSide
 from trunkline.wire.http1_read import HttpError, too_large
 from trunkline.wire.http1_serve import Head, Repeat, RequestStream, repeat_of
 
@@ -24,47 +25,34 @@ _AHEAD_BYTES = 64 * 1024
 """Of their bodies, before no more is read until it is their turn."""
 _AHEAD_MOST = 1024 * 1024
 """What of them may come in spite of that, in one read."""
-_SMALL = 16 * 1024
-"""Bytes of a write that waits for others of its turn; larger ones are work enough by themselves."""
-_PARTING = 2.0
-"""Seconds that a client which is refused early has to read why."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(WritingSide):
     """Reads requests, hands them over one after the other, and writes the answers."""
 
     __slots__ = (
         "_continued",
         "_current",
-        "_discarding",
         "_failure",
         "_limit",
         "_paused_reading",
         "_promised",
         "_repeat",
-        "_slow",
         "_stream",
-        "_transport",
         "_waiting",
         "closing",
-        "edge",
         "peer",
         "secure",
-        "until",
-        "writable",
     )
 
     def __init__(self, edge: Edge, *, secure: bool) -> None:
         """Belongs to `edge`."""
-        self.edge = edge
+        super().__init__(edge)
+        self._stream = RequestStream(edge.http, self)
         self.secure = secure
-        self.until = 0.0
-        """Monotonic time at which the present stage is late."""
         self.peer: tuple[str, int] | None = None
-        self.writable = True
         self.closing = False
         """Whether the present answer is the connection's last."""
-        self._stream = RequestStream(edge.http, self)
         self._repeat: Repeat | None = None
         self._current: Exchange | None = None
         """The request whose body is arriving, or that is being answered."""
@@ -72,14 +60,10 @@ class Connection(asyncio.Protocol):
         """Requests behind the one that is being answered."""
         self._limit = 0  # bytes that the present request's body may have
         self._failure: HttpError | None = None
-        self._discarding = False
-        """Whether nothing more is read or answered: the connection is being closed."""
         self._continued = False
         self._promised = False
         """Whether the client was told, before a drain began, that another request may follow."""
         self._paused_reading = False
-        self._slow: SlowClient | None = None
-        self._transport: asyncio.Transport | None = None
 
     # called by the loop
 
@@ -124,7 +108,11 @@ class Connection(asyncio.Protocol):
         exchange = self._current = Exchange(self, head, edge.now)
         limit = edge.application.admit(exchange)
         exchange.whole = True
-        if exchange.done:
+        if limit is None:
+            exchange.body = body
+            exchange.size = len(body)
+            self._hold(exchange)
+        elif exchange.done:
             self.next()
         elif len(body) > limit:
             edge.application.refused("body")
@@ -152,8 +140,10 @@ class Connection(asyncio.Protocol):
         current = self._current
         if current is None or current.whole or stream.in_head or self._continued:
             return
+        if self._waiting:  # it is held
+            return
         if self.closing:  # refused by its head; what follows is nothing that anybody reads
-            self._part()
+            self._part(unread=self._stream.reading)
             return
         self._continued = True
         self.until = self.edge.after(self.edge.limits.body_seconds)
@@ -193,7 +183,7 @@ class Connection(asyncio.Protocol):
         self.writable = True
         edge, current = self.edge, self._current
         if self._discarding:
-            self.until = edge.after(_PARTING)
+            self.until = edge.after(PARTING)
         elif current is None:
             self.until = edge.idle_until
         elif current.done and current.whole:
@@ -228,7 +218,8 @@ class Connection(asyncio.Protocol):
         if self._current is None:
             self._current = exchange
             self._continued = False
-            self._admit(exchange)
+            if not self._admit(exchange):
+                self._hold(exchange)
             return
         waiting = self._waiting = self._waiting or deque()
         waiting.append(exchange)
@@ -259,10 +250,29 @@ class Connection(asyncio.Protocol):
         if not waiting:
             self._call(exchange)
 
-    def _admit(self, exchange: Exchange) -> None:
-        limit = self._limit = self.edge.application.admit(exchange)
+    def _admit(self, exchange: Exchange) -> bool:
+        """Have a request admitted; False where it is to be held."""
+        limit = self.edge.application.admit(exchange)
+        if limit is None:
+            return False
+        self._limit = limit
         if not exchange.done and max(exchange.size, exchange.head.length or 0) > limit:
             raise too_large(limit)
+        return True
+
+    def _hold(self, exchange: Exchange) -> None:
+        """Have a request wait as those do that were sent ahead, behind itself."""
+        waiting = self._waiting = self._waiting or deque()
+        waiting.appendleft(exchange)
+        self.until = self.edge.after(self.edge.limits.body_seconds)
+        self._look_at_reading()
+
+    def release(self, exchange: Exchange) -> None:
+        """Go on with a request that was held."""
+        waiting = self._waiting
+        if not self._discarding and waiting and waiting[0] is exchange is self._current:
+            exchange.labels = b""  # it is dispatched anew
+            self._begin(waiting.popleft())
 
     def _call(self, exchange: Exchange) -> None:
         if exchange.done:
@@ -273,17 +283,6 @@ class Connection(asyncio.Protocol):
 
     # answering
 
-    def write(self, data: bytes) -> None:
-        """Write to the client."""
-        transport = self._transport
-        if transport is None:
-            return
-        if len(data) < _SMALL and self.writable:
-            self.edge.outbox.post(transport, data)
-        else:
-            self.edge.outbox.flush()
-            transport.write(data)
-
     def next(self) -> None:
         """Go on to the next request, or part, after an answer has ended."""
         current, self._current = self._current, None
@@ -291,13 +290,13 @@ class Connection(asyncio.Protocol):
         if self._waiting or self._failure is not None or self._stream.reading or edge.draining:
             self._next_waiting(current)
         elif self.closing or (current is not None and not current.head.keep_alive):
-            self._part()
+            self._part(unread=self._stream.reading)
         elif self.writable:
             self.until = edge.idle_until
 
     def _next_waiting(self, current: Exchange | None) -> None:
         if self.closing or (current is not None and not current.head.keep_alive):
-            self._part()
+            self._part(unread=self._stream.reading)
         elif self._waiting:
             self._current = current  # nothing that arrives meanwhile may go before what waits
             asyncio.get_running_loop().call_soon(self._take_waiting)
@@ -309,7 +308,7 @@ class Connection(asyncio.Protocol):
             self._promised = False
             self.until = self.edge.leave_until
         else:
-            self._part()
+            self._part(unread=self._stream.reading)
 
     def _take_waiting(self) -> None:
         """Begin with the next of the requests that were sent ahead."""
@@ -320,15 +319,21 @@ class Connection(asyncio.Protocol):
             if self._failure is not None:
                 self._refuse(self._failure)
             return
-        exchange = self._current = waiting.popleft()
+        self._begin(waiting.popleft())
+
+    def _begin(self, exchange: Exchange) -> None:
+        """Begin with a request whose turn it is."""
+        self._current = exchange
         self._continued = False
         try:
-            self._admit(exchange)
+            admitted = self._admit(exchange)
         except HttpError as error:
             self.edge.application.refused("body")
             self._refuse(error, exchange)
             return
-        if exchange.whole:
+        if not admitted:
+            self._hold(exchange)
+        elif exchange.whole:
             self._call(exchange)
         else:
             self._go_on(self._stream)
@@ -341,19 +346,13 @@ class Connection(asyncio.Protocol):
         elif not (self._stream.reading or self._discarding):
             self.until = min(self.until, self.edge.leave_until)
 
-    def abort(self) -> None:
-        """Close at once, though not before what was written is on its way."""
-        if self._transport is not None:
-            self.edge.outbox.flush()
-            self._transport.abort()
-
     def late(self) -> None:
         """End a stage that took too long."""
         current = self._current
         if self._slow is not None and (self._discarding or not self.writable):
             self.until = self._slow.late(self.edge)
         elif current is None and not self._stream.reading:
-            self._part()
+            self._part(unread=self._stream.reading)
         elif current is None or not (current.whole or current.begun):
             self._failed(HttpError("the request did not arrive in time", 408))
         else:
@@ -382,17 +381,3 @@ class Connection(asyncio.Protocol):
             exchange = self._current = Exchange(self, Head(), self.edge.now)
         tell(exchange, of_bytes(error), keep=False)
         self._part(unread=True)
-
-    def _part(self, *, unread: bool = False) -> None:
-        """Close, so that the client can still read what was written."""
-        transport = self._transport
-        if transport is None or self._discarding:
-            return
-        self._discarding = True
-        self.edge.outbox.flush()
-        self._slow = SlowClient(transport, self.edge.now)
-        self.until = self.edge.after(_PARTING)
-        if (unread or self._stream.reading) and transport.can_write_eof():
-            transport.write_eof()  # to close with bytes unread could reset the answer on its way
-        else:
-            transport.close()

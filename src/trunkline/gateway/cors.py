@@ -13,7 +13,7 @@ from fnmatch import translate
 from trunkline.gateway.access import Directory
 from trunkline.gateway.config import Cors
 from trunkline.gateway.exchange import Exchange
-from trunkline.gateway.pages import ANONYMOUS_BYTES, Admit, Page, Pages, is_below
+from trunkline.gateway.pages import ANONYMOUS_BYTES, Admit, Hold, Page, Pages, is_below
 
 EXPOSED = (
     "x-request-id",
@@ -94,11 +94,12 @@ class CrossOriginPages(Pages):
         directory: Directory,
         refused: Callable[[str], None],
         once: Admit | None,
+        hold: Hold | None,
         cors: Cors,
     ) -> None:
         """Take the table; what is not for callers' keys, the admin API above all, is as ever."""
         rows = list(pages)
-        super().__init__(rows, directory, refused, once)
+        super().__init__(rows, directory, refused, once, hold)
         self._sites = Sites(cors)
         self._methods_at: dict[bytes, list[str]] = {}
         self._methods_below: dict[bytes, list[str]] = {}
@@ -107,7 +108,7 @@ class CrossOriginPages(Pages):
                 known = self._methods_below if page.below else self._methods_at
                 known.setdefault(page.path.encode(), []).append(page.method)
 
-    def admit(self, exchange: Exchange) -> int:
+    def admit(self, exchange: Exchange) -> int | None:
         """Answer what a browser asks first, and label what a script asks."""
         head = exchange.head
         methods = self._open_methods(head.path)
@@ -137,9 +138,10 @@ def open_pages(
     directory: Directory,
     refused: Callable[[str], None],
     once: Admit | None,
+    hold: Hold | None,
     cors: Cors,
 ) -> Pages:
     """Return what dispatches requests, open to other sites only where some are listed."""
     if not cors.origins:
-        return Pages(pages, directory, refused, once)
-    return CrossOriginPages(pages, directory, refused, once, cors)
+        return Pages(pages, directory, refused, once, hold)
+    return CrossOriginPages(pages, directory, refused, once, hold, cors)

@@ -33,8 +33,11 @@ _log = logging.getLogger(__name__)
 class Application(Protocol):
     """What the edge hands requests to."""
 
-    def admit(self, exchange: Exchange) -> int:
-        """Look at a request's head: answer it now, or return how many bytes its body may have."""
+    def admit(self, exchange: Exchange) -> int | None:
+        """Look at a request's head: answer it now, or return how many bytes its body may have.
+
+        None holds it, and reads no more of it: its connection's `release` has it admitted anew.
+        """
         ...
 
     def call(self, exchange: Exchange) -> None:

@@ -65,6 +65,7 @@ class Exchange:
         "head",
         "id",
         "labels",
+        "looked",
         "on_flow",
         "on_gone",
         "page",
@@ -102,6 +103,8 @@ class Exchange:
         self.status = 0
         self.labels = b""
         """Header lines that every answer to this request carries, each ended by CR LF."""
+        self.looked = False
+        """Whether the store was looked at for its key, which nobody here knew."""
         self.on_gone: Callable[[], None] | None = None
         """Called when the client leaves before the answer has ended."""
         self.on_flow: Callable[[bool], None] | None = None

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from trunkline.gateway.access import Caller, Directory
+from trunkline.gateway.access import Caller, Directory, may_be_new
 from trunkline.gateway.asked import Endpoint
 from trunkline.gateway.client_ids import CLIENT_IDS, client_id
 from trunkline.gateway.exchange import Exchange
@@ -26,6 +26,8 @@ Rule = Literal["public", "key", "viewer", "staff"]
 Serve = Callable[[Exchange], None]
 Admit = Callable[[Exchange], Fault | None]
 """Looks at a request's head and says what is wrong with it."""
+Hold = Callable[[Exchange], bool]
+"""Holds a request until its key was looked for; False where it is not to be held."""
 ANONYMOUS_BYTES = 64 * 1024
 _ROLES: dict[Rule, frozenset[Role]] = {
     "viewer": frozenset({"viewer", "admin"}),
@@ -84,14 +86,17 @@ class Pages:
         directory: Directory,
         refused: Callable[[str], None],
         once: Admit | None = None,
+        hold: Hold | None = None,
     ) -> None:
         """Take the table; raises ValueError for a row whose rule is none.
 
-        `once` is asked about requests that name themselves (`Idempotency-Key`).
+        `once` is asked about requests that name themselves (`Idempotency-Key`), `hold` about those
+        whose key is unknown.
         """
         self._directory = directory
         self._refused = refused
         self._once = once
+        self._hold = hold
         self._exact: dict[tuple[bytes, bytes], Page] = {}
         self._below: list[tuple[bytes, bytes, Page]] = []
         self._shapes: list[tuple[bytes, Page]] = []
@@ -121,8 +126,11 @@ class Pages:
 
     # called by the edge
 
-    def admit(self, exchange: Exchange) -> int:
-        """Dispatch a request by its head and decide whether it may; returns its body's limit."""
+    def admit(self, exchange: Exchange) -> int | None:
+        """Dispatch a request by its head and decide whether it may; returns its body's limit.
+
+        None for one that is held, as its key may have been made elsewhere just now.
+        """
         head = exchange.head
         known: _Known | None = head.known
         if known is not None and known.generation == self._directory.generation:
@@ -135,7 +143,7 @@ class Pages:
                 return page.body
         return self._admit(exchange, head)
 
-    def _admit(self, exchange: Exchange, head: Head) -> int:
+    def _admit(self, exchange: Exchange, head: Head) -> int | None:
         page = self._exact.get((head.method, head.path))
         if page is None:
             page = self._found_below(head.method, head.path)
@@ -148,8 +156,7 @@ class Pages:
             return page.body
         caller = self._caller(exchange)
         if caller is None:
-            self._unknown(exchange)
-            return ANONYMOUS_BYTES
+            return None if self._held(exchange) else self._unknown(exchange)
         exchange.caller = caller
         if head.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             self._packed(exchange)
@@ -205,7 +212,11 @@ class Pages:
                 return page
         return None
 
-    def _unknown(self, exchange: Exchange) -> None:
+    def _held(self, exchange: Exchange) -> bool:
+        hold = self._hold
+        return hold is not None and may_be_new(exchange.headers) and hold(exchange)
+
+    def _unknown(self, exchange: Exchange) -> int:
         self._refused("auth")
         page = exchange.page
         message = _NO_API_KEY if page.api_key and page.error_body is not None else _NO_KEY
@@ -213,6 +224,7 @@ class Pages:
         if b"authorization" not in exchange.headers and (b"key=" in query or b"token=" in query):
             message += " A key in the URL is not read, and may be in logs by now: replace it."
         tell(exchange, Fault(401, "invalid_api_key", message))
+        return ANONYMOUS_BYTES
 
     def _forbidden(self, exchange: Exchange, message: str) -> None:
         self._refused("scope")

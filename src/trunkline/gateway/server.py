@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from trunkline.gateway.access import Directory, Reading
+from trunkline.gateway.access import Directory
 from trunkline.gateway.admin.app import AdminApp
 from trunkline.gateway.admin.parts import AdminParts, ReloadReport
 from trunkline.gateway.admission import Admission
@@ -38,6 +38,7 @@ from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.listening import bound
 from trunkline.gateway.listing import Listing
 from trunkline.gateway.log import Log
+from trunkline.gateway.lookout import Lookout
 from trunkline.gateway.membership import Membership
 from trunkline.gateway.once import Once
 from trunkline.gateway.opening import Opened, Standing, open_store, standing_of, tls_context
@@ -108,6 +109,7 @@ class Gateway:
         self._sharing = Sharing(config, environment, self._store, self._member)
         self._configured.gates = self._sharing.gates
         self._directory = Directory(self._sharing.guard)
+        self._lookout = Lookout(self._store, self._directory, self._sharing.clock)
         self._standing: Standing = standing_of(at, place)
         self._siblings: Siblings | None = None
         if place is not None:
@@ -164,7 +166,7 @@ class Gateway:
         self._state.watch(self._parts())
         if self._siblings is not None:
             await self._siblings.begin(
-                self._state.readiness, self._state.status, self._telemetry, self._take_changes
+                self._state.readiness, self._state.status, self._telemetry, self._lookout.take
             )
         self.edge.begin(tls)
         self._tasks = self._background()
@@ -188,6 +190,7 @@ class Gateway:
         await self.edge.close()
         self._break_off()  # requests that were sent ahead, and had begun just now
         await self._once.close()
+        self._lookout.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -345,7 +348,7 @@ class Gateway:
             metrics=metrics,
         )
         refused, once = self._telemetry.refused, self._once.admit
-        return open_pages(rows, self._directory, refused, once, config.cors)
+        return open_pages(rows, self._directory, refused, once, self._lookout.hold, config.cors)
 
     def _admin_parts(self) -> AdminParts:
         return AdminParts(
@@ -372,28 +375,15 @@ class Gateway:
 
     def _background(self) -> list[asyncio.Task[None]]:
         work = (
-            (self._look_for_changes, _LOOK_SECONDS),
+            (self._lookout.look, _LOOK_SECONDS),
             (partial(sweep, self.edge, self._live, self._configured.pools), _LOOK_SECONDS),
             (self._configured.keep_prices, _LOOK_SECONDS),
             (self._once.purge, _PURGE_SECONDS),
         )
         return [asyncio.create_task(lasting(each, pause)) for each, pause in work]
 
-    async def _look_for_changes(self) -> None:
-        """Take over keys that another process has changed, within a second."""
-        try:
-            if await asyncio.to_thread(self._store.version) != self._directory.version:
-                await self._take_changes()
-        except StoreError as error:
-            _log.warning("the keys cannot be read again", extra={"reason": str(error)})
-
     async def _changed(self) -> None:
         """Have all workers know what the admin API has changed."""
-        await self._take_changes()
+        await self._lookout.take()
         if self._siblings is not None:
             await self._siblings.tell_changes()
-
-    async def _take_changes(self) -> None:
-        reading = await asyncio.to_thread(Reading, self._store)
-        if reading.version >= self._directory.version:  # of two readings at once the later counts
-            self._directory.use(reading, self._sharing.clock())
