@@ -29,12 +29,14 @@ class Fleet:
         self._stack = stack
         self._number = 0
 
-    def join(self) -> Gateway:
-        """Start one more."""
+    def join(self, by: tuple[int, int] | None = None) -> Gateway:
+        """Start one more; `by` a second port instead of a server's own, the first."""
         self._number += 1
         folder = self._folder / f"replica{self._number}"
         folder.mkdir()
         text = self._config.replace("JOURNAL", str(folder / "journal"))
+        if by is not None:
+            text = text.replace(f":{by[0]}/", f":{by[1]}/")
         gateway = self._stack.enter_context(running(folder, text))
         self.gateways.append(gateway)
         return gateway
