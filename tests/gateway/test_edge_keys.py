@@ -16,10 +16,10 @@ from running import ADMIN_KEY, CHAT, Gateway
 from trunkline.gateway.config_file import read_config
 from trunkline.gateway.log import Log
 from trunkline.gateway.pages import Page
-from trunkline.gateway.secret_shapes import Secrets
 from trunkline.gateway.server import Gateway as InProcess
 from trunkline.sandbox.server import SandboxServer
 from trunkline.settings import read_settings
+from trunkline.types.secret_shapes import Secrets
 
 MODELS = "/v1/models"
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.gateway.log import LONGEST_VALUE, Log
-from trunkline.gateway.secret_shapes import Secrets, without_cut_word
 from trunkline.store.records import Entry
+from trunkline.types.secret_shapes import Secrets, without_cut_word
 
 CANARY = "hf_CanaryCanaryCanary0123456789"
 LOGGER = logging.getLogger("trunkline.gateway.test")

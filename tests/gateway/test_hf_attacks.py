@@ -12,7 +12,7 @@ from raw import Answer, Wire, ask, chunks, get, head, post
 from test_hf_routes import BAD_PATHS
 
 from loopback import Request, Visit, whole
-from trunkline.gateway.secret_shapes import Secrets
+from trunkline.types.secret_shapes import Secrets
 
 CHAT = {"model": "llama-3.3-70b-versatile", "messages": [{"role": "user", "content": "Hi"}]}
 GROQ = "/hf/groq/openai/v1/chat/completions"

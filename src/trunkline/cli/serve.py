@@ -152,7 +152,7 @@ class _Serve:
 
     def _log(self, worker: int | None = None) -> Any:
         from trunkline.gateway.log import Log
-        from trunkline.gateway.secret_shapes import Secrets
+        from trunkline.types.secret_shapes import Secrets
 
         secrets = Secrets()
         return Log(secrets, log_requests=self._log_requests, plain=self._plain, worker=worker)

@@ -17,9 +17,9 @@ from typing import Self, TextIO
 
 import msgspec
 
-from trunkline.gateway.secret_shapes import Secrets, without_cut_word
 from trunkline.store.records import Entry
 from trunkline.types.money import shown
+from trunkline.types.secret_shapes import Secrets, without_cut_word
 
 LONGEST_VALUE = 4000
 """Characters of one value; the rest is cut."""

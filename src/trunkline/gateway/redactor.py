@@ -9,7 +9,7 @@ import re
 
 from trunkline.gateway.config import ContentConfig
 from trunkline.gateway.operator_patterns import OperatorPattern
-from trunkline.gateway.secret_shapes import SHAPES, without_cut_word
+from trunkline.types.secret_shapes import SHAPES, without_cut_word
 
 # Begins at the start of a run of such characters only, and never gives any back.
 _AROUND_AT = re.compile(r"(?<![\w.+%-])[\w.+%-]++(?:@[\w.+%-]++)+")

@@ -11,7 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
-from trunkline.gateway.secret_shapes import looks_secret
+from trunkline.types.secret_shapes import looks_secret
 
 _LOG = logging.getLogger(__name__)
 OTHER = "other"
