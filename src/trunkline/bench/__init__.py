@@ -1,0 +1,1 @@
+"""A model measured at every provider from the user's own seat, and their answers compared."""
