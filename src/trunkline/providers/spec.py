@@ -59,6 +59,8 @@ class Provider(msgspec.Struct, frozen=True):
     """The tasks other than chat, by the Hub's names."""
     chat_refuses: frozenset[str] = frozenset()
     """Chat parameters that it does not take."""
+    region: str | None = None
+    """Where it says that its servers are, `eu` for the European Union; None is "not said"."""
     dropped: str | None = None
     """Since when (ISO date) Hugging Face no longer routes to it; a key of its own still works."""
 

@@ -48,10 +48,16 @@ _ROWS = (
     Provider("novita", "Novita", "https://api.novita.ai", "v3/openai/chat/completions"),
     Provider("nscale", "Nscale", "https://inference.api.nscale.com", _V1),
     Provider("openai", "OpenAI", "https://api.openai.com", _V1, maps_models=False),
-    Provider("ovhcloud", "OVHcloud", "https://oai.endpoints.kepler.ai.cloud.ovh.net", _V1),
+    Provider(
+        "ovhcloud",
+        "OVHcloud",
+        "https://oai.endpoints.kepler.ai.cloud.ovh.net",
+        _V1,
+        region="eu",
+    ),
     Provider("publicai", "Public AI", "https://api.publicai.co", _V1),
     Provider("replicate", "Replicate", "https://api.replicate.com"),
-    Provider("scaleway", "Scaleway", "https://api.scaleway.ai", _V1),
+    Provider("scaleway", "Scaleway", "https://api.scaleway.ai", _V1, region="eu"),
     Provider(
         "together", "Together", "https://api.together.xyz", _V1, tune=tune.flattened_json_schema
     ),

@@ -21,7 +21,7 @@ LONGEST_WAIT = 120.0
 """A server that asks for more (in seconds) is not waited for, unless a model is being loaded."""
 
 _PASSING = (RateLimitError, BadGatewayError, ServiceUnavailableError, GatewayTimeoutError)
-_FINAL_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+FINAL_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class Retry(msgspec.Struct, frozen=True):
 
     def again(self, error: APIError, failed: int) -> bool:
         """Tell whether to try again after `failed` attempts, the last of which raised `error`."""
-        if failed > self.limit or error.code in _FINAL_CODES:
+        if failed > self.limit or error.code in FINAL_CODES:
             return False
         long = error.retry_after is not None and error.retry_after > LONGEST_WAIT
         if long and not isinstance(error, ModelLoadingError):  # which says how long it takes

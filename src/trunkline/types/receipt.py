@@ -11,8 +11,10 @@ import msgspec
 
 from trunkline.types.cost import Cost
 from trunkline.types.record import Record
+from trunkline.types.route import RouteReport
 
 TokenSource = Literal["provider", "estimated", "unknown"]
+AttemptRole = Literal["first", "retry", "failover", "hedge", "restart", "continue"]
 
 
 class Attempt(Record, msgspec.Struct, frozen=True):
@@ -34,6 +36,14 @@ class Attempt(Record, msgspec.Struct, frozen=True):
     """Seconds since the call began."""
     seconds: float
     """How long the exchange took."""
+    role: AttemptRole = "first"
+    """What it was for: the first there, the same again, the next place on the route, ..."""
+    moved: str | None = None
+    """Why the call did not end with it, where another attempt followed."""
+    tokens: TokenCount | None = None
+    """What it used, where that is known of this attempt apart; None is "nobody told"."""
+    cost: Cost | None = None
+    """What it cost, where somebody has worked it out."""
 
 
 class TokenCount(Record, msgspec.Struct, frozen=True):
@@ -63,6 +73,8 @@ class Receipt(Record, msgspec.Struct, frozen=True):
     """What it cost, where somebody has worked it out (`cost(result)` does); None is "not yet"."""
     called: str | None = None
     """Model string as the caller gave it, where it was kept: prices are listed by that name."""
+    route: RouteReport | None = None
+    """Who could have served the call and how each was rated, where it had a route."""
 
     def __repr__(self) -> str:
         """Show who served it, how long it took and what it used."""
