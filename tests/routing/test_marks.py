@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.errors import InvalidResponseError
@@ -62,6 +62,7 @@ def test_a_mark_that_is_set_again_keeps_since_when_it_is() -> None:
     assert both[0].until == later.until
 
 
+@settings(max_examples=25)
 @given(
     st.lists(
         st.builds(

@@ -190,7 +190,15 @@ def test_every_form_of_waiting_is_read(name: str) -> None:
 
 def test_every_row_of_the_failures_asked_for_is_there() -> None:
     rows = {row.row for row in FAULTS.values()}
-    assert rows == {*(f"F{n}" for n in range(1, 13)), "F25", "F26", "file", "job", "status"}
+    assert rows == {
+        *(f"F{n}" for n in range(1, 13)),
+        "F25",
+        "F26",
+        "drift",
+        "file",
+        "job",
+        "status",
+    }
     assert all(name == row.name and row.says for name, row in FAULTS.items())
 
 

@@ -37,8 +37,17 @@ from trunkline.sandbox import Sandbox, SandboxServer
     metavar="TOKENS_PER_S",
     help="Stream that many tokens a second; as fast as it goes unless given.",
 )
+@click.option(
+    "--at",
+    multiple=True,
+    metavar="PROVIDER=FAULT",
+    help="Give a provider a fault of docs/sandbox.md: novita=drift-words, 'groq=slow;seconds=2'. "
+    "Repeatable.",
+)
 @click.option("--env", "only_env", is_flag=True, help="Print shell lines for this port, and exit.")
-def command(*, host: str, port: int, seed: int, pace: float | None, only_env: bool) -> None:
+def command(
+    *, host: str, port: int, seed: int, pace: float | None, at: tuple[str, ...], only_env: bool
+) -> None:
     """Serve an emulator of Hugging Face's router and Hub until Ctrl-C.
 
     Nothing leaves this machine, and answers say that they are simulated. In another shell:
@@ -47,7 +56,7 @@ def command(*, host: str, port: int, seed: int, pace: float | None, only_env: bo
         eval "$(trunkline sandbox --env)"
         trunkline chat meta-llama/Llama-3.3-70B-Instruct hello
     """  # noqa: D301 - click reads the backspace: what follows keeps its lines
-    server = SandboxServer(Sandbox(seed=seed, pace=pace), host=host, port=port)
+    server = SandboxServer(_sandbox(seed, pace, at), host=host, port=port)
     if only_env:
         if port == 0:
             raise click.UsageError("--env needs the port that the sandbox has; 0 names none.")
@@ -65,6 +74,19 @@ def command(*, host: str, port: int, seed: int, pace: float | None, only_env: bo
             "--port chooses another, and 0 a free one."
         ) from error
     click.echo("Stopped.")
+
+
+def _sandbox(seed: int, pace: float | None, at: tuple[str, ...]) -> Sandbox:
+    pairs = [row.partition("=") for row in at]
+    wrong = next(
+        (row for row, (name, _, told) in zip(at, pairs, strict=True) if not (name and told)), None
+    )
+    if wrong is not None:
+        raise click.UsageError(f"--at takes PROVIDER=FAULT; {wrong!r} is none.")
+    try:
+        return Sandbox(seed=seed, pace=pace, at={name: told for name, _, told in pairs})
+    except ValueError as error:
+        raise click.UsageError(f"--at: {error}") from error
 
 
 def shell_lines(server: SandboxServer) -> str:

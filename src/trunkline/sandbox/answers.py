@@ -81,7 +81,15 @@ def prompt_tokens(chat: Chat) -> int:
 
 
 def _mark(chat: Chat, seed: int) -> str:
-    """Return the digest that stands for this request and seed, streamed or not."""
+    """Return the digest that stands for this request and seed, streamed or not.
+
+    At temperature 0 it does not depend on the provider: the same weights answer alike anywhere.
+    """
+    if chat.parameters.get("temperature") == 0:
+        form = _schema(chat.parameters.get("response_format"))
+        told = {"tools": chat.parameters.get("tools"), "schema": form}
+        greedy = [seed, chat.model.name.partition(":")[0], chat.messages, told]
+        return hashlib.blake2b(_encode_sorted(greedy), digest_size=16).hexdigest()
     told = {k: v for k, v in chat.parameters.items() if k != "stream_options"}
     request = [seed, chat.model.name, chat.messages, told, chat.extra_body]
     return hashlib.blake2b(_encode_sorted(request), digest_size=16).hexdigest()

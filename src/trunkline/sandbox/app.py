@@ -28,6 +28,7 @@ from trunkline.wire import strict_json
 from trunkline.wire.http1_read import RequestHead
 
 FAULT_HEADER = "x-sandbox-fault"
+PROVIDER_HEADER = "x-inference-provider"
 _FAULT_IN_PATH = re.compile(r"/fault-(?P<fault>[^:/]+)")
 
 
@@ -100,13 +101,15 @@ class Sandbox:
         orgs: Iterable[str] = ("sandbox-org",),
         job_polls: int = 2,
         embed: Embed | None = None,
+        at: Mapping[str, str] | None = None,
     ) -> None:
         """Set it up.
 
         `pace` is in tokens a second and `delay` in seconds before the first, both 0 unless given.
         `fault` is put on every request; `faults` adds rows of your own to the table; `orgs` are
         the organisations that calls may be billed to. `job_polls` is how many polls find a job
-        unfinished. `embed` turns texts into vectors in place of the sandbox's own hashing.
+        unfinished. `embed` turns texts into vectors in place of the sandbox's own hashing. `at` gives
+        some providers a fault of their own, put on what they answer.
         """
         self.seed = seed
         self.orgs = tuple(orgs)
@@ -119,6 +122,12 @@ class Sandbox:
         self._always = fault
         if fault:
             choose_fault(fault, self._faults)
+        self._at = {name: choose_fault(told, self._faults) for name, told in (at or {}).items()}
+        late = [chosen.told for chosen in self._at.values() if chosen.row.late]
+        if late:
+            raise UnknownFaultError(
+                f"{late[0]!r} strikes a job or a file: no provider can have it."
+            )
 
     def answer(self, head: RequestHead, body: bytes, *, inside: bool = False) -> Reply:
         """Return what a request gets; `inside` is for callers in this process, without a token."""
@@ -133,7 +142,7 @@ class Sandbox:
         except UnknownFaultError as error:
             reply = _unknown(told or "", str(error), self._faults)
         else:
-            reply = self._spoilt(visit, chosen) if chosen else _page(visit)
+            reply = self._spoilt(visit, chosen) if chosen else self._placed(visit)
         return with_headers(self._paced(reply), ("x-request-id", visit.request_id))
 
     def _spoilt(self, visit: Visit, chosen: Chosen) -> Reply:
@@ -144,11 +153,24 @@ class Sandbox:
                 return _page(visit)
             visit = msgspec.structs.replace(visit, fault=row.name)
         good = _page(visit)
-        if good.status >= 300 and not row.always:
+        if row.late and (row.always or good.status < 300):
+            return row.how(Case(good, chosen.seconds, visit.asked))
+        return good if row.late else self._with_fault(visit, good, chosen)
+
+    def _placed(self, visit: Visit) -> Reply:
+        """Return the reply with the fault of the provider that answers, where it has one."""
+        good = _page(visit)
+        if not self._at or visit.head.method != "POST":
             return good
-        if not row.late and not self._counter.due(chosen, key):
+        chosen = self._at.get(_answers_as(visit, good))
+        return good if chosen is None else self._with_fault(visit, good, chosen)
+
+    def _with_fault(self, visit: Visit, good: Reply, chosen: Chosen) -> Reply:
+        if good.status >= 300 and not chosen.row.always:
             return good
-        return row.how(Case(good, chosen.seconds, visit.asked))
+        if not self._counter.due(chosen, (chosen.told, str(visit.asked.get("model")))):
+            return good
+        return chosen.row.how(Case(good, chosen.seconds, visit.asked))
 
     def _paced(self, reply: Reply) -> Reply:
         if not reply.streamed or not (self._gap or self._delay):
@@ -162,6 +184,12 @@ class Sandbox:
                 yield Pause(wait)
             wait = self._gap
             yield step
+
+
+def _answers_as(visit: Visit, reply: Reply) -> str:
+    """Return the provider that answers: as the router tells in a header, or as its path says."""
+    told = (value for name, value in reply.headers if name == PROVIDER_HEADER)
+    return next(told, visit.head.path.split("/")[1])
 
 
 def _page(visit: Visit) -> Reply:
