@@ -62,6 +62,31 @@ ENDINGS = {
     "stall-first": ("StreamTruncated", "Timeout"),
     "stall": ("StreamTruncated", "Timeout"),
     "tools-orphan": ("StreamTruncated", OK),
+    "tools-cut": ("StreamTruncated", OK),
+    "error-then-done": ("InternalServerError", "InternalServerError"),
+    "reset-head": ("StreamTruncated", "APIConnectionError"),
+    "bad-chunk": ("StreamTruncated", "APIConnectionError"),
+    "chunk-short": ("StreamTruncated", "APIConnectionError"),
+    "length-short": ("StreamTruncated", "InvalidResponseError"),
+    "length-twice": ("APIConnectionError", "APIConnectionError"),
+    "length-and-chunks": ("APIConnectionError", "APIConnectionError"),
+    "huge-length": ("StreamTruncated", "APIConnectionError"),
+    "gzip-short": ("StreamTruncated", "APIConnectionError"),
+    "gzip-bomb": ("StreamTruncated", "APIConnectionError"),
+    "headers-many": ("APIConnectionError", "APIConnectionError"),
+    "header-split": ("APIConnectionError", "APIConnectionError"),
+    "bad-head": ("APIConnectionError", "APIConnectionError"),
+    "101": ("APIConnectionError", "APIConnectionError"),
+    "204": ("APIError", "APIError"),
+    "302": ("APIError", "APIError"),
+    "307": ("APIError", "APIError"),
+    "308": ("APIError", "APIError"),
+    "events-200": (OK, "InvalidResponseError"),
+    "null-200": ("InvalidResponseError", "InvalidResponseError"),
+    "no-choices": ("StreamTruncated", "InvalidResponseError"),
+    "null-choices": ("StreamTruncated", "InvalidResponseError"),
+    "no-message": (OK, "InvalidResponseError"),
+    "null-finish": ("StreamTruncated", OK),
     "flaky-reset": ("APIConnectionError", "APIConnectionError"),
     "flaky-first": ("ServiceUnavailableError", "ServiceUnavailableError"),
 }
@@ -160,6 +185,8 @@ def outcome(fault: str, *, stream: bool) -> str:
 
 
 FORMS = [name for name, row in FAULTS.items() if row.row != "status" and not row.always]
+ONE_ID = ("tools-one-id", "tools-cut", "tools-orphan")
+"""Calls that cannot be told by their ids, or are none."""
 
 
 @pytest.mark.parametrize("name", sorted({*FORMS, *ENDINGS}))
@@ -191,13 +218,8 @@ def test_every_form_of_waiting_is_read(name: str) -> None:
 def test_every_row_of_the_failures_asked_for_is_there() -> None:
     rows = {row.row for row in FAULTS.values()}
     assert rows == {
-        *(f"F{n}" for n in range(1, 13)),
-        "F25",
-        "F26",
-        "drift",
-        "file",
-        "job",
-        "status",
+        *(f"F{n}" for n in (*range(1, 13), 16, 23, 24, 25, 26, 40)),
+        *("drift", "file", "job", "status"),
     }
     assert all(name == row.name and row.says for name, row in FAULTS.items())
 
@@ -220,12 +242,37 @@ def test_odd_text_arrives_whole() -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
-    "name", [n for n, r in FAULTS.items() if r.row == "F12" and n != "tools-orphan"]
+    "name", [n for n, r in FAULTS.items() if r.row == "F12" and n not in ONE_ID]
 )
 def test_tool_calls_in_odd_forms_mean_the_same(name: str, stream: bool) -> None:
     calls = call(name, stream=stream).tool_calls
     found = {c.id: msgspec.json.decode(c.function.arguments) for c in calls}
     assert found == {"call_a": {"city": "Paris"}, "call_b": {"city": "Tokyo"}}
+
+
+def test_two_calls_with_one_id_stay_two() -> None:
+    calls = call("tools-one-id", stream=True).tool_calls
+    found = [msgspec.json.decode(c.function.arguments) for c in calls]
+    assert found == [{"city": "Paris"}, {"city": "Tokyo"}]
+
+
+def test_a_refusal_that_repeats_the_credential_is_there_to_be_hidden(asker) -> None:
+    body = {"model": "org/fault-401-echo", "messages": [{"role": "user", "content": "x"}]}
+    reply = asker.post("/v1/chat/completions", body, authorization="Bearer hf_repeated")
+    assert reply.status == 401
+    assert b"hf_repeated" in reply.body
+
+
+@pytest.mark.parametrize(("host", "other"), [("127.0.0.1:9", "localhost:9"), ("a", "127.0.0.1")])
+def test_a_redirect_leads_to_another_name(asker, host: str, other: str) -> None:
+    for status in ("302", "307", "308"):
+        body = {"model": f"org/fault-{status}", "messages": [{"role": "user", "content": "x"}]}
+        reply = asker.post("/v1/chat/completions", body, host=host)
+        place = dict(reply.headers)["location"]
+        assert (reply.status, place) == (
+            int(status),
+            f"http://{other}/elsewhere/org/fault-{status}",
+        )
 
 
 def test_a_truncated_stream_keeps_what_came() -> None:

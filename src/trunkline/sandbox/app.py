@@ -170,7 +170,7 @@ class Sandbox:
             return good
         if not self._counter.due(chosen, (chosen.told, str(visit.asked.get("model")))):
             return good
-        return chosen.row.how(Case(good, chosen.seconds, visit.asked))
+        return chosen.row.how(Case(good, chosen.seconds, visit.asked, visit.head.headers))
 
     def _paced(self, reply: Reply) -> Reply:
         if not reply.streamed or not (self._gap or self._delay):

@@ -21,6 +21,8 @@ class Case(msgspec.Struct, frozen=True):
     """How long this fault waits, where it waits."""
     asked: Mapping[str, Any] = {}
     """The request's body, decoded; empty where it is no object."""
+    headers: Mapping[str, str] = {}
+    """The request's headers."""
 
     @property
     def streamed(self) -> bool:

@@ -40,6 +40,13 @@ def _loading(case: Case) -> Reply:
     return json_reply(503, told)
 
 
+def _echo(case: Case) -> Reply:
+    """Refuse a credential and repeat it."""
+    given = case.headers.get("authorization", "").partition(" ")[2]
+    told = error_body(f"Incorrect API key provided: {given}.", code="invalid_api_key")
+    return json_reply(401, told)
+
+
 def _page(title: str) -> bytes:
     body = (
         f"<html>\n<head><title>{title}</title></head>\n<body>\n<h1>{title}</h1>\n</body>\n</html>"
@@ -126,6 +133,7 @@ REFUSALS = (
             ("www-authenticate", 'Bearer realm="Authentication required", charset="UTF-8"'),
             ("x-error-message", BAD_TOKEN)),
     _status("401-header", 401, "a header that is no Bearer token", {"error": BAD_HEADER}),
+    Fault("401-echo", "status", "bad token, which is repeated", _echo, always=True),
     _status("402", 402, "credits are used up", {"error": NO_CREDITS}),
     _status("402-2025", 402, "credits are used up, in the words of 2025", {"error": _OLD_CREDITS}),
     _status("402-provider", 402, "the account cannot pay for this provider",

@@ -105,6 +105,11 @@ def _error(body: Any, *, first: bool = False, name: str = "") -> _How:
     return how
 
 
+def _error_then_done(case: Case) -> Reply:
+    failed = _error(_FAILED)(case)
+    return case.reply([*failed.steps, DONE_EVENT]) if case.streamed else failed
+
+
 def _instead(kind: str, body: bytes) -> _How:
     """Return a fault that answers 200 with something else."""
 
@@ -143,6 +148,8 @@ STREAMS: tuple[Fault, ...] = (
     Fault("reset-at-once", "F4", "the connection is reset without a byte", _before(Reset())),
     Fault("error-first", "F5", "an error as the first event", _error(_OVERLOADED, first=True)),
     Fault("error-mid-stream", "F5", "an error after half of the text", _error(_FAILED)),
+    Fault("error-then-done", "F5", "the same, and then [DONE] (vLLM)",
+          _error_then_done),
     Fault("error-tgi", "F5", "an error with http_status_code (TGI)", _error(_TGI, first=True)),
     Fault("error-string", "F5", "an error as a string (TGI)", _error(_GENERATION)),
     Fault("event-error", "F5", "a named event `error` (Groq)", _error(_TOOL_USE, name="error")),

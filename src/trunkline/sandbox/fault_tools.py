@@ -112,6 +112,26 @@ def _empty_id(case: Case) -> list[Any]:
     return [[{"id": "", **part, "function": {"name": None, **part["function"]}}] for part in parts]
 
 
+def _one_id(case: Case) -> list[Any]:
+    parts = [fragment for call in _fragments(case) for fragment in call]
+    return [[{**part, "id": _IDS[0]} if "id" in part else part] for part in parts]
+
+
+def _cut_call(case: Case) -> Reply:
+    """End in the middle of a call's arguments: no finish reason, no [DONE]."""
+    if not case.streamed or not case.chats:
+        return case.good
+    body = strict_json.decode(case.pieces[0][6:])
+    events = [
+        event_of({**body, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+        for delta in (
+            {"role": "assistant"},
+            *({"tool_calls": [f]} for f in _fragments(case)[0][:2]),
+        )
+    ]
+    return case.reply(events)
+
+
 def _orphan(_: Case) -> list[Any]:
     return [[{"function": {"arguments": '{"city"'}}]]
 
@@ -132,5 +152,7 @@ TOOLS: tuple[Fault, ...] = (
     Fault("tools-object", "F12", "arguments as an object (old TGI)",
           _streamed(lambda case: [_whole(case, decoded=True)], decoded=True)),
     Fault("tools-single", "F12", "`tool_calls` is one object, no list", _streamed(_single_object)),
+    Fault("tools-one-id", "F12", "two calls with one id", _streamed(_one_id)),
+    Fault("tools-cut", "F12", "ends in the middle of a call's arguments", _cut_call),
     Fault("tools-orphan", "F12", "a fragment that belongs to no call", _streamed(_orphan)),
 )  # fmt: skip

@@ -5,14 +5,18 @@ from __future__ import annotations
 import msgspec
 
 from trunkline.sandbox.fault import Fault
+from trunkline.sandbox.fault_answers import ANSWERS
 from trunkline.sandbox.fault_drift import DRIFTS
 from trunkline.sandbox.fault_forms import FORMS
+from trunkline.sandbox.fault_http import HTTP
 from trunkline.sandbox.fault_later import LATER
 from trunkline.sandbox.fault_statuses import STATUSES
 from trunkline.sandbox.fault_streams import STREAMS
 from trunkline.sandbox.fault_tools import TOOLS
 
-_ALWAYS = {row.name: row for row in (*STREAMS, *FORMS, *TOOLS, *STATUSES, *LATER, *DRIFTS)}
+_ALWAYS = {
+    row.name: row for row in (*STREAMS, *FORMS, *TOOLS, *HTTP, *ANSWERS, *STATUSES, *LATER, *DRIFTS)
+}
 
 
 def _flaky(name: str, of: str, row: str, says: str, times: int) -> Fault:
