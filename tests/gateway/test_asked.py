@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.dialects.openai_server import RequestError
-from trunkline.gateway.asked import FORBIDDEN, Asked, Endpoint, read_asked
+from trunkline.gateway.asked import FORBIDDEN, Asked, read_asked
+from trunkline.store.records import Endpoint
 
 CHAT: dict[str, Any] = {"model": "org/m", "messages": [{"role": "user", "content": "Hi"}]}
 TEXT: dict[str, Any] = {"model": "org/m", "prompt": "Once"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
@@ -21,27 +21,13 @@ from trunkline.gateway import keyring
 from trunkline.gateway.admin.views import KeyMade, KeyView, key_view, key_views
 from trunkline.gateway.keyring import OPERATOR
 from trunkline.gateway.wishes import KeyChange, KeyWish
-from trunkline.store.records import Key, Limits, Scope
+from trunkline.store.records import Key, Limits, Reach, Scope
 from trunkline.store.seam import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 COLUMNS = ("id", "name", "role", "owner", "team", "state", "secret", "expires", "budgets")
 ROLES = click.Choice(["caller", "viewer", "team-admin", "admin"])
-ENDPOINTS = click.Choice(
-    [
-        "audio",
-        "chat",
-        "completions",
-        "embeddings",
-        "hf",
-        "images",
-        "messages",
-        "models",
-        "rerank",
-        "responses",
-        "videos",
-    ]
-)
+ENDPOINTS = click.Choice(sorted(get_args(Reach)))
 _LIMITS = {"rpm": "requests_per_minute", "tpm": "tokens_per_minute", "concurrency": "concurrency"}
 
 

@@ -6,25 +6,14 @@ goes, or on whose account, are refused.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from trunkline.dialects.openai_server import RequestError
+from trunkline.store.records import Endpoint
 from trunkline.wire import strict_json
 
-Endpoint = Literal[
-    "audio",
-    "chat",
-    "completions",
-    "embeddings",
-    "hf",
-    "images",
-    "messages",
-    "rerank",
-    "responses",
-    "videos",
-]
 MEDIA: frozenset[Endpoint] = frozenset({"audio", "images", "rerank", "videos"})
 """Endpoints whose calls the SDK carries, whatever the upstream."""
 

@@ -18,7 +18,7 @@ from trunkline.gateway import quote
 from trunkline.gateway.access import Caller
 from trunkline.gateway.admission import Admission
 from trunkline.gateway.aside import Aside
-from trunkline.gateway.asked import MEDIA, Asked, Endpoint, read_asked
+from trunkline.gateway.asked import MEDIA, Asked, read_asked
 from trunkline.gateway.call import LEDGER_DOWN, Call, Desk
 from trunkline.gateway.config import Money
 from trunkline.gateway.exchange import Exchange
@@ -29,7 +29,7 @@ from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.plans import Plan, Plans, UnknownModelError, plan_of
 from trunkline.gateway.refusals import of_request, tell
 from trunkline.gateway.relay import Relay
-from trunkline.store.records import Entry
+from trunkline.store.records import Endpoint, Entry
 from trunkline.types.money import picos
 
 Carrier = Callable[..., Call]

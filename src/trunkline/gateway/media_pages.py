@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from trunkline.gateway.asked import Endpoint
 from trunkline.gateway.dispatch import Dispatch
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.pages import Page
 from trunkline.gateway.refusals import Fault, tell
+from trunkline.store.records import Endpoint
 
 if TYPE_CHECKING:
     from trunkline.gateway.video_pages import VideoPages

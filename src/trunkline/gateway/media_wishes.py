@@ -17,9 +17,10 @@ from trunkline.dialects.openai_images_server import read_image_edit, read_images
 from trunkline.dialects.openai_rules import RequestError, read_object
 from trunkline.dialects.openai_videos_server import read_video
 from trunkline.dialects.rerank_server import RankRequest, read_rerank
-from trunkline.gateway.asked import Asked, Endpoint, check_fields
+from trunkline.gateway.asked import Asked, check_fields
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.forms import FormLimits, FormReader, boundary_in
+from trunkline.store.records import Endpoint
 from trunkline.wire import strict_json
 
 Read = Callable[[dict[str, Any], bool, int], Any]

@@ -12,12 +12,11 @@ from typing import Literal
 import msgspec
 
 from trunkline.gateway.access import Caller, Directory, may_be_new
-from trunkline.gateway.asked import Endpoint
 from trunkline.gateway.client_ids import CLIENT_IDS, client_id
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.refusals import Fault, tell
 from trunkline.gateway.voices import ErrorBody
-from trunkline.store.records import Role
+from trunkline.store.records import Reach, Role
 from trunkline.wire.http1_serve import Head
 
 Rule = Literal["public", "key", "viewer", "staff"]
@@ -40,7 +39,7 @@ _NO_KEY = (
 _NO_API_KEY = _NO_KEY.replace("` with", "` or `x-api-key: <key>` with")
 
 
-FAULT = Fault(500, "internal_error", "The gateway failed; its log says how. Try again.")
+_FAULT = Fault(500, "internal_error", "The gateway failed; its log says how. Try again.")
 _ONCE = b"idempotency-key"
 _RARE = frozenset({_ONCE, *CLIENT_IDS})
 _log = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ class Page(msgspec.Struct, frozen=True):
     path: str
     rule: Rule
     serve: Serve
-    endpoint: Endpoint | Literal["models"] | None = None
+    endpoint: Reach | None = None
     """The name by which a key's scope knows it."""
     below: bool = False
     """Whether every path below is meant, too."""
@@ -176,9 +175,8 @@ class Pages:
         try:
             exchange.page.serve(exchange)
         except Exception:
-            _log.exception("a page failed", extra={"request_id": exchange.id})
             self._refused("fault")
-            tell(exchange, FAULT, keep=False)
+            failed(exchange)
 
     def refused(self, reason: str) -> None:
         """Count what the edge refused itself."""
@@ -261,6 +259,12 @@ class Pages:
         exact = [method for method, at in self._exact if at == path]
         below = [method for method, start, _ in self._below if is_below(path, start)]
         return [method.decode() for method in exact or below]
+
+
+def failed(exchange: Exchange) -> None:
+    """Answer for a fault of our own; it is the exception that is being handled, and goes to the log."""
+    _log.exception("a page failed", extra={"request_id": exchange.id})
+    tell(exchange, _FAULT, keep=False)
 
 
 def _label(exchange: Exchange, page: Page) -> None:

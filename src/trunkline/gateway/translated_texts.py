@@ -20,11 +20,11 @@ from trunkline.dialects.openai_tasks_server import (
     text_usage_event,
 )
 from trunkline.gateway import quote
-from trunkline.gateway.asked import Endpoint
 from trunkline.gateway.plans import Target
 from trunkline.gateway.refusals import EVENTS, JSON
 from trunkline.gateway.tokens import Tokens
 from trunkline.gateway.translated import Translated
+from trunkline.store.records import Endpoint
 
 if TYPE_CHECKING:
     from trunkline.client import AsyncClient

@@ -9,13 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from trunkline.errors import TrunklineError
-from trunkline.store.records import Account, AccountKind, Budget, Limits, Period, Role, Scope
+from trunkline.store.records import (
+    Account,
+    AccountKind,
+    Budget,
+    Limits,
+    Period,
+    Reach,
+    Role,
+    Scope,
+)
 from trunkline.types import money
 
 LONGEST_OVERLAP = 30 * 86400
@@ -23,19 +32,6 @@ LONGEST_OVERLAP = 30 * 86400
 _LARGEST_NUMBER = 10**15
 _LARGEST_TIME = 10**11
 
-Endpoint = Literal[
-    "audio",
-    "chat",
-    "completions",
-    "embeddings",
-    "hf",
-    "images",
-    "messages",
-    "models",
-    "rerank",
-    "responses",
-    "videos",
-]
 Name = Annotated[
     str,
     Meta(
@@ -86,7 +82,7 @@ class ScopeWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: Annotated[tuple[Pattern, ...], Meta(max_length=1000)] = ()
     """Patterns: `*` is any run of characters."""
     providers: Annotated[tuple[Pattern, ...], Meta(max_length=1000)] = ()
-    endpoints: tuple[Endpoint, ...] = ()
+    endpoints: tuple[Reach, ...] = ()
 
 
 Budgets = Annotated[tuple[BudgetWish, ...], Meta(max_length=2)]

@@ -14,6 +14,21 @@ Role = Literal["caller", "viewer", "team-admin", "admin"]
 its own team; `admin` may do everything. A role is no licence to call: every role may."""
 Period = Literal["day", "month"]
 """Of the calendar, in UTC."""
+Endpoint = Literal[
+    "audio",
+    "chat",
+    "completions",
+    "embeddings",
+    "hf",
+    "images",
+    "messages",
+    "rerank",
+    "responses",
+    "videos",
+]
+"""Where calls are taken, as entries have it."""
+Reach = Literal[Endpoint, "models"]
+"""What a key's scope may be for."""
 AccountKind = Literal["owner", "team"]
 State = Literal["open", "settled", "unknown"]
 """`open`: sent, not ended. `unknown`: its process died before it could tell how it ended."""
@@ -44,8 +59,7 @@ class Scope(msgspec.Struct, frozen=True):
     models: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
-    """Of `audio`, `chat`, `completions`, `embeddings`, `hf`, `images`, `messages`, `models`, `rerank`,
-    `responses`, `videos`."""
+    """Names of `Reach`."""
 
 
 class Key(msgspec.Struct, frozen=True):
