@@ -115,6 +115,14 @@ def test_size_and_seconds_go_where_they_can_be_said(
         assert (error.status_code, error.code, error.param) == (400, "unsupported_parameter", param)
 
 
+def test_videos_are_found_below_the_routers_own_prefix_too(gateway: Gateway, key: str) -> None:
+    with openai.OpenAI(base_url=f"{gateway.url}/hf/v1", api_key=key, max_retries=0) as client:
+        video = client.videos.create(model=f"huggingface/fal-ai/{WAN}", prompt="a cat")
+        assert done(client, video.id).status == "completed"
+        assert client.videos.download_content(video.id).content[4:8] == b"ftyp"
+        assert refused(lambda: client.videos.delete(video.id)).code == "not_cancellable"
+
+
 def test_another_keys_video_is_none(client: openai.OpenAI, gateway: Gateway) -> None:
     video = client.videos.create(model=WAN, prompt="a cat")
     made_up = video.id[:-1] + ("A" if video.id[-1] != "A" else "B")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from trunkline.dialects.openai_rules import RequestError
 from trunkline.gateway.exchange import Exchange
-from trunkline.gateway.pages import FAULT
-from trunkline.gateway.refusals import tell
+from trunkline.gateway.pages import failed
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 
 class Aside:
@@ -55,7 +52,6 @@ async def _do(
                 return
             await asyncio.sleep(0)
     except Exception:
-        _log.exception("a page failed", extra={"request_id": exchange.id})
-        tell(exchange, FAULT, keep=False)
+        failed(exchange)
     finally:
         work.close()

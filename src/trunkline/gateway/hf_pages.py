@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -33,7 +32,7 @@ from trunkline.gateway.hf_routes import (
     read_route,
 )
 from trunkline.gateway.hf_work import UNKNOWN, Work, read_work
-from trunkline.gateway.pages import FAULT
+from trunkline.gateway.pages import failed
 from trunkline.gateway.plans import (
     Connected,
     Plan,
@@ -55,7 +54,6 @@ _LOOK_UPS = re.compile(r"/api/(?:tasks|models/(?P<model>[^/]+(?:/[^/]+)?))")
 _KEPT = 10_000
 """Plans that are kept."""
 _POLL = Asked(UNKNOWN, stream=False, body={}, changes={}, hide_usage=False)
-_log = logging.getLogger(__name__)
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -268,8 +266,7 @@ async def _guarded(exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
     except Exception:
-        _log.exception("a page failed", extra={"request_id": exchange.id})
-        tell(exchange, FAULT, keep=False)
+        failed(exchange)
 
 
 def _caller(exchange: Exchange) -> Caller:

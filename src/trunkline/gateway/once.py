@@ -29,7 +29,7 @@ from trunkline.gateway.once_faults import (
     UNFIT,
     of_state,
 )
-from trunkline.gateway.pages import FAULT, Page
+from trunkline.gateway.pages import Page, failed
 from trunkline.gateway.refusals import STOPPING, Fault, tell
 from trunkline.store.claims import Claim, Claims, ClaimState
 from trunkline.store.records import Entry
@@ -152,9 +152,8 @@ class Once:
                 self._failed(kept)
 
     def _failed(self, exchange: Exchange) -> None:
-        _log.exception("a page failed", extra={"request_id": exchange.id})
         self._refused("fault")
-        tell(exchange, FAULT, keep=False)
+        failed(exchange)
 
     def _claim(self, exchange: Exchange) -> tuple[Claim, Claim | None]:
         claim = claim_of(exchange, self._boot)

@@ -7,7 +7,6 @@ of the ledger: the call that asked for the video is.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -23,6 +22,7 @@ from trunkline.gateway.carriers import manner_of
 from trunkline.gateway.configured import Configured
 from trunkline.gateway.dispatch import Dispatch
 from trunkline.gateway.exchange import Exchange
+from trunkline.gateway.pages import failed
 from trunkline.gateway.refusals import JSON, Fault, of_error, tell
 from trunkline.gateway.translated_media import kind_line
 from trunkline.gateway.video_ids import Ticket, read_id
@@ -31,7 +31,6 @@ from trunkline.types.media import Media
 
 Work = Callable[[Exchange, str, Ticket], Awaitable[None]]
 
-_log = logging.getLogger(__name__)
 _START = b"/v1/videos/"
 _CONTENT = "/content"
 _FRESH = 1.0
@@ -58,7 +57,6 @@ _STAYS = Fault(
 _WAIT = Fault(
     409, "video_not_ready", "The video is not done. Ask for its state first.", retry_after=2.0
 )
-_FAULT = Fault(500, "internal_error", "The gateway failed; its log says how. Try again.")
 
 
 class _Look:
@@ -88,7 +86,7 @@ class VideoPages:
 
     def get(self, exchange: Exchange) -> None:
         """Tell how a video is getting on, or give its content."""
-        told = exchange.head.path.removeprefix(_START).decode("latin-1")
+        told = _named(exchange)
         if told.endswith(_CONTENT):
             self._take(exchange, told.removesuffix(_CONTENT), self._content)
         else:
@@ -96,7 +94,7 @@ class VideoPages:
 
     def delete(self, exchange: Exchange) -> None:
         """Call a video off."""
-        self._take(exchange, exchange.head.path.removeprefix(_START).decode("latin-1"), self._off)
+        self._take(exchange, _named(exchange), self._off)
 
     # one request
 
@@ -126,8 +124,7 @@ class VideoPages:
         except APIError as error:
             tell(exchange, of_error(error, hide=self._configured.secrets()))
         except Exception:
-            _log.exception("a video could not be asked after", extra={"request_id": exchange.id})
-            tell(exchange, _FAULT)
+            failed(exchange)
 
     async def _state(self, exchange: Exchange, video_id: str, ticket: Ticket) -> None:
         known = VideoTold(
@@ -191,6 +188,11 @@ class VideoPages:
         if client is None:
             raise errors.NotFoundError("The upstream that has the video is configured no more.")
         return await client.carry_out(asking_after(manner, ticket.job, what))
+
+
+def _named(exchange: Exchange) -> str:
+    """Return what the path has behind `/v1/videos/`, which lies below `/hf` too."""
+    return exchange.head.path.partition(_START)[2].decode("latin-1")
 
 
 def _leave(task: asyncio.Task[None]) -> None:
