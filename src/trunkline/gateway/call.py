@@ -177,6 +177,12 @@ class Call:
         if not self.settled:
             self.move(at, go_on, end)
 
+    def not_answered(self, error: APIError, target: Target) -> None:
+        """Count an exchange with a target that did not end well."""
+        self.desk.attempted(target.upstream, type(error).__name__)
+        if isinstance(error, errors.AuthenticationError):
+            self.desk.refused(target.upstream, error.message)
+
     def never_sent(self) -> None:
         """Settle a call whose client left before anything went upstream: it cost nothing."""
         self.settle(499, "cancelled", Tokens(0, 0), FREE)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from trunkline.dialects.openai_server import DONE_EVENT
-from trunkline.gateway.call import Call
+from trunkline.gateway.line import Line
 from trunkline.gateway.refusals import EVENTS, JSON
 from trunkline.gateway.tap import StreamTap
 from trunkline.gateway.tokens import Tokens, read_whole
 
 
-class Delivery(Call):
+class Delivery(Line):
     """Hands on answers in OpenAI's chat, completions and embeddings as they came."""
 
     _first = True

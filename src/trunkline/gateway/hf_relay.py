@@ -5,20 +5,18 @@ Nothing in between is written anew but the URLs of jobs. What the ledger has to 
 
 from __future__ import annotations
 
-import asyncio
 import math
 from typing import Any
 
 import msgspec
 
-from trunkline import errors
 from trunkline.dialects import failures
 from trunkline.errors import APIError
 from trunkline.gateway import quote, verdicts
-from trunkline.gateway.call import FREE, Call, may_have_run
+from trunkline.gateway.call import FREE
 from trunkline.gateway.hf_head import answer_lines, with_own_urls
 from trunkline.gateway.hf_routes import Counted
-from trunkline.gateway.plans import Target
+from trunkline.gateway.line import Line
 from trunkline.gateway.refusals import STOPPING, of_error, tell
 from trunkline.gateway.tap import StreamTap
 from trunkline.gateway.tokens import Tokens, read_whole
@@ -51,55 +49,29 @@ class Parcel(msgspec.Struct, frozen=True):
     """Where clients find the gateway; empty where it is where they ask."""
 
 
-class HfRelay(Call):
+class HfRelay(Line):
     """Relays one answer."""
 
-    _again = False
-    _sent = False
     _begun = False
     """Whether something of the answer's body has gone to the client."""
-    _status = 0
-    _headers: dict[bytes, bytes] = {}  # noqa: RUF012 - replaced, never changed
     _parts: list[bytes] | None = None
     """What has come of an answer that is looked at before it goes on."""
     _tap: StreamTap | None = None
-    _connection: UpstreamConnection | None = None
-    _opening: asyncio.Task[None] | None = None
 
     def __init__(self, *call: Any, parcel: Parcel) -> None:
         """As Call; `parcel` is what is carried."""
         super().__init__(*call)
         self._parcel = parcel
+        self._target = self.plan.targets[0]
         if parcel.counted is None:
             self.desk = msgspec.structs.replace(self.desk, kept=None)  # it may be no text
-
-    @property
-    def _target(self) -> Target:
-        return self.plan.targets[0]
 
     def send(self) -> None:
         """Ask the router."""
         target, entry = self._target, self.entry
-        if target.pool is None:
-            raise TypeError("a target without connections is not relayed")
         entry.upstream, entry.target_model = target.upstream, target.model
         entry.provider = target.provider
-        fresh = self._parcel.once or self._again
-        connection = None if fresh else target.pool.take()
-        if connection is not None:
-            self._send_on(connection)
-        else:
-            self._opening = target.pool.open(self)
-
-    # called by the upstream
-
-    def connected(self, connection: UpstreamConnection) -> None:
-        """Send the request."""
-        self._opening = None
-        if self.settled:
-            connection.hang_up()
-        else:
-            self._send_on(connection)
+        self._connect(fresh=self._parcel.once or self._again)
 
     def _send_on(self, connection: UpstreamConnection) -> None:
         exchange, parcel = self.exchange, self._parcel
@@ -115,6 +87,8 @@ class HfRelay(Call):
             connection.send(self, head + body if parcel.bodied else head)
         else:
             connection.send_large(self, head, body)
+
+    # called by the upstream
 
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
         """Take the head of an answer whose body is still coming."""
@@ -165,18 +139,8 @@ class HfRelay(Call):
 
     def broken(self, error: APIError) -> None:
         """Take the end of the connection."""
-        connection, self._connection = self._connection, None
-        self._opening = None
-        if self.settled:
-            return
-        reused = connection is not None and connection.used and not self._again
-        if reused and verdicts.nothing_received(error):
-            self._again = True  # it had died while idle: once more, on a new one
-            self.send()
-            return
-        if not self._sent and isinstance(error, errors.APIConnectionError):
-            self.entry.attempts += 1  # it was tried; where no connection was free it was not
-        self._lost(error)
+        if self._broken_off(error):
+            self._lost(error)
 
     def _lost(self, error: APIError) -> None:
         """End a call whose answer will not be whole."""
@@ -188,20 +152,9 @@ class HfRelay(Call):
 
     # called by the exchange and the edge
 
-    def gone(self) -> None:
-        """Hang up: the client has left."""
-        if self.settled:
-            return
-        if self._hung_up_unsent():
-            self.never_sent()
-        else:
-            self._settle_partial(499, "cancelled", None)
-
     def late(self) -> None:
         """Give up on a silent upstream."""
-        what = "stopped sending its answer" if self._status else "did not begin to answer in time"
-        error = errors.Timeout(f"The upstream {self._target.upstream!r} {what}.")
-        error.sent = True
+        error = self._silence()
         self._drop()
         self._lost(error)
 
@@ -305,26 +258,13 @@ class HfRelay(Call):
 
     def _failed(self, error: APIError) -> None:
         """Say what was wrong with an answer of which nothing has gone on."""
-        target = self._target
-        self.desk.attempted(target.upstream, type(error).__name__)
-        if isinstance(error, errors.AuthenticationError):
-            self.desk.refused(target.upstream, error.message)
-        error.provider = error.provider or self.entry.provider
-        fault = self.fault_of(error, target)
-        tell(self.exchange, fault)
-        if 400 <= self._status < 600 or not self._sent or not may_have_run(error):
-            # an upstream that refuses bills nothing; neither does one that was not reached
-            self.settle(fault.status, "refused", Tokens(), FREE, code=fault.code)
-        else:
-            self.settle(fault.status, "failed", Tokens(), self._tariff(), code=fault.code)
+        self.not_answered(error, self._target)
+        self._give_up(error)
 
     # pieces of the above
 
     def _tariff(self) -> quote.Tariff:
         return FREE if self._parcel.poll else self._target.tariff
-
-    def _estimated_input(self) -> int:
-        return quote.text_tokens(self.exchange.size)
 
     def _stream_tokens(self) -> tuple[Tokens, bool]:
         tap = self._tap
@@ -340,14 +280,3 @@ class HfRelay(Call):
         tokens, estimated = self._stream_tokens()
         self._drop()
         self.settle(status, outcome, tokens, self._tariff(), estimated=estimated, code=code)
-
-    def _hung_up_unsent(self) -> bool:
-        """Stop what has not been sent; tells whether nothing was."""
-        if self._opening is not None:
-            self._opening.cancel()
-        return not self._sent
-
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.hang_up()

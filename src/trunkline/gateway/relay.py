@@ -6,19 +6,17 @@ whole event, so that what fails before that can still go to the next target, or 
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 
 from trunkline import errors
 from trunkline.dialects import failures
 from trunkline.errors import APIError
 from trunkline.gateway import quote, verdicts
-from trunkline.gateway.call import FREE, MOVING, may_have_run
+from trunkline.gateway.call import MOVING
 from trunkline.gateway.delivery import Delivery
 from trunkline.gateway.outgoing import body_for
-from trunkline.gateway.plans import Target
 from trunkline.gateway.quote import Tariff
-from trunkline.gateway.refusals import STOPPING, in_band, tell
+from trunkline.gateway.refusals import STOPPING, in_band
 from trunkline.gateway.tap import StreamTap
 from trunkline.gateway.tokens import Tokens
 from trunkline.gateway.upstream import UpstreamConnection
@@ -34,47 +32,20 @@ class Relay(Delivery):
     """Relays one answer."""
 
     _at = 0
-    _again = False
-    """Whether this is the second try of a request whose connection had died while idle."""
-    _sent = False
-    """Whether the present target has been sent the request."""
-    _status = 0
-    _headers: dict[bytes, bytes] = {}  # noqa: RUF012 - replaced, never changed
     _tap: StreamTap | None = None
     _parts: list[bytes] | None = None
     _quiet = float("inf")
     _idle_seconds = 60.0
-    _connection: UpstreamConnection | None = None
-    _opening: asyncio.Task[None] | None = None
-
-    _target: Target
-    """The target that is being asked."""
 
     def send(self) -> None:
         """Ask the present target."""
         target = self._target = self.plan.targets[self._at]
-        entry, pool = self.entry, target.pool
-        if pool is None:
-            raise TypeError("a target without connections is not relayed")
+        entry = self.entry
         self._sent = False
         entry.upstream, entry.target_model = target.upstream, target.model
         if target.provider is not None or self._at:
             entry.provider = target.provider
-        connection = None if self._again else pool.take()
-        if connection is not None:
-            self._send_on(connection)
-        else:
-            self._opening = pool.open(self)
-
-    # called by the upstream
-
-    def connected(self, connection: UpstreamConnection) -> None:
-        """Send the request."""
-        self._opening = None
-        if self.settled:
-            connection.hang_up()
-        else:
-            self._send_on(connection)
+        self._connect(fresh=self._again)
 
     def _send_on(self, connection: UpstreamConnection) -> None:
         target, exchange = self._target, self.exchange
@@ -94,6 +65,8 @@ class Relay(Delivery):
             connection.send(self, b"%b%d\r\n\r\n%b" % (target.head, len(body), body))
         else:
             connection.send_large(self, b"%b%d\r\n\r\n" % (target.head, len(body)), body)
+
+    # called by the upstream
 
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
         """Take the head of an answer whose body is still coming."""
@@ -178,21 +151,8 @@ class Relay(Delivery):
 
     def broken(self, error: APIError) -> None:
         """Take the end of the connection."""
-        connection, self._connection = self._connection, None
-        self._opening = None
-        if self.settled:
+        if not self._broken_off(error):
             return
-        if (
-            connection is not None
-            and connection.used
-            and verdicts.nothing_received(error)
-            and not self._again
-        ):
-            self._again = True  # it had died while idle: once more, on a new one
-            self.send()
-            return
-        if not self._sent and isinstance(error, errors.APIConnectionError):
-            self.entry.attempts += 1  # it was tried; where no connection was free it was not
         tap = self._tap
         if tap is not None and tap.whole:
             self._stream_whole(tap.finish())
@@ -203,20 +163,9 @@ class Relay(Delivery):
 
     # called by the exchange and the edge
 
-    def gone(self) -> None:
-        """Hang up: the client has left."""
-        if self.settled:
-            return
-        if self._hung_up_unsent():
-            self.never_sent()
-            return
-        self._settle_partial(499, "cancelled", None)
-
     def late(self) -> None:
         """Give up on a silent upstream."""
-        what = "stopped sending its answer" if self._status else "did not begin to answer in time"
-        error = errors.Timeout(f"The upstream {self._target.upstream!r} {what}.")
-        error.sent = True
+        error = self._silence()
         tap = self._tap
         self._drop()
         if tap is not None and tap.whole:
@@ -321,10 +270,7 @@ class Relay(Delivery):
 
     def _failed(self, error: APIError) -> None:
         """Go to the next target, or say what was wrong with the last."""
-        upstream = self._target.upstream
-        self.desk.attempted(upstream, type(error).__name__)
-        if isinstance(error, errors.AuthenticationError):
-            self.desk.refused(upstream, error.message)
+        self.not_answered(error, self._target)
         if self._at + 1 < len(self.plan.targets) and isinstance(error, MOVING) and self._first:
             self.until = float("inf")  # a connection that is being opened has its own limit
             self.move(self._at + 1, self._go_on, partial(self._give_up, error))
@@ -338,25 +284,10 @@ class Relay(Delivery):
         self._status, self._headers, self._tap, self._parts = 0, {}, None, None
         self.send()
 
-    def _give_up(self, error: APIError) -> None:
-        """Say what was wrong with the target that was asked last."""
-        target = self._target
-        error.provider = error.provider or self.entry.provider
-        fault = self.fault_of(error, target)
-        tell(self.exchange, fault)
-        if 400 <= self._status < 600 or not self._sent or not may_have_run(error):
-            # an upstream that refuses bills nothing; neither does one that was not reached
-            self.settle(fault.status, "refused", Tokens(), FREE, code=fault.code)
-        else:
-            self.settle(fault.status, "failed", Tokens(), self._tariff(), code=fault.code)
-
     # pieces of the above
 
     def _tariff(self) -> Tariff:
         return self._target.tariff_of(self.entry.provider)
-
-    def _estimated_input(self) -> int:
-        return quote.text_tokens(self.exchange.size)
 
     def _stream_tokens(self) -> tuple[Tokens, bool]:
         """Return the upstream's own counts; without them an estimate from what was delivered."""
@@ -375,14 +306,3 @@ class Relay(Delivery):
         tokens, estimated = self._stream_tokens()
         self._drop()
         self.settle(status, outcome, tokens, self._tariff(), estimated=estimated, code=code)
-
-    def _hung_up_unsent(self) -> bool:
-        """Stop what has not been sent; tells whether nothing was."""
-        if self._opening is not None:
-            self._opening.cancel()
-        return not self._sent
-
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.hang_up()

@@ -66,9 +66,7 @@ class Translated(Call):
             try:
                 await self._ask(target)
             except APIError as error:
-                self.desk.attempted(target.upstream, type(error).__name__)
-                if isinstance(error, errors.AuthenticationError):
-                    self.desk.refused(target.upstream, error.message)
+                self.not_answered(error, target)
                 moves = isinstance(error, MOVING) and not self.exchange.begun
                 at = await self._next(at) if moves else None
                 if at is None:
