@@ -179,6 +179,10 @@ class Upstream:
         assert visit.over.wait(PATIENCE), "the client never closed"
         return (visit.gone_at or time.monotonic()) - since
 
+    def deafen(self) -> None:
+        """Take no more connections; those that are open stay."""
+        _shut(self._listening)
+
     def close(self) -> None:
         """Stop, and raise what a script raised."""
         _shut(self._listening)

@@ -396,6 +396,25 @@ def test_a_chat_on_a_connection_that_had_died_is_sent_once_more(there: Front, ke
     assert row(there, answer.headers)["attempts"] == 2
 
 
+def test_a_chat_that_finds_no_second_connection_is_told_so_and_was_tried_twice(
+    tmp_path: Path,
+) -> None:
+    def ends(visit: Visit, request: Request) -> None:
+        if json.loads(request.body)["messages"][0]["content"] == "end":
+            visit.upstream.deafen()  # the next connection is refused
+            visit.reset()
+        else:
+            visit.answer()
+
+    with front(tmp_path, ends) as it:
+        key = it.gateway.new_key()
+        assert ask(it.gateway, post(say("Hi"), key, path=GROQ)).status == 200
+        answer = ask(it.gateway, post(say("end"), key, path=GROQ))
+        assert (answer.status, answer.json["code"]) == (502, "upstream_unreachable")
+        told = row(it, answer.headers)
+        assert (told["attempts"], told["outcome"], told["cost"]) == (2, "refused", "0")
+
+
 def test_a_slow_client_slows_its_upstream_and_costs_no_memory(there: Front, key: str) -> None:
     with Wire(there.gateway, buffer=4096) as wire:
         before = resident(there.gateway)

@@ -46,6 +46,7 @@ class Line(Call, Receiver):
 
     def _connect(self, *, fresh: bool) -> None:
         """Send the request on a connection that is kept; where `fresh` says so, on a new one."""
+        self._sent = False
         pool = self._target.pool
         if pool is None:
             raise TypeError("a target without connections is not relayed")

@@ -41,7 +41,6 @@ class Relay(Delivery):
         """Ask the present target."""
         target = self._target = self.plan.targets[self._at]
         entry = self.entry
-        self._sent = False
         entry.upstream, entry.target_model = target.upstream, target.model
         if target.provider is not None or self._at:
             entry.provider = target.provider
