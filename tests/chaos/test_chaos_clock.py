@@ -72,12 +72,13 @@ def test_a_clock_that_jumps_gives_no_budget_twice_and_ends_no_call(tmp_path: Pat
                     await told(gateway, noon + passed + timedelta(hours=hours))
 
                 await told(gateway, noon)
-                await play(gateway, serving, jump)
+                await check_days(gateway, serving, jump)
 
     asyncio.run(work())
 
 
-async def play(gateway: Gateway, serving: Upstream, jump) -> None:
+async def check_days(gateway: Gateway, serving: Upstream, jump) -> None:
+    """Spend the budgets of days to which the clock is set, forth and back."""
     first = await ask_once(gateway.port, gateway.new_key(), "n00")
     assert first.done
     reserve = (await settled_book(gateway)).rows[0]["reserved"]

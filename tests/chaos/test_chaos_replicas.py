@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240 + 20 * RUNS)]
 REFUSED = {"ok", "budget_exceeded"}
 
 
-async def last_cent(fleet: Fleet, behind: Upstream, url: str, run: int) -> None:
+async def check_last_cent(fleet: Fleet, behind: Upstream, url: str, run: int) -> None:
     """Have three crowds spend a budget for 100 calls, and a bit of one more."""
     each, most = price(behind), 100 + run % 7
     dollars = f"{(most * each + each - 1) / 10**12:.12f}"
@@ -62,7 +62,7 @@ def test_the_last_cent_is_spent_once_by_three_replicas(tmp_path: Path, postgres_
     async def work() -> None:
         async with serving(tmp_path, postgres_url) as (fleet, behind):
             for run in range(RUNS):
-                await last_cent(fleet, behind, postgres_url, run)
+                await check_last_cent(fleet, behind, postgres_url, run)
 
     asyncio.run(work())
 
@@ -111,12 +111,13 @@ def test_the_last_cent_is_spent_once_by_three_workers_on_one_file(tmp_path: Path
             with running(tmp_path, f"listen.workers = 3\n{behind.config}") as gateway:
                 all_ready(gateway, 3)
                 for run in range(RUNS):
-                    await last_cent_of_workers(gateway, behind, run)
+                    await check_last_cent_of_workers(gateway, behind, run)
 
     asyncio.run(work())
 
 
-async def last_cent_of_workers(gateway: Gateway, behind: Upstream, run: int) -> None:
+async def check_last_cent_of_workers(gateway: Gateway, behind: Upstream, run: int) -> None:
+    """Have a crowd spend a budget for 60 calls, to the last cent."""
     each, most = price(behind), 60
     before = (await settled_book(gateway)).charged
     key = gateway.new_key(
@@ -141,12 +142,12 @@ def test_redis_may_fail_in_the_middle_and_money_does_not_care(
     async def work() -> None:
         store = f'store.redis_url = "{redis_server.url}"'
         async with serving(tmp_path, postgres_url, store=store) as (fleet, behind):
-            await last_cent(fleet, behind, postgres_url, 0)
+            await check_last_cent(fleet, behind, postgres_url, 0)
             for run in range(1, RUNS + 1):
                 cutting = asyncio.get_running_loop().call_later(
                     0.05 * (run % 10), getattr(redis_server, trouble)
                 )
-                await last_cent(fleet, behind, postgres_url, run)
+                await check_last_cent(fleet, behind, postgres_url, run)
                 cutting.cancel()
                 if trouble == "freeze":
                     redis_server.thaw()

@@ -367,9 +367,10 @@ def test_messages_are_written_as_a_chat_has_them(given: list[Any], told: list[An
     assert turns(*given) == told
 
 
-@pytest.mark.parametrize(("given", "_"), TURNS.values(), ids=TURNS.keys())
-def test_every_chat_that_is_written_can_be_read(given: list[Any], _: Any) -> None:
-    read_chat(read_request(json.dumps(body(messages=given, stream=True)).encode()).chat)
+@pytest.mark.parametrize(("given", "told"), TURNS.values(), ids=TURNS.keys())
+def test_every_chat_that_is_written_can_be_read(given: list[Any], told: list[Any]) -> None:
+    chat = read_chat(read_request(json.dumps(body(messages=given, stream=True)).encode()).chat)
+    assert chat.messages == told
 
 
 def test_a_count_needs_no_length_and_tells_text_and_images_apart() -> None:

@@ -95,6 +95,7 @@ def test_leaving_is_noticed_over_tls(encrypted: Encrypted, sandbox_server: Sandb
         wire.send(post(chat(model="org/fault-stall-head"), encrypted.admin_key))
         eventually(lambda: len(sandbox_server.requests) == 1, "the call is with the upstream")
     eventually(lambda: sandbox_server.requests[0].hung_up is not None, "it is hung up on")
+    assert len(sandbox_server.requests) == 1, "and nobody else is asked"
 
 
 def test_a_client_that_does_not_shake_hands_is_let_go(encrypted: Encrypted) -> None:

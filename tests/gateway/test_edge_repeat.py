@@ -119,7 +119,7 @@ class Side:
         await asyncio.sleep(0)  # what is written goes out when the loop's turn has ended
 
 
-def alike(pieces: list[bytes], slow: Iterable[int] = ()) -> Side:
+def check_alike(pieces: list[bytes], slow: Iterable[int] = ()) -> Side:
     """Feed an edge that recognises heads and one that reads each; both must see and say the same.
 
     The requests in the pieces of these numbers are answered after the next piece has come.
@@ -207,7 +207,7 @@ def test_a_connection_is_understood_alike_with_and_without_recognising(
             data = segments[at]
             cut = place % (len(data) + 1)
             segments[at : at + 1] = [part for part in (data[:cut], data[cut:]) if part]
-    alike(segments, slow)
+    check_alike(segments, slow)
 
 
 @given(
@@ -223,13 +223,13 @@ def test_a_head_that_differs_by_a_byte_is_read_anew(
     data = request(first[0], *first[1])
     other = bytearray(request(body, *first[1]))
     other[place % len(other)] = byte
-    alike([data, data, bytes(other), data])
+    check_alike([data, data, bytes(other), data])
 
 
 @pytest.mark.parametrize("bodies", [BODIES, BODIES[::-1]])
 def test_a_repeated_head_is_recognised_with_any_body(bodies: tuple[bytes, ...]) -> None:
     fitting = [body for body in bodies if len(body) <= 5000]
-    side = alike([request(body, b"authorization: Bearer a") for body in fitting])
+    side = check_alike([request(body, b"authorization: Bearer a") for body in fitting])
     assert side.recognised == len(fitting) - 1
     assert [seen[-1] for seen in side.noting.seen] == fitting
 
@@ -256,14 +256,14 @@ def test_a_repeated_head_with_an_odd_length_is_understood_as_ever(form: str) -> 
         usual = request(body)
         for wrong in (0, -1, 1):
             odd = request(body, length=form.format(len(body) + wrong).encode())
-            alike([usual, odd, usual])
-            alike([odd, odd, usual])
+            check_alike([usual, odd, usual])
+            check_alike([odd, odd, usual])
 
 
 def test_two_requests_in_one_segment_are_two_each_time() -> None:
     for path, calls in ((b"/v1/x", 2), (b"/at-once", 2), (b"/refused", 1)):
         pair = request(b"hello", path=path) + request(b"world")
-        side = alike([pair, pair, pair])
+        side = check_alike([pair, pair, pair])
         assert len(side.noting.seen) == 3 * calls
         assert side.transport.sent.count(b"HTTP/1.1 ") == 6
 
@@ -294,4 +294,4 @@ def test_arbitrary_bytes_are_read_or_refused(
         if at < len(segments):
             data = segments[at]
             segments[at] = data[:place] + other + data[place + len(other) :]
-    alike([segment for segment in segments if segment])
+    check_alike([segment for segment in segments if segment])

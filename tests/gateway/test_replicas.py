@@ -101,6 +101,7 @@ def test_a_key_that_one_revokes_is_refused_by_every_other_within_two_seconds(
         began = time.monotonic()
         for gateway in found.gateways:
             await eventually(lambda g=gateway: status(g, made["secret"]) == 401, "it is refused", 2)
+        assert [status(gateway, made["secret"]) for gateway in found.gateways] == [401] * 3
         print(f"refused by all after {time.monotonic() - began:.3f} s")
 
     play(tmp_path, postgres_url, scene)

@@ -38,8 +38,9 @@ def serve(folder: Path, url: str, *options: str) -> subprocess.CompletedProcess[
     )
 
 
-def refused(folder: Path, url: str, *says: str) -> None:
-    """Hold a start to its refusal, alone and with workers."""
+def refused(folder: Path, url: str) -> list[str]:
+    """Hold a start to its refusal, alone and with workers; returns what each says."""
+    said = []
     for options in ((), ("--workers", "2")):
         done = serve(folder, url, *options)
         assert done.returncode == 1, done.stderr
@@ -47,30 +48,30 @@ def refused(folder: Path, url: str, *says: str) -> None:
         assert "Traceback" not in done.stderr
         assert PASSWORD not in done.stderr
         assert PASSWORD_IN_URL not in done.stderr
-        for words in says:
-            assert words in done.stderr
         assert list(folder.glob("journal/**/*.journal")) == []
+        said.append(done.stderr)
+    return said
 
 
 def test_a_database_that_does_not_answer(tmp_path: Path):
     url = f"postgresql://trunkline:{PASSWORD_IN_URL}@127.0.0.1:{free_port()}/gateway"
-    refused(tmp_path, url, "127.0.0.1")
+    assert all("127.0.0.1" in said for said in refused(tmp_path, url))
 
 
 def test_a_wrong_password(tmp_path: Path, postgres_server: PostgresServer):
     url = postgres_server.url(password="wrong")
-    refused(tmp_path, url, "password")
+    assert all("password" in said for said in refused(tmp_path, url))
 
 
 def test_a_database_that_is_not_there(tmp_path: Path, postgres_server: PostgresServer):
-    refused(tmp_path, postgres_server.url("nowhere"), "nowhere")
+    assert all("nowhere" in said for said in refused(tmp_path, postgres_server.url("nowhere")))
 
 
 def test_a_database_that_hangs(tmp_path: Path, postgres_server: PostgresServer):
     url = postgres_server.new_database()
     postgres_server.freeze()
     try:
-        refused(tmp_path, url, "127.0.0.1")
+        assert all("127.0.0.1" in said for said in refused(tmp_path, url))
     finally:
         postgres_server.thaw()
 
@@ -92,7 +93,7 @@ def test_a_schema_that_is_newer(tmp_path: Path, postgres_server: PostgresServer)
         "ORDER BY number DESC LIMIT 1",
         url=url,
     )
-    refused(tmp_path, url, "newer")
+    assert all("newer" in said for said in refused(tmp_path, url))
     (count,) = postgres_server.execute("SELECT count(*) FROM replicas", url=url)
     assert count == (0,), "who was refused has not joined"
 

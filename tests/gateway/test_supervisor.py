@@ -209,7 +209,9 @@ def test_workers_notice_that_the_one_above_them_is_gone(tmp_path: Path):
     with supervised(tmp_path) as found:
         found.until("0 accepts 0", "1 accepts 1")
         found.process.kill()
+        assert found.process.wait(10) == -signal.SIGKILL
         found.until("0 alone", "1 alone")
+        assert not any("dies" in line for line in found.told())
 
 
 def test_those_that_die_young_are_started_later_each_time_and_others_at_once():

@@ -76,6 +76,7 @@ def test_a_key_that_one_worker_made_or_took_back_is_known_to_all(tmp_path: Path)
         await asyncio.to_thread(wait_for, lambda: statuses() == {200}, "the key is known to all", 5)
         gateway.admin("POST", f"/keys/{made['key']['id']}/revoke")
         await asyncio.to_thread(wait_for, lambda: statuses() == {401}, "nobody takes the key", 5)
+        assert await asyncio.to_thread(statuses) == {401}
 
     play(tmp_path, scene)
 

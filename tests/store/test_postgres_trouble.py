@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 import socket
 import subprocess
@@ -51,9 +52,9 @@ def server(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
         postgres_server.start()
 
 
-def refused(store: PostgresStore, said: str) -> str:
-    """Ask for something and return the error, which says so and never the password."""
-    with pytest.raises(StoreError, match=said) as caught:
+def refused(store: PostgresStore) -> str:
+    """Ask for something and return what the error says, which is never the password."""
+    with pytest.raises(StoreError) as caught:
         store.version()
     told = [str(caught.value), repr(caught.value.__cause__)]
     assert PASSWORD not in "".join(told)
@@ -84,19 +85,21 @@ def test_a_wrong_password_is_an_error_and_a_right_one_may_come_beside_the_url(
 ):
     name = postgres_url.rpartition("/")[2]
     with opened(server.url(name, password="wrong")) as store:
-        assert "store.password_env" in refused(store, "password was refused")
+        said = refused(store)
+        assert "password was refused" in said
+        assert "store.password_env" in said
     with opened(server.url(name, password="wrong"), password=PASSWORD) as store:
         assert store.migrate() != []
 
 
 def test_a_password_that_is_missing_is_an_error(server: PostgresServer):
     with opened(f"postgresql://trunkline@127.0.0.1:{server.port}/postgres") as store:
-        refused(store, "password was refused|store.password_env")
+        assert re.search("password was refused|store.password_env", refused(store))
 
 
 def test_a_database_that_is_not_there_is_an_error(server: PostgresServer):
     with opened(server.url("nowhere")) as store:
-        refused(store, "no such database; create it")
+        assert "no such database; create it" in refused(store)
 
 
 def test_an_address_where_nobody_listens_is_an_error():
@@ -104,7 +107,9 @@ def test_an_address_where_nobody_listens_is_an_error():
         taken.bind(("127.0.0.1", 0))
         url = f"postgresql://me:{PASSWORD_IN_URL}@127.0.0.1:{taken.getsockname()[1]}/x"
         with opened(url, QUICK) as store:
-            refused(store, r"127\.0\.0\.1:\d+/x does not answer .*check that PostgreSQL runs")
+            assert re.search(
+                r"127\.0\.0\.1:\d+/x does not answer .*check that PostgreSQL runs", refused(store)
+            )
 
 
 def test_an_address_that_never_answers_is_an_error_in_time():
@@ -113,12 +118,12 @@ def test_an_address_that_never_answers_is_an_error_in_time():
         mute.listen()
         url = f"postgresql://me:{PASSWORD_IN_URL}@127.0.0.1:{mute.getsockname()[1]}/x"
         with opened(url, QUICK) as store:
-            refused(store, "does not answer in time")
+            assert "does not answer in time" in refused(store)
 
 
 def test_a_name_that_nobody_has_is_an_error():
     with opened(f"postgresql://me:{PASSWORD_IN_URL}@nowhere.invalid/x", QUICK) as store:
-        refused(store, r"nowhere\.invalid/x does not answer")
+        assert re.search(r"nowhere\.invalid/x does not answer", refused(store))
 
 
 @pytest.mark.parametrize("url", ["mysql://db/x", "postgresql://", "postgresql://db:port/x", "x.db"])
@@ -130,7 +135,7 @@ def test_what_is_no_databases_url_is_refused_at_once(url: str):
 def test_an_option_of_the_url_that_is_wrong_is_an_error_without_its_password():
     url = f"postgresql://me:{PASSWORD_IN_URL}@127.0.0.1/x?sslmode=maybe"
     with opened(url, QUICK) as store:
-        refused(store, "store.url")
+        assert "store.url" in refused(store)
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
@@ -140,7 +145,7 @@ def test_a_server_that_ended_is_an_error_and_the_next_call_after_its_start_works
     store.add_key(a_key(), a_secret())
     getattr(server, end)()
     for _ in range(2):
-        refused(store, "lost|does not answer|shut down|starting")
+        assert re.search("lost|does not answer|shut down|starting", refused(store))
     with pytest.raises(StoreError):
         store.commit(a_batch(1, ended(1)))
     server.start()
@@ -166,8 +171,8 @@ def test_a_server_that_stands_still_is_an_error_in_time_and_passes(
         store.migrate()
         server.freeze()
         try:
-            refused(store, "does not answer in time")  # on a connection that was open
-            refused(store, "does not answer in time")  # on a new one
+            assert "does not answer in time" in refused(store)  # on a connection that was open
+            assert "does not answer in time" in refused(store)  # on a new one
             with pytest.raises(StoreError, match="in time"):
                 store.commit(a_batch(1, ended(1)))
         finally:
@@ -289,7 +294,7 @@ def test_a_server_without_a_connection_left_is_an_error(
     server.execute("CREATE ROLE narrow LOGIN PASSWORD 'narrow' CONNECTION LIMIT 0")
     url = f"postgresql://narrow:narrow@127.0.0.1:{server.port}/{name}"
     with opened(url) as other:
-        refused(other, "no connection left; raise its max_connections")
+        assert "no connection left; raise its max_connections" in refused(other)
 
 
 def test_a_user_who_may_not_is_an_error(
@@ -299,7 +304,7 @@ def test_a_user_who_may_not_is_an_error(
     server.execute("CREATE ROLE stranger LOGIN PASSWORD 'stranger'")
     url = f"postgresql://stranger:stranger@127.0.0.1:{server.port}/{name}"
     with opened(url) as other:
-        refused(other, "may not do that; let it own the database")
+        assert "may not do that; let it own the database" in refused(other)
 
 
 def test_connections_that_are_cut_in_the_middle_of_commits_lose_and_double_nothing(

@@ -187,3 +187,5 @@ def test_an_image_may_come_as_a_result_of_another_provider(call: Call) -> None:
         "image_edit", "black-forest-labs/FLUX.1-Kontext-dev:wavespeed", made.image, "blue"
     )
     is_image(edited)
+    assert made.receipt.provider == "fal-ai"
+    assert edited.receipt.provider == "wavespeed"
