@@ -34,10 +34,11 @@ class Relay:
         self._cut = False
 
     def close(self) -> None:
-        self.cut()
-        self._server.close()
+        """End, and leave nothing open."""
+        self._done(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def _done(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
@@ -47,11 +48,21 @@ class Relay:
         for writer in self._writers:
             writer.transport.abort()
 
+    async def _stop(self) -> None:
+        self._server.close()
+        await self._end()
+        carrying = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*carrying, return_exceptions=True)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut:
             writer.transport.abort()
             return
-        there = await asyncio.open_connection("127.0.0.1", self._to)
+        try:
+            there = await asyncio.open_connection("127.0.0.1", self._to)
+        except OSError:
+            writer.transport.abort()
+            return
         both = {writer, there[1]}
         self._writers |= both
         if self._cut:

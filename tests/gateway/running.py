@@ -61,7 +61,7 @@ class Gateway:
             self.process = subprocess.Popen(
                 command, env=self._environment, stdout=log, stderr=log, cwd=self.folder
             )
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             said = re.findall(r"serves on (https?://\S+:(\d+))", self.log.read_text())
             if said and self.process.poll() is None and self._answers(int(said[-1][1])):
