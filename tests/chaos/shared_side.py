@@ -58,6 +58,15 @@ class Fleet:
                 ] != 200:
                     await asyncio.sleep(0.05)
 
+    async def met(self) -> None:
+        """Wait until every gateway knows of all others."""
+        for gateway in self.gateways:
+            async with asyncio.timeout(20):
+                while len(
+                    (await asyncio.to_thread(gateway.admin, "GET", "/replicas"))["data"]
+                ) < len(self.gateways):
+                    await asyncio.sleep(0.05)
+
     async def settled(self) -> None:
         """Wait until nothing is in flight, and all is in the store."""
         for gateway in self.gateways:

@@ -265,6 +265,7 @@ def test_a_limit_drifts_by_one_minutes_at_most_when_redis_fails_in_mid_minute(
         store = f'store.redis_url = "{redis_server.url}"'
         async with serving(tmp_path, postgres_url, store=store) as (fleet, _):
             secret = await a_key(fleet, requests_per_minute=LIMIT)
+            await fleet.met()
             await room_in_the_minute()
             began = minute()
             codes = told(await crowd(fleet, secret, "half", LIMIT // 6))

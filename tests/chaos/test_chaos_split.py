@@ -93,6 +93,7 @@ def test_who_is_cut_off_from_redis_keeps_to_its_share_and_the_others_do_not_noti
             limits = {"requests_per_minute": LIMIT}
             made = fleet.first.admin("POST", "/keys", {"name": "limited", "limits": limits})
             secret = made["secret"]
+            await fleet.met()
             relay.cut()
             sent, minutes = await until_refused(fleet, secret)
             assert sent <= LIMIT * (minutes + 1), "limits drift by one minute's at most"

@@ -308,6 +308,21 @@ def test_limits_are_shared_again_once_they_can_be(world: World):
     assert two.leases.rates.trouble is None
 
 
+def test_what_a_share_had_left_is_not_given_to_those_who_share_limits_out(world: World):
+    world.key(limits=Limits(requests_per_minute=30, tokens_per_minute=300))
+    one, *others = world.processes
+    sent = sum(send(process, 10) for process in others)
+    for _ in range(6):
+        one.rates.trouble = "down"
+        calls = [one.ask(tokens=10) for _ in range(3)]
+        world.pass_(0.5)
+        sent += codes(calls)["sent"]
+        one.rates.trouble = ""
+        world.pass_(2)  # what lies idle is given back
+    sent += sum(send(process, 20) for process in (*others, one))
+    assert sent <= 30 + 30 // 3
+
+
 def test_a_share_that_is_used_up_is_no_last_word_once_limits_are_shared_again(world: World):
     world.key(limits=Limits(requests_per_minute=30))
     one = world.processes[0]

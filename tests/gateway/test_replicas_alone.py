@@ -13,6 +13,7 @@ from ledger_side import sent
 from trunkline.errors import ConfigurationError
 from trunkline.gateway.config_file import Loaded, read_config
 from trunkline.gateway.journal_folders import take_numbered, take_whole, unused
+from trunkline.gateway.opening import Standing, open_store
 from trunkline.gateway.recovery import Recovered, bring_in, end
 from trunkline.gateway.replicas import Hooks, Replicas, digest_of, skew_of, state_of
 from trunkline.store.records import Batch, Replica
@@ -39,7 +40,7 @@ class Told:
             skew=lambda seconds: self.did.append("skew") if abs(seconds) < 1e-9 else None,
         )
         store: Any = self
-        self.replicas = Replicas(store, own, hooks, lost_seconds=60, reloads=0)
+        self.replicas = Replicas(store, [own], hooks, lost_seconds=60, reloads=0)
 
     def beat(self, boot: str, *, config: str | None = None, trouble: str = "") -> list[Replica]:
         if self.fails is not None:
@@ -62,6 +63,32 @@ class Told:
             self.now += 1
             self.others |= dict.fromkeys(seen, self.now)
             self.replicas._beat()
+
+
+def test_who_joins_counts_the_others_before_its_first_beat(tmp_path: Path):
+    store = SqliteStore(tmp_path / "gateway.db")
+    store.migrate()
+    store.join(Replica("other", "there 1", 0.0, "same"))
+    cases: list[tuple[str, Standing, list[str]]] = [
+        ("third", "among others", ["third", "other"]),
+        ("alone", "first", ["alone"]),
+    ]
+    for boot, standing, expected in cases:
+        opened = open_store(
+            store,
+            tmp_path / "journal",
+            Replica(boot, "here 1", 0.0, "same"),
+            None,
+            standing=standing,
+            clock=time.time,
+        )
+        assert [one.boot for one in opened.replicas] == expected
+        hooks = Hooks(*[lambda *_: None] * 4)
+        replicas = Replicas(store, opened.replicas, hooks, lost_seconds=60, reloads=0)
+        assert replicas.count == len(expected)
+        assert replicas.own.boot == boot
+        opened.lock.release()
+    store.close()
 
 
 def test_who_is_silent_is_given_up_and_who_beats_is_not():

@@ -225,7 +225,7 @@ class LeasedMeter(Meter):
             self._turn()
         idle = now - self.used_at
         return (
-            (idle >= IDLE and self._spare_rate)
+            (idle >= IDLE and self._spare_rate and not self.by_share)
             or (idle >= SLOT_IDLE and self.slots > self.inflight)
             or self.slots > 2 * peak + 1
             or self._fading(now)
@@ -290,8 +290,9 @@ class LeasedMeter(Meter):
         """Return how many requests and tokens to ask for, or, below zero, to give back."""
         limits = self.limits
         wishes = [0, 0]
-        # Close to its end a minute is left alone: what is given back could reach the next one.
-        giving = self.minute >= 0 and self.until - now > _SOON
+        # Close to its end a minute is left alone: what is given back could reach the next one. Nor is
+        # a share given back to those who did not grant it, and would grant as much to others.
+        giving = self.minute >= 0 and self.until - now > _SOON and not self.by_share
         for at, (part, most) in enumerate(
             ((self.requests, limits.requests_per_minute), (self.text, limits.tokens_per_minute))
         ):

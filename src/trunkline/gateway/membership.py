@@ -50,8 +50,8 @@ class Membership:
         """Processes that were asked about and not seen, and the time of the beat before."""
         self._reloading: set[asyncio.Task[ReloadReport]] = set()
 
-    def begin(self, reloads: int) -> None:
-        """Live, having joined when the store's number of reloads was this."""
+    def begin(self, reloads: int, seen: list[Replica]) -> None:
+        """Live, having joined when the store's number of reloads was this, and these served from it."""
         loop = asyncio.get_running_loop()
         hooks = Hooks(
             give_up=self._give_up,
@@ -61,7 +61,7 @@ class Membership:
         )
         lost_seconds = self._configured.loaded.config.store.lost_seconds
         self.replicas = Replicas(
-            self._store, self.own, hooks, lost_seconds=lost_seconds, reloads=reloads
+            self._store, seen, hooks, lost_seconds=lost_seconds, reloads=reloads
         )
         self.replicas.begin()
 

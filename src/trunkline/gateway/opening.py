@@ -49,6 +49,8 @@ class Opened(msgspec.Struct, frozen=True):
     reading: Reading
     spend: list[Spend]
     """Of the present month."""
+    replicas: list[Replica]
+    """All that serve from the store, this process first."""
     reloads: int
     """How often all were asked to read their configuration."""
     skew: float | None
@@ -78,12 +80,14 @@ def open_store(
             recovered = _bring_in(store, folder, own, clock())
         else:
             recovered = _recover_all(store, folder, own, clock())
-        skew = _join(store, replica, clock, alone=standing != "among others")
+        replicas, skew = _join(store, replica, clock, alone=standing != "among others")
         now = clock() + (skew or 0.0)
         month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-01")
         secret = _first_admin(store, now, given)
         spend = store.charged(month)
-        return Opened(lock, own, secret, recovered, Reading(store), spend, store.reloads(), skew)
+        return Opened(
+            lock, own, secret, recovered, Reading(store), spend, replicas, store.reloads(), skew
+        )
     except StoreError as error:
         lock.release()
         raise ConfigurationError(str(error)) from error
@@ -94,8 +98,11 @@ def open_store(
 
 def _join(
     store: SharedStore, replica: Replica, clock: Callable[[], float], *, alone: bool
-) -> float | None:
-    """Join, and return how far the store's clock is ahead; where nobody else can be, end the others."""
+) -> tuple[list[Replica], float | None]:
+    """Join; return who serves then, and how far the store's clock is ahead.
+
+    Where nobody else can be, the others are ended.
+    """
     store.join(replica)
     before = time.time()
     itself, *others = store.beat(replica.boot)
@@ -103,7 +110,8 @@ def _join(
     if alone:
         for other in others:
             end(store, other.boot, clock())
-    return skew
+        others = []
+    return [itself, *others], skew
 
 
 def _first_admin(store: SharedStore, now: float, given: str | None) -> str | None:

@@ -69,11 +69,17 @@ class Replicas:
     """This process among those on its store."""
 
     def __init__(
-        self, store: SharedStore, own: Replica, hooks: Hooks, *, lost_seconds: float, reloads: int
+        self,
+        store: SharedStore,
+        seen: list[Replica],
+        hooks: Hooks,
+        *,
+        lost_seconds: float,
+        reloads: int,
     ) -> None:
-        """Has joined already, when `reloads` was the number of the store's."""
-        self.own = own
-        self.seen: list[Replica] = [own]
+        """Has joined already, when these served and `reloads` was the number of the store's."""
+        self.own = own = seen[0]
+        self.seen = seen
         """All that have not left, this one first, as of the last beat."""
         self.at = own.seen
         """The store's time of that."""

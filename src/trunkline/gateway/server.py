@@ -162,7 +162,7 @@ class Gateway:
         )
         self._directory.use(opened.reading, self._sharing.clock())
         self._sharing.begin()
-        self._member.begin(opened.reloads)
+        self._member.begin(opened.reloads, opened.replicas)
         self._state.watch(self._parts())
         if self._siblings is not None:
             await self._siblings.begin(
