@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from itertools import pairwise
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from trunkline.dialects.multipart import Part, write_form
 from trunkline.dialects.openai_rules import RequestError
-from trunkline.gateway.forms import FormLimits, read_form
+from trunkline.gateway.forms import FormLimits, FormReader, read_form
 
 TYPE = b"multipart/form-data; boundary=B"
 NAME = st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=20)
@@ -113,32 +115,61 @@ def test_what_is_no_form_is_refused(body: bytes, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "said"),
     [
-        b"".join(field(f"f{i}") for i in range(65)),
-        b"".join(field(f"f{i}", more='; filename="x"') for i in range(33)),
-        field("a", b"x" * 1_048_577),
-        part('Content-Disposition: form-data; name="a"', "X: " + "y" * 4100),
-        part('Content-Disposition: form-data; name="a"', *[f"X{i}: y" for i in range(8)]),
-        b"".join(field("a") for _ in range(1000)),
+        (b"".join(field(f"f{i}") for i in range(65)), "more than 64 fields"),
+        (b"".join(field(f"f{i}", more='; filename="x"') for i in range(33)), "more than 32 files"),
+        (field("a", b"x" * 1_048_577), "more than 1,048,576 bytes"),
+        (
+            part('Content-Disposition: form-data; name="a"', "X: " + "y" * 4100),
+            "too long|malformed",
+        ),
+        (
+            part('Content-Disposition: form-data; name="a"', *[f"X{i}: y" for i in range(8)]),
+            "too many headers|malformed",
+        ),
+        (b"".join(field("a") for _ in range(1000)), "more than 64 fields"),
     ],
 )
-def test_a_form_has_its_limits(body: bytes) -> None:
-    with pytest.raises(RequestError) as caught:
+def test_a_form_has_its_limits(body: bytes, said: str) -> None:
+    with pytest.raises(RequestError, match=said) as caught:
         read(body + b"--B--\r\n")
-    assert caught.value.status in (400, 413)
+    assert caught.value.status == (400 if "malformed" in str(caught.value) else 413)
 
 
 def test_limits_may_be_reached() -> None:
-    limits = FormLimits(files=2, fields=1, text=3)
+    limits = FormLimits(files=2, fields=1, text=3, headers=2)
     files = field("f", b"long enough", '; filename="x"') * 2
     assert len(read(field("a", b"abc") + files + b"--B--\r\n", limits=limits)) == 3
     with pytest.raises(RequestError, match="more than 2 files"):
         read(files + files + b"--B--\r\n", limits=limits)
     with pytest.raises(RequestError, match="more than 1 fields"):
         read(field("a") * 2 + b"--B--\r\n", limits=limits)
+    head = ('Content-Disposition: form-data; name="a"', "Content-Type: text/plain")
+    assert len(read(part(*head) + b"--B--\r\n", limits=limits)) == 1
+    with pytest.raises(RequestError, match="too many headers"):
+        read(part(*head, "X: y") + b"--B--\r\n", limits=limits)
     with pytest.raises(RequestError, match="more than 3 bytes"):
         read(field("a", b"abcd") + b"--B--\r\n", limits=limits)
+
+
+def test_a_file_may_be_in_any_characters() -> None:
+    place = 'Content-Disposition: form-data; name="a"; filename="a.txt"'
+    (found,) = read(part(place, "Content-Type: text/plain; charset=utf-16") + b"--B--\r\n")
+    assert (found.filename, found.content) == ("a.txt", b"x")
+
+
+def test_a_form_that_was_read_is_gone_at_once() -> None:
+    reader = FormReader(b"B", FormLimits())
+    reader.feed(field("a", b"x" * 1000))
+    gone = weakref.ref(reader)
+    gc.disable()  # what only a collection frees would pile up, upload after upload
+    try:
+        reader.close()
+        del reader
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ import http.client
 import json
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,7 @@ CASES: dict[str, Any] = {
     "text": lambda visit: visit.send(whole(b"Not here", 404, content_type="text/plain")),
     "limited": lambda visit: visit.send(whole(b'{"error":"slow"}', 429, retry_after="7")),
     "strange": lambda visit: visit.send(whole(b'{"error":"who?"}', 401)),
+    "forbidden": lambda visit: visit.send(whole(b'{"error":"not yours"}', 403)),
     "page": lambda visit: visit.send(whole(b"<h1>Bad gateway</h1>", 502, content_type="text/html")),
     "moved": lambda visit: visit.send(whole(b"", 307, location="/groq/openai/v1/models?a=b")),
     "7": lambda visit: visit.send(whole(json.dumps(FAL).encode())),
@@ -218,11 +221,26 @@ def test_status_type_and_bytes_come_back_as_they_are(
     assert answer.headers.get("retry-after") == ("7" if case == "limited" else None)
 
 
-def test_a_refused_credential_is_the_operators_affair(there: Front, key: str) -> None:
-    answer = ask(there.gateway, post({}, key, path=work("strange")))
+@pytest.mark.parametrize("case", ["strange", "forbidden"])
+def test_a_refused_credential_is_the_operators_affair(there: Front, key: str, case: str) -> None:
+    answer = ask(there.gateway, post({}, key, path=work(case)))
     assert answer.status == 502
     assert "gateway's own credential" in answer.json["error"]
     assert row(there, answer.headers)["error"] == "upstream_credential_refused"
+
+
+def test_work_has_a_connection_of_its_own_and_chats_share_one(there: Front, key: str) -> None:
+    def connections(path: str, body: dict[str, Any]) -> int:
+        for _ in range(3):
+            assert ask(there.gateway, post(body, key, path=path)).status == 200
+        aim = path.removeprefix("/hf")
+        return sum(any(r.target == aim for r in visit.requests) for visit in there.router.visits)
+
+    before = len(there.router.visits)
+    assert connections(work("bytes") + "?apart=1", {}) == 3
+    assert len(there.router.visits) == before + 3, "which may have died, and not be asked twice"
+    assert connections(GROQ + "?shared=1", say("Hi")) == 1
+    assert len(there.router.visits) == before + 3, "those that work left are good for chats"
 
 
 def test_a_redirect_within_the_router_stays_below_hf(there: Front, key: str) -> None:
@@ -499,3 +517,13 @@ def test_behind_a_proxy_urls_of_jobs_begin_where_clients_find_the_gateway(tmp_pa
         assert answer.headers["location"] == "/llm/hf/groq/openai/v1/models?a=b"
         answer = ask(there.gateway, get("/hf/api/models/old/name", key=key))
         assert answer.headers["location"] == "/llm/hf/api/models/new/name?expand=x"
+
+
+def test_of_what_is_no_text_nothing_is_kept(tmp_path: Path) -> None:
+    with front(tmp_path, play, "[content]\nstore = true\n") as it:
+        key = it.gateway.new_key()
+        kept = ask(it.gateway, post(say("Hi"), key, path=GROQ)).headers["x-request-id"]
+        assert ask(it.gateway, post({"prompt": "a cat"}, key, path=work("made"))).status == 201
+        assert it.gateway.stop() == 0
+        with closing(sqlite3.connect(it.gateway.store)) as store:
+            assert store.execute("SELECT id FROM contents").fetchall() == [(kept,)]

@@ -18,6 +18,7 @@ from running import Gateway, running
 from loopback import LAST, STREAM_HEAD, Upstream, Visit, completion, event, whole
 from trunkline.dialects.responses_answer import Envelope
 from trunkline.errors import InvalidResponseError
+from trunkline.gateway.refusals import Fault
 from trunkline.gateway.responses_voice import ResponsesVoice
 from trunkline.gateway.tap import StreamTap
 from trunkline.wire.sse import EventReader
@@ -85,6 +86,24 @@ def test_what_is_no_chat_goes_to_the_next_target(tmp_path: Path, body: Any) -> N
         assert alone.status in (502, 503)
         row = gateway.entry(alone.headers["x-request-id"])
         assert (row["outcome"], row["status"], row["cost"]) == ("failed", alone.status, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(429, "rate_limit_exceeded"), (402, "server_error"), (503, "server_error")]
+)
+def test_a_response_that_broke_off_ends_with_a_code_that_responses_know(
+    status: int, code: str
+) -> None:
+    voice = ResponsesVoice(Envelope("0", 0, {}))
+    begun = voice.events(event("Hello"))
+    fault = Fault(status, "our_code", "Why.", retry_after=7.0)
+    told = EventReader().feed(begun + voice.broken(fault, "req_1"))
+    error, failed = (json.loads(found.data) for found in told[-2:])
+    assert (error["code"], error["message"]) == ("our_code", "Why.")
+    assert (error["error"]["partial"], error["error"]["request_id"]) == (True, "req_1")
+    assert failed["response"]["error"] == {"code": code, "message": "Why."}
+    (item,) = failed["response"]["output"]
+    assert (item["status"], item["content"][0]["text"]) == ("incomplete", "Hello")
 
 
 def test_what_cannot_be_told_ends_a_stream_as_one_that_broke_off(tmp_path: Path) -> None:

@@ -395,6 +395,19 @@ def test_a_key_that_is_revoked_gives_back_its_part_of_its_teams_budget(world: Wo
     assert not one.guard._rates
 
 
+def test_a_key_that_is_revoked_gives_back_what_it_was_granted_itself(world: World):
+    world.key(budgets_of(15))
+    one, two, _ = world.processes
+    call = one.ask(amount=10)
+    world.pass_(0.1)
+    one.guard.forget(["key_a"])
+    call.end(4)
+    world.pass_(0.2)
+    rest = two.ask(amount=11)
+    world.pass_(0.2)
+    assert rest.code == "sent"
+
+
 def test_what_is_free_needs_no_lease(world: World):
     world.key(budgets_of(0))
     assert world.processes[0].ask(amount=0).code == "sent"

@@ -98,6 +98,12 @@ def test_a_stream_without_a_reason_is_not_whole_and_its_start_counts_nothing() -
     assert not tap.tokens.told
 
 
+def test_what_was_said_at_the_start_is_no_count_of_the_answer() -> None:
+    tap, _ = fed(sse(START, OPENED, HEL, {**DELTA, "usage": {"input_tokens": 4}}, STOP))
+    assert tap.whole
+    assert tap.tokens == Tokens(7, None, 2)
+
+
 def test_an_error_ends_it_and_is_kept_back() -> None:
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "Busy"}}
     for named in (True, False):

@@ -183,6 +183,7 @@ def test_however_a_stream_is_cut_the_same_is_read(
         ({**RESPONSE, "usage": {"input_tokens": 7.0, "output_tokens": -1}}, Tokens(7, None, None)),
         ({**RESPONSE, "status": "incomplete"}, Tokens()),
         ({**RESPONSE, "status": "failed"}, None),
+        ({**RESPONSE, "status": "cancelled"}, None),
         ({**RESPONSE, "error": {"message": "x"}}, None),
         ({**RESPONSE, "output": None}, None),
         ({"choices": []}, None),
