@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -144,10 +145,11 @@ class Proxy:
         self._running.add(task)
         try:
             await link.carry()
+            await link.close()
         except asyncio.CancelledError:
             pass  # it was cut
         finally:
-            link.close()
+            link.abort()
             self._links.discard(link)
             self._running.discard(task)
 
@@ -238,7 +240,7 @@ class Link:
             await writer.drain()
 
         reading = asyncio.create_task(read())
-        reading.add_done_callback(lambda task: task.cancelled() or _pass_on(task, pieces))
+        reading.add_done_callback(partial(_pass_on, pieces=pieces))
         try:
             while True:
                 passage.arrived, data = await pieces.get()
@@ -275,19 +277,26 @@ class Link:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close what is left: an orderly end for the client, once it has what was sent."""
         if self._server is not None:
             self._server[1].transport.abort()
         self._client[1].close()
+        with contextlib.suppress(OSError):
+            await self._client[1].wait_closed()
+
+    def abort(self) -> None:
+        """Close both sides at once."""
+        for _, writer in self._pairs():
+            writer.transport.abort()
 
     def _pairs(self) -> tuple[Pair, ...]:
         return (self._client,) if self._server is None else (self._client, self._server)
 
 
 def _pass_on(task: asyncio.Task[None], pieces: asyncio.Queue[tuple[float, bytes]]) -> None:
-    """Have whoever waits for pieces see that reading has failed; where many wait, they are late."""
-    if task.exception() is not None:
+    """Have whoever waits for pieces see that reading has failed."""
+    if not task.cancelled() and task.exception() is not None:
         if pieces.full():
             pieces.get_nowait()  # a broken connection loses what was on its way
         pieces.put_nowait((0.0, b""))

@@ -167,9 +167,8 @@ class Blackhole(Toxic, frozen=True, kw_only=True):
     def accept(self) -> None:
         raise Ended("gone")
 
-    async def treat(self, passage: Passage, data: bytes) -> AsyncGenerator[bytes]:
+    def treat(self, passage: Passage, data: bytes) -> AsyncGenerator[bytes]:
         raise Ended("gone")
-        yield data
 
 
 class Refuse(Toxic, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from trunkline.errors import APIConnectionError, Timeout
 from trunkline.transport.aio_connection import Connection, Place
+from trunkline.transport.aio_reach import reach
 from trunkline.transport.proxy import Proxies, Proxy, check_tunnel, write_connect, write_through
 from trunkline.transport.public import check_peer
 from trunkline.transport.tls import client_context
@@ -24,8 +25,6 @@ from trunkline.wire.http1_read import HttpError, HttpLimits, ResponseReader
 from trunkline.wire.message import HttpRequest, ResponseHead, Url
 
 _READ = 64 * 1024
-_EYEBALLS: dict[str, Any] = {"happy_eyeballs_delay": 0.25}
-"""Tries a host's addresses side by side."""
 
 
 class AioExchange:
@@ -275,10 +274,7 @@ class AioTransport:
                     return await self._connect_through(pool, url, proxy, context)
                 host = await _public_address(request) if request.public else url.host
                 _, connection = await loop.create_connection(
-                    lambda: pool.connection(url),
-                    host,
-                    url.port,
-                    **_eyeballs(loop, host),
+                    lambda: pool.connection(url), **await _place(host, url.port)
                 )
                 if context is not None:
                     await _secure(connection, context, url)
@@ -313,14 +309,10 @@ class AioTransport:
         return connection
 
 
-def _eyeballs(loop: asyncio.AbstractEventLoop, host: str) -> dict[str, Any]:
-    """Return how to try a host's addresses.
-
-    uvloop does not know the word; and asyncio may forget a socket when a call is cancelled that tries
-    several, so where there is only one address it is not asked to.
-    """
+async def _place(host: str, port: int) -> dict[str, Any]:
+    """Return where to connect to, as create_connection wants it: a name's addresses are tried here."""
     is_address = ":" in host or host.rpartition(".")[2].isdigit()
-    return {} if is_address or not isinstance(loop, asyncio.BaseEventLoop) else _EYEBALLS
+    return {"host": host, "port": port} if is_address else {"sock": await reach(host, port)}
 
 
 async def _public_address(request: HttpRequest) -> str:
