@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from trunkline import model_id
+from trunkline import interposed, model_id
 from trunkline.dialects.messages import prepare_messages
 from trunkline.errors import InvalidInputError
 from trunkline.parameters import (
@@ -57,6 +57,32 @@ class Defaults(msgspec.Struct, frozen=True):
     max_retries: int = 2
 
 
+class Remembered:
+    """What was looked up, for the calls that follow; made when it is first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Know nothing yet."""
+        self._settings = settings
+
+    @functools.cached_property
+    def maps(self) -> ModelMaps:
+        """Which providers serve which models under which names, as the Hub told."""
+        return ModelMaps(self._settings.hub_url)
+
+    @functools.cached_property
+    def seekers(self) -> Seekers:
+        """Where tasks are served."""
+        return Seekers(Engines(), self._settings.hub_url)
+
+    @functools.cached_property
+    def catalogs(self) -> Catalogs:
+        """Models and prices."""
+        from trunkline.catalog import Catalogs  # loads prices, which no call needs
+
+        file = self._settings.catalog_file.value
+        return Catalogs(Path(file) if file else None)
+
+
 class Calls:
     """Makes flows, on one set of settings and defaults."""
 
@@ -65,9 +91,7 @@ class Calls:
         self.settings = settings
         self.defaults = defaults
         self._tokens = tokens
-        self._maps: ModelMaps | None = None
-        self._seekers: Seekers | None = None
-        self._catalogs: Catalogs | None = None
+        self._remembered = Remembered(settings)
 
     def chat(
         self, model: str, messages: Messages, given: Mapping[str, Any], *, stream: bool
@@ -137,38 +161,37 @@ class Calls:
         return Ask(self._journey(call), self._places(options, parsed, api_base), finish)
 
     @property
+    def remembered(self) -> Remembered:
+        """What was looked up before; while a test records or replays, since that began."""
+        interposer = interposed.present()
+        if interposer is None:
+            return self._remembered
+        return interposer.apart(self, lambda: Remembered(self.settings))
+
+    @property
+    def maps(self) -> ModelMaps:
+        """Which providers serve which models under which names, as the Hub told."""
+        return self.remembered.maps
+
+    @property
     def catalogs(self) -> Catalogs:
         """What is known of models and prices."""
-        if self._catalogs is None:
-            from trunkline.catalog import Catalogs  # loads prices, which no call needs
-
-            file = self.settings.catalog_file.value
-            self._catalogs = Catalogs(Path(file) if file else None)
-        return self._catalogs
+        return self.remembered.catalogs
 
     @property
     def seekers(self) -> Seekers:
         """What is remembered between calls of where tasks are served."""
-        if self._seekers is None:
-            self._seekers = Seekers(Engines(), self.settings.hub_url)
-        return self._seekers
+        return self.remembered.seekers
 
     def _journey(self, call: CallT) -> Journey[CallT]:
         retry = Retry(call.max_retries, random.random)
         return Journey(call, retry, time.monotonic(), self.maps, self._hub_secret)
 
-    @property
-    def maps(self) -> ModelMaps:
-        """Which providers serve which models under which names, as the Hub told."""
-        if self._maps is None:
-            self._maps = ModelMaps(self.settings.hub_url)
-        return self._maps
-
     def _hub_secret(self, given: Secret | None) -> Secret | None:
         """Return a call's credential if it is Hugging Face's, else the one that was found."""
         if given is not None and given.is_hugging_face:
             return given
-        found = self._tokens.current()
+        found = self._found_token()
         return found if found is not None and found.is_hugging_face else None
 
     def renew(self, refused: Secret) -> Secret | None:
@@ -207,7 +230,13 @@ class Calls:
             return self.defaults.secret, True
         if model.scheme == "sandbox":
             return None, False
-        return self._tokens.current(), False
+        return self._found_token(), False
+
+    def _found_token(self) -> Secret | None:
+        found = self._tokens.current()
+        if found is None and (interposer := interposed.present()) is not None:
+            return interposer.token
+        return found
 
 
 def given_secret(token: str | None, api_key: str | None) -> Secret | None:

@@ -11,6 +11,7 @@ from trunkline.answers import AnswerMethods, AsyncAnswerMethods
 from trunkline.calls import Calls, Defaults, given_secret
 from trunkline.catalog_methods import AsyncCatalogMethods, CatalogMethods
 from trunkline.faces import Asking, P, R
+from trunkline.interposed import seen, seen_async
 from trunkline.parameters import check_parameters, headers_from, timeouts_from
 from trunkline.providers.spec import Target
 from trunkline.routing.carry import Flow
@@ -220,7 +221,7 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
         found = self._transports.get(place)
         if found is None:  # of two threads that come first, the second takes what the first made
             found = self._transports.setdefault(place, self._new_transport(place))
-        return found
+        return seen(found)
 
     def _new_transport(self, place: str) -> Transport:
         if place == "sandbox":
@@ -379,7 +380,7 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
         found = self._transports.get(place)
         if found is None:  # of two threads that come first, the second takes what the first made
             found = self._transports.setdefault(place, self._new_transport(place))
-        return found
+        return seen_async(found)
 
     def _new_transport(self, place: str) -> AsyncTransport:
         if place == "sandbox":

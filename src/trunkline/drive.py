@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from trunkline.dialects.openai_chat import is_event_stream, refuse_unstreamed
 from trunkline.dialects.reader import Reader
 from trunkline.errors import APIConnectionError, APIError, Timeout
+from trunkline.interposed import driven
 from trunkline.routing.carry import Flow
 from trunkline.routing.needs import Later, Renew, Reply, Send, Wait
 from trunkline.transport.seam import AsyncExchange, AsyncTransport, Exchange, Transport
@@ -33,6 +34,7 @@ def run(
     sleep: Callable[[float], object] = time.sleep,
 ) -> T:
     """Do what `flow` asks, blocking, and return what it returns; raises what it raises."""
+    flow = driven(flow)
     try:
         need = next(flow)
         while True:
@@ -61,6 +63,7 @@ async def run_async(
     sleep: Callable[[float], Awaitable[object]] | None = None,
 ) -> T:
     """Do what `flow` asks, awaiting, and return what it returns; raises what it raises."""
+    flow = driven(flow)
     try:
         need = next(flow)
         while True:

@@ -160,6 +160,8 @@ class APIConnectionError(APIError):
     """Whether the request may have reached the server."""
     received: bool = False
     """Whether any of the answer had arrived."""
+    at: float | None = None
+    """When it happened, by `time.monotonic`, where that is not just now: in a replay."""
 
 
 class Timeout(APIConnectionError, status=408):

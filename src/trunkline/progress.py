@@ -98,7 +98,8 @@ class Progress(Generic[EventT, WholeT]):
     def cut_off(self, cut: APIConnectionError) -> list[EventT]:
         """Return the last events of a stream whose connection broke, or was too slow."""
         if isinstance(cut, Timeout):
-            cut = self._passed(time.monotonic() + _EARLY) or cut
+            now = time.monotonic() if cut.at is None else cut.at
+            cut = self._passed(now + _EARLY) or cut
         return self.reader.finish(cut)
 
     def _passed(self, now: float) -> Timeout | None:

@@ -185,3 +185,24 @@ class TokenSource:
         """Look again after a token was refused: it may have been replaced since."""
         self._in_file = None
         return self.current()
+
+
+_OF_A_SECRET = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_CREDENTIALS")
+
+
+def secret_values(environment: Environment | None = None) -> tuple[str, ...]:
+    """Return the credentials that the environment and the login hold, by the names they have there.
+
+    For who has to keep them out of something; whether they are any good is not looked at.
+    """
+    env = os.environ if environment is None else environment
+    found = [
+        value.strip()
+        for name, value in env.items()
+        if name in TOKEN_VARIABLES or name.upper().endswith(_OF_A_SECRET)
+    ]
+    try:
+        found.append(token_path(env).read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError, RuntimeError):
+        pass  # nobody is logged in
+    return tuple(value for value in found if value)
