@@ -134,7 +134,9 @@ def test_a_reload_reaches_all_and_a_bad_file_leaves_its_replica_as_it_was(
         told = found[1].admin("GET", "/status")["replicas"]
         assert told["config_differs"]
         assert any("did not reload" in warning for warning in told["warnings"])
-        assert "replicas have different configurations" in found[1].log.read_text()
+        await eventually(
+            lambda: "replicas have different configurations" in found[1].log.read_text(), "logged"
+        )
         assert (
             "trunkline_replicas_config_differs 1.0" in found[1].ask("GET", "/metrics")[2].decode()
         )

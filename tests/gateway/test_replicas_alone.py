@@ -15,7 +15,7 @@ from trunkline.gateway.config_file import Loaded, read_config
 from trunkline.gateway.journal_folders import take_numbered, take_whole, unused
 from trunkline.gateway.opening import Standing, open_store
 from trunkline.gateway.recovery import Recovered, bring_in, end
-from trunkline.gateway.replicas import Hooks, Replicas, digest_of, skew_of, state_of
+from trunkline.gateway.replicas import Hooks, Joined, Replicas, digest_of, skew_of, state_of
 from trunkline.store.records import Batch, Replica
 from trunkline.store.seam import StoreError, StoreLostError
 from trunkline.store.sqlite import SqliteStore
@@ -40,7 +40,7 @@ class Told:
             skew=lambda seconds: self.did.append("skew") if abs(seconds) < 1e-9 else None,
         )
         store: Any = self
-        self.replicas = Replicas(store, [own], hooks, lost_seconds=60, reloads=0)
+        self.replicas = Replicas(store, Joined([own], 0, None), hooks, lost_seconds=60)
 
     def beat(self, boot: str, *, config: str | None = None, trouble: str = "") -> list[Replica]:
         if self.fails is not None:
@@ -82,9 +82,9 @@ def test_who_joins_counts_the_others_before_its_first_beat(tmp_path: Path):
             standing=standing,
             clock=time.time,
         )
-        assert [one.boot for one in opened.replicas] == expected
+        assert [one.boot for one in opened.joined.seen] == expected
         hooks = Hooks(*[lambda *_: None] * 4)
-        replicas = Replicas(store, opened.replicas, hooks, lost_seconds=60, reloads=0)
+        replicas = Replicas(store, opened.joined, hooks, lost_seconds=60)
         assert replicas.count == len(expected)
         assert replicas.own.boot == boot
         opened.lock.release()
@@ -169,6 +169,28 @@ def test_a_trouble_is_known_as_long_as_it_lasts(monkeypatch: pytest.MonkeyPatch)
     told.replicas.end()
 
 
+def test_only_a_difference_that_lasts_longer_than_a_reload_is_told_of_and_once(
+    caplog: pytest.LogCaptureFixture,
+):
+    told = Told()
+    told.others = {"other": 1000.0}
+    told.go_on(2, seen=("other",))
+
+    def warned() -> int:
+        return sum("different configurations" in one.message for one in caplog.records)
+
+    for expected in (1, 2):
+        told.replicas.say("another", "")
+        told.go_on(5, seen=("other",))
+        assert told.replicas.differs
+        assert warned() == expected - 1
+        told.go_on(20, seen=("other",))
+        assert warned() == expected
+        told.replicas.say("same", "")
+        told.go_on(1, seen=("other",))
+    assert warned() == 2
+
+
 def test_different_configurations_are_seen():
     told = Told()
     told.others = {"other": 1000.0}
@@ -229,6 +251,17 @@ def test_folders_are_taken_in_turn_and_what_nobody_has_is_found(tmp_path: Path):
         take_whole(tmp_path)
     for lock in (second, again, whole):
         lock.release()
+
+
+def test_a_folder_of_another_that_cannot_be_opened_is_told_and_the_rest_is_found(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    for name in ("0", "1"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "0" / "lock").mkdir()  # whoever may write everything cannot open it either
+    assert [path.name for path in unused(tmp_path, itself=False)] == ["1"]
+    (told,) = caplog.records
+    assert "what it may have is not brought in" in told.message
 
 
 def test_a_folder_that_cannot_be_used_is_said_with_what_to_do(tmp_path: Path):

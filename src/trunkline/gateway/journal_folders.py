@@ -5,6 +5,7 @@ The numbers have no meaning: a process takes the first folder that no other has 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from trunkline.gateway.journal_files import FolderLock
 
 _MOST = 1000
 """Processes of one machine on one folder."""
+_log = logging.getLogger(__name__)
 
 
 def take_whole(folder: Path) -> FolderLock:
@@ -50,8 +52,14 @@ def unused(folder: Path, *, itself: bool) -> Iterator[Path]:
     for path in [*([folder] if itself else []), *sorted(numbered)]:
         try:
             lock = FolderLock(path)
-        except OSError:
+        except BlockingIOError:
             continue  # somebody else's, who brings in what is there
+        except OSError as error:
+            _log.warning(
+                "a journal's folder cannot be opened: what it may have is not brought in",
+                extra={"path": str(path), "reason": str(error.strerror)},
+            )
+            continue
         try:
             yield path
         finally:

@@ -16,7 +16,7 @@ from trunkline._version import __version__
 from trunkline.gateway.admin.parts import ReloadReport, ReplicaView
 from trunkline.gateway.configured import Configured
 from trunkline.gateway.recovery import end
-from trunkline.gateway.replicas import Hooks, Replicas, digest_of, state_of
+from trunkline.gateway.replicas import Hooks, Joined, Replicas, digest_of, state_of
 from trunkline.store.records import Replica
 from trunkline.store.seam import SharedStore, StoreError
 
@@ -50,8 +50,8 @@ class Membership:
         """Processes that were asked about and not seen, and the time of the beat before."""
         self._reloading: set[asyncio.Task[ReloadReport]] = set()
 
-    def begin(self, reloads: int, seen: list[Replica]) -> None:
-        """Live, having joined when the store's number of reloads was this, and these served from it."""
+    def begin(self, joined: Joined) -> None:
+        """Live, having joined."""
         loop = asyncio.get_running_loop()
         hooks = Hooks(
             give_up=self._give_up,
@@ -60,9 +60,7 @@ class Membership:
             skew=self.skewed,
         )
         lost_seconds = self._configured.loaded.config.store.lost_seconds
-        self.replicas = Replicas(
-            self._store, seen, hooks, lost_seconds=lost_seconds, reloads=reloads
-        )
+        self.replicas = Replicas(self._store, joined, hooks, lost_seconds=lost_seconds)
         self.replicas.begin()
 
     async def reload(self) -> ReloadReport:

@@ -18,7 +18,7 @@ from trunkline.gateway.first_admin import first_admin
 from trunkline.gateway.journal_files import FolderLock
 from trunkline.gateway.journal_folders import take_numbered, take_whole, unused
 from trunkline.gateway.recovery import Recovered, bring_in, end, recover
-from trunkline.gateway.replicas import skew_of
+from trunkline.gateway.replicas import Joined, skew_of
 from trunkline.gateway.stores import StorePlace
 from trunkline.store.records import Replica, Spend
 from trunkline.store.seam import SharedStore, StoreConflictError, StoreError
@@ -49,12 +49,7 @@ class Opened(msgspec.Struct, frozen=True):
     reading: Reading
     spend: list[Spend]
     """Of the present month."""
-    replicas: list[Replica]
-    """All that serve from the store, this process first."""
-    reloads: int
-    """How often all were asked to read their configuration."""
-    skew: float | None
-    """How far the store's clock is ahead of this process's; None where that is not known."""
+    joined: Joined
 
 
 def open_store(
@@ -80,14 +75,12 @@ def open_store(
             recovered = _bring_in(store, folder, own, clock())
         else:
             recovered = _recover_all(store, folder, own, clock())
-        replicas, skew = _join(store, replica, clock, alone=standing != "among others")
-        now = clock() + (skew or 0.0)
+        joined = _join(store, replica, clock, alone=standing != "among others")
+        now = clock() + (joined.skew or 0.0)
         month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-01")
         secret = _first_admin(store, now, given)
         spend = store.charged(month)
-        return Opened(
-            lock, own, secret, recovered, Reading(store), spend, replicas, store.reloads(), skew
-        )
+        return Opened(lock, own, secret, recovered, Reading(store), spend, joined)
     except StoreError as error:
         lock.release()
         raise ConfigurationError(str(error)) from error
@@ -98,12 +91,10 @@ def open_store(
 
 def _join(
     store: SharedStore, replica: Replica, clock: Callable[[], float], *, alone: bool
-) -> tuple[list[Replica], float | None]:
-    """Join; return who serves then, and how far the store's clock is ahead.
-
-    Where nobody else can be, the others are ended.
-    """
+) -> Joined:
+    """Join, and end the others where nobody else can be."""
     store.join(replica)
+    reloads = store.reloads()
     before = time.time()
     itself, *others = store.beat(replica.boot)
     skew = skew_of(itself, before, time.time())
@@ -111,7 +102,7 @@ def _join(
         for other in others:
             end(store, other.boot, clock())
         others = []
-    return [itself, *others], skew
+    return Joined([itself, *others], reloads, skew)
 
 
 def _first_admin(store: SharedStore, now: float, given: str | None) -> str | None:

@@ -25,6 +25,8 @@ SILENT_SECONDS = 5.0
 """Without a beat, after which a process is told to be silent."""
 SKEW_SECONDS = 5.0
 """Between two clocks, beyond which the log and the status say so."""
+DIFFERENT_SECONDS = 5.0
+"""With another configuration than others', after which the log says so."""
 _QUICK_SECONDS = 0.5
 """What a beat may take for its time to be compared with a clock."""
 _OF_ONE = ("listen.", "store.path", "store.url", "store.journal", "store.password_env")
@@ -65,21 +67,26 @@ class Hooks(msgspec.Struct, frozen=True):
     """Told how far the store's clock is ahead of this process's."""
 
 
+class Joined(msgspec.Struct, frozen=True):
+    """What a process finds when it joins the others on its store."""
+
+    seen: list[Replica]
+    """All that serve from it, this process first."""
+    reloads: int
+    """How often all were asked to read their configuration."""
+    skew: float | None
+    """How far the store's clock is ahead of this process's; None where that is not known."""
+
+
 class Replicas:
     """This process among those on its store."""
 
     def __init__(
-        self,
-        store: SharedStore,
-        seen: list[Replica],
-        hooks: Hooks,
-        *,
-        lost_seconds: float,
-        reloads: int,
+        self, store: SharedStore, joined: Joined, hooks: Hooks, *, lost_seconds: float
     ) -> None:
-        """Has joined already, when these served and `reloads` was the number of the store's."""
-        self.own = own = seen[0]
-        self.seen = seen
+        """Has joined already: others count from then on."""
+        self.own = own = joined.seen[0]
+        self.seen = joined.seen
         """All that have not left, this one first, as of the last beat."""
         self.at = own.seen
         """The store's time of that."""
@@ -90,13 +97,17 @@ class Replicas:
         self._store = store
         self._hooks = hooks
         self._lost_seconds = lost_seconds
-        self._reloads = reloads
+        self._reloads = joined.reloads
         self._said = (own.config, own.trouble)
         self._steady = 0.0
         """The store's time since which beats came without a gap: others had the same chance."""
         self.trouble = ""
         """Why the store took no beat, where it did not."""
-        self._differed = self._skewed = False
+        self._agreed = self.at
+        """The store's time until which all had the same configuration."""
+        self._told_apart = False
+        self._skewed = False
+        self._look_at_clock(joined.skew)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="trunkline-replicas", daemon=True)
 
@@ -179,15 +190,20 @@ class Replicas:
         self._skewed = skewed
 
     def _look_at_others(self) -> None:
-        differs = self.differs
-        if differs and not self._differed:
-            told = {one.host: one.config for one in self.seen if not one.lost}
-            _log.warning("replicas have different configurations", extra={"replicas": told})
-        self._differed = differs
+        self._look_at_configurations()
         for other in self.seen[1:]:
             silent = self.at - max(other.seen, self._steady)
             if other.lost or silent > self._lost_seconds:
                 self._give_up(other)
+
+    def _look_at_configurations(self) -> None:
+        """Tell, once, of a difference that is none of those which every reload makes for a moment."""
+        if not self.differs:
+            self._agreed, self._told_apart = self.at, False
+        elif not self._told_apart and self.at - self._agreed > DIFFERENT_SECONDS:
+            self._told_apart = True
+            told = {one.host: one.config for one in self.seen if not one.lost}
+            _log.warning("replicas have different configurations", extra={"replicas": told})
 
     def _give_up(self, other: Replica) -> None:
         if not self._store.lose(other.boot, self._lost_seconds):

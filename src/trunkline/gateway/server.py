@@ -162,7 +162,7 @@ class Gateway:
         )
         self._directory.use(opened.reading, self._sharing.clock())
         self._sharing.begin()
-        self._member.begin(opened.reloads, opened.replicas)
+        self._member.begin(opened.joined)
         self._state.watch(self._parts())
         if self._siblings is not None:
             await self._siblings.begin(
@@ -258,8 +258,8 @@ class Gateway:
         self._sdk.open(self._store)
         self._telemetry.recovered(opened.recovered.replayed + opened.recovered.unknown)
         self._sharing.load(opened.spend)
-        if opened.skew is not None:
-            self._member.skewed(opened.skew)
+        if opened.joined.skew is not None:
+            self._member.skewed(opened.joined.skew)
         return opened
 
     def _keep_books(self, folder: Path) -> None:
