@@ -8,6 +8,7 @@ import pytest
 
 from trunkline import Client
 from trunkline.errors import AuthenticationError, ConfigurationError, InvalidInputError
+from trunkline.log_settings import Keep, read_keep
 from trunkline.settings import (
     HUB,
     ROUTER,
@@ -287,3 +288,96 @@ def test_no_proxy_is_kept_to(rule: str, url: str, bypassed: bool) -> None:
     for name in ("NO_PROXY", "no_proxy"):
         proxies = read_settings({"ALL_PROXY": "http://p:1", name: rule}).proxies
         assert (proxies.choose(parse_url(url)) is None) is bypassed
+
+
+# the local log
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "file"),
+    [
+        ("", False, "{home}/.local/state/trunkline/calls.db"),
+        ("1", True, "{home}/.local/state/trunkline/calls.db"),
+        ("ON", True, "{home}/.local/state/trunkline/calls.db"),
+        ("0", False, "{home}/.local/state/trunkline/calls.db"),
+        ("/var/calls.db", True, "/var/calls.db"),
+        ("~/calls.db", True, "{home}/calls.db"),
+    ],
+)
+def test_the_log_is_off_on_or_somewhere(said: str, wanted: bool, file: str, tmp_path: Path) -> None:
+    log = read_settings({"HOME": str(tmp_path), "TRUNKLINE_LOG": said}).log
+    assert (log.wanted, log.file) == (wanted, file.format(home=tmp_path))
+    assert log.content is False
+    assert log.keep == Keep(days=30)
+
+
+def with_file(home: Path, text: str) -> dict[str, str]:
+    path = home / "trunkline" / "settings.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return {"HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+
+
+def test_the_settings_file_decides_where_the_environment_does_not(tmp_path: Path) -> None:
+    text = '[log]\nfile = "~/mine.db"\ncontent = true\nkeep = "500 calls"\n'
+    environment = with_file(tmp_path, text)
+    log = read_settings(environment).log
+    assert (log.wanted, log.file) == (True, str(tmp_path / "mine.db"))
+    assert (log.content, log.keep) == (True, Keep(calls=500))
+    assert "settings.toml" in log.origin
+    told = {
+        **environment,
+        "TRUNKLINE_LOG": "0",
+        "TRUNKLINE_LOG_CONTENT": "0",
+        "TRUNKLINE_LOG_KEEP": "7d",
+    }
+    log = read_settings(told).log
+    assert (log.wanted, log.content, log.keep) == (False, False, Keep(days=7))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[log]\nfil = true\n", "unknown field `fil`"),
+        ("[logs]\nfile = true\n", "unknown field `logs`"),
+        ("path = 'x'\n", "unknown field `path`"),
+        ("[log]\ncontent = 'yes'\n", "Expected `bool"),
+        ("[log\n", "settings.toml: "),
+        ("[log]\nkeep = 'a while'\n", "'a while' does not say how much is kept"),
+    ],
+)
+def test_a_settings_file_that_is_wrong_is_named(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="settings.toml") as caught:
+        read_settings(with_file(tmp_path, text))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "keep"),
+    [
+        ("30d", Keep(days=30)),
+        ("1 day", Keep(days=1)),
+        ("10000", Keep(calls=10000)),
+        ("3 calls", Keep(calls=3)),
+        ("Forever", Keep()),
+    ],
+)
+def test_how_much_is_kept_is_days_or_calls_or_all(text: str, keep: Keep) -> None:
+    assert read_keep(text, "here") == keep
+
+
+@pytest.mark.parametrize("text", ["0d", "0", "a week", "-3", "30 s"])
+def test_what_says_nothing_of_how_much_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="here"):
+        read_keep(text, "here")
+
+
+def test_a_flag_that_is_neither_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="TRUNKLINE_LOG_CONTENT"):
+        read_settings({"HOME": str(tmp_path), "TRUNKLINE_LOG_CONTENT": "maybe"})
+
+
+@pytest.mark.parametrize("wish", [3, "", b""])
+def test_a_log_that_is_no_place_is_refused(wish: object) -> None:
+    with pytest.raises(InvalidInputError, match="log is"):
+        Client(log=wish, settings=read_settings({}))  # type: ignore[arg-type]

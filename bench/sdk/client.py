@@ -20,6 +20,8 @@ SYNC_CALLS = {"trunkline": 4000, "bare": 8000}
 ASYNC_CALLS = {"trunkline": 12800}
 EMBEDDINGS = {"trunkline": 2000}
 TEXTS = [f"This is sentence number {i}, neither long nor short." for i in range(8)]
+LOGGED = 2000
+"""Calls of which the log's part is measured, with it and without it in turn."""
 STREAMS = {"trunkline": 150}
 
 
@@ -182,6 +184,31 @@ def cpu_embedding(library: str, base: str) -> float:
     return (time.process_time() - before) / calls * 1e6
 
 
+def cpu_of_log(library: str, base: str, clock: Callable[[], float]) -> float:
+    """Return what the local log adds to a sync call, by the CPU that `clock` counts."""
+    if library != "trunkline":
+        sys.exit(f"{library} has no local log")
+    import tempfile
+    from pathlib import Path
+
+    from trunkline import Client
+
+    def measured(log: Path | bool) -> float:
+        with Client(token="k", api_base=base, log=log) as client:
+            for _ in range(30):
+                client.chat("bench", MESSAGES)
+            time.sleep(0.2)  # prices are read once
+            before = clock()
+            for _ in range(LOGGED):
+                client.chat("bench", MESSAGES)
+            client.close()  # writes what waits
+            return (clock() - before) / LOGGED * 1e6
+
+    with tempfile.TemporaryDirectory() as folder:
+        rounds = [measured(Path(folder) / "calls.db") - measured(False) for _ in range(3)]
+    return sorted(rounds)[1]
+
+
 async def cpu_async(library: str, base: str) -> float:
     chat = async_chat(library, base)
 
@@ -248,6 +275,10 @@ def main() -> None:
     library, measure, base = sys.argv[1:]
     if measure == "sync":
         print(cpu_sync(library, base))
+    elif measure == "log":
+        print(cpu_of_log(library, base, time.process_time))
+    elif measure == "log-thread":
+        print(cpu_of_log(library, base, time.thread_time))
     elif measure == "embedding":
         print(cpu_embedding(library, base))
     elif measure == "hub-requests-embedding":

@@ -26,6 +26,8 @@ ROWS = (
     ("sync", "CPU of one sync call (us)", 100.0),
     ("async", "CPU of one async call, 64 in flight (us)", 80.0),
     ("embedding", "CPU of one sync call for 8 embeddings of 384 numbers (us)", None),
+    ("log", "CPU that the local log adds to one sync call (us)", None),
+    ("log-thread", "of that on the thread that calls (us)", None),
     ("stream", "CPU of a streamed chunk, sync (us)", 10.0),
     ("async-stream", "CPU of a streamed chunk, async (us)", 10.0),
     ("cancel-silent", "cancel to hang-up, before headers (ms, worst of 20)", 100.0),

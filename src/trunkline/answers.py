@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, Unpack, overload
 
 from trunkline import drive
-from trunkline.calls import Calls
+from trunkline.calls import Calls, watched
+from trunkline.routing.ask import Ask
 from trunkline.routing.carry import Flow
 from trunkline.streams import AsyncEventStream, EventStream
 from trunkline.tasks import text
@@ -46,6 +47,13 @@ class AnswerMethods:
 
     def _drive(self, flow: Flow[T]) -> T:
         return drive.run(flow, Switch(self._line), self._calls.renew)
+
+    def _watched(self, ask: Ask[Any], flow: Flow[T]) -> Flow[T]:
+        return watched(flow, self._calls.note(ask.journey))
+
+    def _streamed(self, ask: Ask[Any], flow: Flow[Any]) -> EventStream[Any, Any]:
+        note = self._calls.note(ask.journey)
+        return EventStream(self._drive(watched(flow, note, opens=True)), note)
 
     @overload
     def responses(
@@ -93,8 +101,8 @@ class AnswerMethods:
 
         ask = responses(self._calls, model, input, **parameters)
         if stream:
-            return EventStream(self._drive(answer_stream_flow(ask, RESPONSES)))
-        return self._drive(answer_flow(ask, RESPONSES))
+            return self._streamed(ask, answer_stream_flow(ask, RESPONSES))
+        return self._drive(self._watched(ask, answer_flow(ask, RESPONSES)))
 
     @overload
     def messages(
@@ -142,8 +150,8 @@ class AnswerMethods:
 
         ask = asking(self._calls, model, messages, **parameters)
         if stream:
-            return EventStream(self._drive(answer_stream_flow(ask, MESSAGES)))
-        return self._drive(answer_flow(ask, MESSAGES))
+            return self._streamed(ask, answer_stream_flow(ask, MESSAGES))
+        return self._drive(self._watched(ask, answer_flow(ask, MESSAGES)))
 
     @overload
     def text_completion(
@@ -177,8 +185,8 @@ class AnswerMethods:
         ask = text.text_completion(self._calls, model, prompt, **parameters)
         seekers = self._calls.seekers
         if stream:
-            return EventStream(self._drive(text_stream_flow(ask, seekers)))
-        return self._drive(ask_flow(ask, seekers))
+            return self._streamed(ask, text_stream_flow(ask, seekers))
+        return self._drive(self._watched(ask, ask_flow(ask, seekers)))
 
 
 class AsyncAnswerMethods:
@@ -191,6 +199,14 @@ class AsyncAnswerMethods:
 
     async def _drive(self, flow: Flow[T]) -> T:
         return await drive.run_async(flow, AsyncSwitch(self._line), self._calls.renew)
+
+    def _watched(self, ask: Ask[Any], flow: Flow[T]) -> Flow[T]:
+        return watched(flow, self._calls.note(ask.journey))
+
+    def _streamed(self, ask: Ask[Any], flow: Flow[Any], empty: Any) -> AsyncEventStream[Any, Any]:
+        note = self._calls.note(ask.journey)
+        flow = watched(flow, note, opens=True)
+        return AsyncEventStream(lambda: self._drive(flow), empty, note)
 
     @overload
     async def responses(
@@ -234,10 +250,9 @@ class AsyncAnswerMethods:
 
         ask = responses(self._calls, model, input, **parameters)
         if stream:
-            flow = answer_stream_flow(ask, RESPONSES)
             empty = RESPONSES.reader().whole()
-            return await AsyncEventStream(lambda: self._drive(flow), empty)
-        return await self._drive(answer_flow(ask, RESPONSES))
+            return await self._streamed(ask, answer_stream_flow(ask, RESPONSES), empty)
+        return await self._drive(self._watched(ask, answer_flow(ask, RESPONSES)))
 
     @overload
     async def messages(
@@ -281,10 +296,9 @@ class AsyncAnswerMethods:
 
         ask = asking(self._calls, model, messages, **parameters)
         if stream:
-            flow = answer_stream_flow(ask, MESSAGES)
             empty = MESSAGES.reader().whole()
-            return await AsyncEventStream(lambda: self._drive(flow), empty)
-        return await self._drive(answer_flow(ask, MESSAGES))
+            return await self._streamed(ask, answer_stream_flow(ask, MESSAGES), empty)
+        return await self._drive(self._watched(ask, answer_flow(ask, MESSAGES)))
 
     @overload
     async def text_completion(
@@ -320,5 +334,5 @@ class AsyncAnswerMethods:
         seekers = self._calls.seekers
         if stream:
             flow = text_stream_flow(ask, seekers)
-            return await AsyncEventStream(lambda: self._drive(flow), TextCompletion([]))
-        return await self._drive(ask_flow(ask, seekers))
+            return await self._streamed(ask, flow, TextCompletion([]))
+        return await self._drive(self._watched(ask, ask_flow(ask, seekers)))

@@ -7,13 +7,14 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from trunkline import interposed, model_id
 from trunkline.dialects.messages import prepare_messages
 from trunkline.errors import InvalidInputError
+from trunkline.log_settings import LogSettings
 from trunkline.parameters import (
     BODY_NAMES,
     TASK_OPTION_NAMES,
@@ -28,7 +29,7 @@ from trunkline.providers.spec import Target, accepted
 from trunkline.providers.table import PROVIDERS
 from trunkline.providers.targets import Places, chat_target
 from trunkline.routing.ask import Ask
-from trunkline.routing.carry import CallT, Journey
+from trunkline.routing.carry import Account, CallT, Flow, Journey
 from trunkline.routing.retry import Retry
 from trunkline.settings import Settings, TokenSource, checked_secret
 from trunkline.tasks.kinds import check_task, names_of
@@ -37,7 +38,11 @@ from trunkline.types.tasks import FUNCTIONS, MAX_FILE, TaskCall
 from trunkline.wire.http1 import check_header
 
 if TYPE_CHECKING:
-    from trunkline.catalog import Catalogs
+    from trunkline.catalog import Catalog, Catalogs
+    from trunkline.logbook.notes import Note
+    from trunkline.logbook.opening import Logbook
+
+T = TypeVar("T")
 
 _parse = functools.lru_cache(maxsize=256)(model_id.parse)
 _parse_served = functools.lru_cache(maxsize=256)(model_id.parse_served)
@@ -55,6 +60,7 @@ class Defaults(msgspec.Struct, frozen=True):
     timeouts: Timeouts = Timeouts()
     deadline: float | None = None
     max_retries: int = 2
+    log: LogSettings = LogSettings()
 
 
 class Remembered:
@@ -92,6 +98,11 @@ class Calls:
         self.defaults = defaults
         self._tokens = tokens
         self._remembered = Remembered(settings)
+        self._logbook: Logbook | None = None
+        if defaults.log.wanted:
+            from trunkline.logbook.opening import Logbook  # loads a database's driver
+
+            self._logbook = Logbook(defaults.log, self._prices_at_hand)
 
     def chat(
         self, model: str, messages: Messages, given: Mapping[str, Any], *, stream: bool
@@ -105,7 +116,8 @@ class Calls:
         get = given.get
         api_base = get("api_base") or defaults.api_base
         parsed = _parsed(model, api_base)
-        target = chat_target(parsed, self._places(given, parsed, api_base))
+        places = self._places(given, parsed, api_base)
+        target = chat_target(parsed, places)
         chat = Chat(
             model=parsed,
             messages=prepare_messages(messages),
@@ -118,7 +130,7 @@ class Calls:
             deadline=_deadline(get("deadline", defaults.deadline)),
             max_retries=_first(get("max_retries"), defaults.max_retries),
         )
-        return self._journey(chat), target
+        return self._journey(chat, places), target
 
     def ask(
         self,
@@ -158,7 +170,27 @@ class Calls:
             max_bytes=get("max_bytes") or MAX_FILE,
             on_progress=get("on_progress"),
         )
-        return Ask(self._journey(call), self._places(options, parsed, api_base), finish)
+        places = self._places(options, parsed, api_base)
+        return Ask(self._journey(call, places), places, finish)
+
+    def note(self, journey: Journey[Any], what: str = "call") -> Note | None:
+        """Begin the note of a call in the local log; None where calls are not logged."""
+        if self._logbook is None or what not in ("call", "resume"):
+            return None
+        return self._logbook.note(journey)
+
+    @property
+    def is_logging(self) -> bool:
+        """Whether calls are logged."""
+        return self._logbook is not None
+
+    def flush(self) -> None:
+        """Write what the local log still waits for."""
+        if self._logbook is not None:
+            self._logbook.flush()
+
+    def _prices_at_hand(self) -> Catalog:
+        return self.catalogs.offline(self.settings)
 
     @property
     def remembered(self) -> Remembered:
@@ -183,9 +215,10 @@ class Calls:
         """What is remembered between calls of where tasks are served."""
         return self.remembered.seekers
 
-    def _journey(self, call: CallT) -> Journey[CallT]:
+    def _journey(self, call: CallT, places: Places) -> Journey[CallT]:
         retry = Retry(call.max_retries, random.random)
-        return Journey(call, retry, time.monotonic(), self.maps, self._hub_secret)
+        account = Account(places.secret, places.bill_to)
+        return Journey(call, retry, time.monotonic(), self.maps, self._hub_secret, account)
 
     def _hub_secret(self, given: Secret | None) -> Secret | None:
         """Return a call's credential if it is Hugging Face's, else the one that was found."""
@@ -237,6 +270,11 @@ class Calls:
         if found is None and (interposer := interposed.present()) is not None:
             return interposer.token
         return found
+
+
+def watched(flow: Flow[T], note: Note | None, *, opens: bool = False) -> Flow[T]:
+    """Return a flow whose end is noted in the log, where there is one; or that `opens` a stream."""
+    return flow if note is None else note.watch(flow, opens=opens)
 
 
 def given_secret(token: str | None, api_key: str | None) -> Secret | None:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from trunkline import drive
 from trunkline.answers import AnswerMethods, AsyncAnswerMethods
-from trunkline.calls import Calls, Defaults, given_secret
+from trunkline.calls import watched
 from trunkline.catalog_methods import AsyncCatalogMethods, CatalogMethods
+from trunkline.client_options import calls_with
 from trunkline.faces import Asking, P, R
 from trunkline.interposed import seen, seen_async
-from trunkline.parameters import check_parameters, headers_from, timeouts_from
+from trunkline.log_settings import LogWish
 from trunkline.providers.spec import Target
 from trunkline.routing.carry import Flow
 from trunkline.routing.flow import Opened, chat_flow, stream_flow
-from trunkline.settings import Settings, TokenSource, read_settings
+from trunkline.settings import Settings
 from trunkline.streams import AsyncStream, Stream
 from trunkline.task_methods import AsyncTaskMethods, TaskMethods
 from trunkline.transport.seam import AsyncTransport, Transport
@@ -29,46 +30,6 @@ if TYPE_CHECKING:
     from trunkline.catalog import Catalog
 
 T = TypeVar("T")
-
-
-def _calls(
-    token: str | None,
-    settings: Settings | None,
-    *,
-    api_key: str | None,
-    api_base: str | None,
-    direct: bool | None,
-    bill_to: str | None,
-    session_id: str | None,
-    extra_headers: Mapping[str, str] | None,
-    timeout: float | Timeouts | None,
-    deadline: float | None,
-    max_retries: int,
-) -> Calls:
-    """Check what a client is made with."""
-    check_parameters(
-        {
-            "api_base": api_base,
-            "direct": direct,
-            "bill_to": bill_to,
-            "session_id": session_id,
-            "extra_headers": extra_headers,
-            "deadline": deadline,
-            "max_retries": max_retries,
-        }
-    )
-    defaults = Defaults(
-        secret=given_secret(token, api_key),
-        api_base=api_base,
-        direct=direct,
-        bill_to=bill_to,
-        session_id=session_id,
-        headers=headers_from(extra_headers),
-        timeouts=timeouts_from(timeout, Timeouts()),
-        deadline=deadline,
-        max_retries=max_retries,
-    )
-    return Calls(settings or read_settings(), TokenSource(), defaults)
 
 
 class Client(AnswerMethods, TaskMethods, CatalogMethods):
@@ -90,6 +51,8 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
         timeout: float | Timeouts | None = None,
         deadline: float | None = None,
         max_retries: int = 2,
+        log: LogWish = None,
+        log_content: bool | None = None,
         ca_file: str | None = None,
         settings: Settings | None = None,
         transport: Transport | None = None,
@@ -98,10 +61,11 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
 
         `token` is a Hugging Face token or a provider's key; without it the environment and the
         login of `hf auth login` are looked at, for each call. `timeout` and `deadline` are in
-        seconds. `ca_file` is a PEM file of authorities to trust instead of the system's.
+        seconds. `log` logs calls to a SQLite file, a path or with True the usual one, `log_content`
+        with what was asked and answered; without them the settings decide. `ca_file` is a PEM file of authorities to trust instead of the system's.
         `settings` replaces what the environment says, `transport` what moves the bytes.
         """
-        self._calls = _calls(
+        self._calls = calls_with(
             token,
             settings,
             api_key=api_key,
@@ -113,6 +77,8 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
             timeout=timeout,
             deadline=deadline,
             max_retries=max_retries,
+            log=log,
+            log_content=log_content,
         )
         self._ca_file = ca_file
         self._transports: dict[str, Transport] = {} if transport is None else {"net": transport}
@@ -134,6 +100,7 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
         """Close every connection, those of streams that are still open included."""
         for transport in list(self._transports.values()):
             transport.close()
+        self._calls.flush()
 
     @overload
     def chat(
@@ -171,7 +138,8 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
         """
         if response_model is None:
             journey, target = self._calls.chat(model, messages, parameters, stream=False)
-            return self._run(chat_flow(journey, target), target)
+            note = self._calls.note(journey)
+            return self._run(watched(chat_flow(journey, target), note), target)
         from trunkline.structured import structured_chat  # loads schema code few calls need
 
         asking = structured_chat(response_model, messages, parameters, repair_rounds)
@@ -187,14 +155,17 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
     ) -> Stream:
         """Chat with a model and return its answer as it is written; raises as `chat`."""
         journey, target = self._calls.chat(model, messages, parameters, stream=True)
-        return Stream(self._run(stream_flow(journey, target), target))
+        note = self._calls.note(journey)
+        flow = watched(stream_flow(journey, target), note, opens=True)
+        return Stream(self._run(flow, target), note)
 
     def carry_out(self, asking: Asking[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Carry out a call of a task; the methods above are this with a task's name."""
         ask = asking(self._calls, *args, **kwargs)
         from trunkline.routing.task_flow import ask_flow  # loads what chats need none of
 
-        flow = ask_flow(ask, self._calls.seekers)
+        note = self._calls.note(ask.journey, ask.what)
+        flow = watched(ask_flow(ask, self._calls.seekers), note)
         result = drive.run(flow, Switch(self._line), self._calls.renew)
         return result if ask.finish is None else ask.finish(result)
 
@@ -252,12 +223,14 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
         timeout: float | Timeouts | None = None,
         deadline: float | None = None,
         max_retries: int = 2,
+        log: LogWish = None,
+        log_content: bool | None = None,
         ca_file: str | None = None,
         settings: Settings | None = None,
         transport: AsyncTransport | None = None,
     ) -> None:
         """Set defaults for every call, as Client does."""
-        self._calls = _calls(
+        self._calls = calls_with(
             token,
             settings,
             api_key=api_key,
@@ -269,6 +242,8 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
             timeout=timeout,
             deadline=deadline,
             max_retries=max_retries,
+            log=log,
+            log_content=log_content,
         )
         self._ca_file = ca_file
         self._transports: dict[str, AsyncTransport] = (
@@ -292,6 +267,10 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
         """Close every connection, those of streams that are still open included."""
         for transport in list(self._transports.values()):
             transport.close()
+        if self._calls.is_logging:
+            import asyncio  # which whoever awaits this has loaded
+
+            await asyncio.to_thread(self._calls.flush)
 
     aclose = close
 
@@ -326,7 +305,8 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
         """Chat with a model and return its whole answer, as Client.chat does."""
         if response_model is None:
             journey, target = self._calls.chat(model, messages, parameters, stream=False)
-            return await self._run(chat_flow(journey, target), target)
+            note = self._calls.note(journey)
+            return await self._run(watched(chat_flow(journey, target), note), target)
         from trunkline.structured import structured_chat  # loads schema code few calls need
 
         asking = structured_chat(response_model, messages, parameters, repair_rounds)
@@ -346,17 +326,20 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
         """
         journey, target = self._calls.chat(model, messages, parameters, stream=True)
 
-        def open_stream() -> Awaitable[Opened]:
-            return self._run(stream_flow(journey, target), target)
+        note = self._calls.note(journey)
 
-        return AsyncStream(open_stream)
+        def open_stream() -> Awaitable[Opened]:
+            return self._run(watched(stream_flow(journey, target), note, opens=True), target)
+
+        return AsyncStream(open_stream, note)
 
     async def carry_out(self, asking: Asking[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Carry out a call of a task; the methods above are this with a task's name."""
         ask = asking(self._calls, *args, **kwargs)
         from trunkline.routing.task_flow import ask_flow  # as above
 
-        flow = ask_flow(ask, self._calls.seekers)
+        note = self._calls.note(ask.journey, ask.what)
+        flow = watched(ask_flow(ask, self._calls.seekers), note)
         result = await drive.run_async(flow, AsyncSwitch(self._line), self._calls.renew)
         return result if ask.finish is None else ask.finish(result)
 

@@ -73,6 +73,8 @@ class APIError(TrunklineError):
     """The asynchronous job that the error has to do with, where there is one."""
     partial: Any = None
     """What had come of a streamed answer when the error ended it, in the form of a whole one."""
+    call_id: str | None = None
+    """The call's id in the local log; None where calls are not logged."""
 
     def __init_subclass__(cls, *, status: int | None = None, **kwargs: Any) -> None:
         """Register the class for an HTTP status."""
@@ -133,6 +135,7 @@ class APIError(TrunklineError):
                 ("model", self.model),
                 ("status", self.status),
                 ("request id", self.request_id),
+                ("logged as", self.call_id),
             )
             if value is not None
         ]

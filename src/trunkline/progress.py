@@ -18,6 +18,31 @@ _EARLY = 0.01
 """Seconds by which a loop's alarm may come too soon."""
 
 
+class Ending(Protocol):
+    """What is told how a stream ended, and gives its receipt the call's id."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was told nothing yet."""
+        ...
+
+    def marked(self, result: WholeT) -> WholeT:
+        """Return a whole, or a part, whose receipt says the call's id."""
+        ...
+
+    def done(self, result: WholeT) -> WholeT:
+        """Hear of a good end."""
+        ...
+
+    def failed(self, error: BaseException) -> None:
+        """Hear of a bad one."""
+        ...
+
+    def left(self, partial: Any) -> None:
+        """Hear that nobody reads on."""
+        ...
+
+
 class Open(Protocol[EventT, WholeT_co]):
     """A stream whose first events have arrived, as a flow hands it over."""
 
@@ -67,8 +92,9 @@ class Open(Protocol[EventT, WholeT_co]):
 class Progress(Generic[EventT, WholeT]):
     """What both streams know of the one that they read. No I/O."""
 
-    def __init__(self, opened: Open[EventT, WholeT]) -> None:
+    def __init__(self, opened: Open[EventT, WholeT], ending: Ending | None = None) -> None:
         self.opened = opened
+        self.ending = ending
         self.reader = opened.reader
         self.last_event = opened.reply.ended
         self.ended: float | None = None
@@ -126,10 +152,24 @@ class Progress(Generic[EventT, WholeT]):
         whole = self.so_far()
         if failure is None:
             self._whole = whole
+            if self.ending is not None:
+                self.ending.done(whole)
             return
         failure.partial = whole
         ended = self.ended or time.monotonic()
-        raise self.opened.explain(failure, ended) from failure.__cause__
+        error = self.opened.explain(failure, ended)
+        if self.ending is not None:
+            self.ending.failed(error)
+        raise error from failure.__cause__
+
+    def dropped(self) -> None:
+        """Note that nobody reads on, where that is news. Called from finalizers, it raises nothing."""
+        if self.ending is not None and self.ending.is_open:
+            try:
+                partial = self.so_far()
+            except Exception:  # another thread is in the middle of reading
+                partial = None
+            self.ending.left(partial)
 
     def whole(self) -> WholeT:
         """Return the whole answer; raises what ended the stream before it was one."""
@@ -142,4 +182,5 @@ class Progress(Generic[EventT, WholeT]):
         """Return the whole if the stream has ended, else what has come of it."""
         if self._whole is not None:
             return self._whole
-        return self.opened.whole(self.ended or time.monotonic(), self.reader.failure)
+        whole = self.opened.whole(self.ended or time.monotonic(), self.reader.failure)
+        return whole if self.ending is None else self.ending.marked(whole)

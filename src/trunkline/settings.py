@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 
 from trunkline.errors import AuthenticationError, ConfigurationError, InvalidInputError
+from trunkline.log_settings import LogSettings, read_log_settings
+from trunkline.settings_file import read_settings_file
 from trunkline.transport.proxy import Proxies, parse_proxy
 from trunkline.types import Secret
 from trunkline.wire.message import parse_url
@@ -40,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True):
     proxies: Proxies
     catalog_file: Setting = Setting(None, "default")
     """Where `trunkline models refresh` keeps the router's list of models."""
+    log: LogSettings = LogSettings()
+    """Whether calls are logged on this machine, and where."""
 
     @property
     def router_url(self) -> str:
@@ -56,7 +60,8 @@ def read_settings(environment: Environment | None = None) -> Settings:
     """Read what the environment sets; raises ConfigurationError, naming the variable.
 
     TRUNKLINE_ROUTER moves the router, HF_ENDPOINT the Hub, HF_BILL_TO names who pays, and the
-    usual proxy variables (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) are kept to.
+    usual proxy variables (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) are kept to. TRUNKLINE_LOG
+    and the user's settings file say whether calls are logged.
     """
     env = os.environ if environment is None else environment
     return Settings(
@@ -65,6 +70,7 @@ def read_settings(environment: Environment | None = None) -> Settings:
         bill_to=_text(env, "HF_BILL_TO"),
         proxies=_proxies(env),
         catalog_file=_catalog_file(env),
+        log=read_log_settings(env, read_settings_file(env)),
     )
 
 

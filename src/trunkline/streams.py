@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Generic, Self
 
 from trunkline.errors import APIConnectionError, APIError
-from trunkline.progress import EventT, Open, Progress, WholeT
+from trunkline.progress import Ending, EventT, Open, Progress, WholeT
 from trunkline.routing.flow import Opened
 from trunkline.transport.seam import AsyncExchange, Exchange
 from trunkline.types import Chunk, Completion, Receipt, Usage
@@ -25,9 +25,9 @@ class EventStream(Generic[EventT, WholeT]):
     came before them in `partial`.
     """
 
-    def __init__(self, opened: Open[EventT, WholeT]) -> None:
+    def __init__(self, opened: Open[EventT, WholeT], ending: Ending | None = None) -> None:
         """Begin with the events that opening has already read."""
-        self._progress: Progress[EventT, WholeT] = Progress(opened)
+        self._progress: Progress[EventT, WholeT] = Progress(opened, ending)
         self._exchange: Exchange = opened.reply.exchange
         self._events = _read(self._progress, self._exchange)
 
@@ -84,6 +84,7 @@ class EventStream(Generic[EventT, WholeT]):
         """Stop: the provider's connection is closed at once. Harmless after the end."""
         self._exchange.close()
         self._progress.left()
+        self._progress.dropped()
         try:
             self._events.close()
         except ValueError:
@@ -92,14 +93,15 @@ class EventStream(Generic[EventT, WholeT]):
     def __del__(self) -> None:
         """Hang up when nobody holds the stream any more."""
         self._exchange.close()
+        self._progress.dropped()
 
 
 class Stream(EventStream[Chunk, Completion]):
     """A streamed chat: its chunks, and its `completion` after the end."""
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: Opened, ending: Ending | None = None) -> None:
         """Begin with the chunks that opening has already read."""
-        super().__init__(opened)
+        super().__init__(opened, ending)
 
     @property
     def completion(self) -> Completion:
@@ -144,8 +146,13 @@ def _let_end(exchange: Exchange) -> None:
 class _Opening(Generic[EventT, WholeT]):
     """A stream that opens when it is first needed."""
 
-    def __init__(self, open_stream: Callable[[], Awaitable[Open[EventT, WholeT]]]) -> None:
+    def __init__(
+        self,
+        open_stream: Callable[[], Awaitable[Open[EventT, WholeT]]],
+        ending: Ending | None,
+    ) -> None:
         self._open_stream = open_stream
+        self._ending = ending
         self.progress: Progress[EventT, WholeT] | None = None
         self.exchange: AsyncExchange | None = None
 
@@ -153,13 +160,18 @@ class _Opening(Generic[EventT, WholeT]):
         progress, exchange = self.progress, self.exchange
         if progress is None or exchange is None:
             opened = await self._open_stream()
-            progress = self.progress = Progress(opened)
+            progress = self.progress = Progress(opened, self._ending)
             exchange = self.exchange = opened.reply.exchange
         return progress, exchange
 
     def hang_up(self) -> None:
         if self.exchange is not None:
             self.exchange.close()
+
+    def drop(self) -> None:
+        self.hang_up()
+        if self.progress is not None:
+            self.progress.dropped()
 
 
 class AsyncEventStream(Generic[EventT, WholeT]):
@@ -169,10 +181,13 @@ class AsyncEventStream(Generic[EventT, WholeT]):
     """
 
     def __init__(
-        self, open_stream: Callable[[], Awaitable[Open[EventT, WholeT]]], empty: WholeT
+        self,
+        open_stream: Callable[[], Awaitable[Open[EventT, WholeT]]],
+        empty: WholeT,
+        ending: Ending | None = None,
     ) -> None:
         """Take what opens it, and what the whole is until then; nothing is sent yet."""
-        self._opening: _Opening[EventT, WholeT] = _Opening(open_stream)
+        self._opening: _Opening[EventT, WholeT] = _Opening(open_stream, ending)
         self._empty = empty
         self._events = _read_async(self._opening)
 
@@ -242,6 +257,7 @@ class AsyncEventStream(Generic[EventT, WholeT]):
         self._opening.hang_up()
         if self._opening.progress is not None:
             self._opening.progress.left()
+        self._opening.drop()
         try:
             await self._events.aclose()
         except RuntimeError:
@@ -251,15 +267,17 @@ class AsyncEventStream(Generic[EventT, WholeT]):
 
     def __del__(self) -> None:
         """Hang up when nobody holds the stream any more."""
-        self._opening.hang_up()
+        self._opening.drop()
 
 
 class AsyncStream(AsyncEventStream[Chunk, Completion]):
     """A streamed chat, awaiting: its chunks, and its `completion` after the end."""
 
-    def __init__(self, open_stream: Callable[[], Awaitable[Opened]]) -> None:
+    def __init__(
+        self, open_stream: Callable[[], Awaitable[Opened]], ending: Ending | None = None
+    ) -> None:
         """Take what opens it; nothing is sent yet."""
-        super().__init__(open_stream, Completion(None, None, []))
+        super().__init__(open_stream, Completion(None, None, []), ending)
 
     @property
     def completion(self) -> Completion:

@@ -34,6 +34,8 @@ class Row(NamedTuple):
 COMMANDS = {
     "chat": Row("trunkline.cli.chat", "Chat with a model, once or turn by turn."),
     "models": Row("trunkline.cli.models", "List the models that the router serves, and by whom."),
+    "logs": Row("trunkline.cli.logs", "List the calls that were logged on this machine."),
+    "why": Row("trunkline.cli.why", "Tell the story of one call: where it went, and why."),
     "doctor": Row("trunkline.cli.doctor", "Check that calls can work, and say what to do if not."),
     "serve": Row("trunkline.cli.serve", "Serve models to a team: keys, budgets, a ledger."),
     "config": Row("trunkline.cli.config", "Check or show the gateway's configuration."),

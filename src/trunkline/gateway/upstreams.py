@@ -113,6 +113,7 @@ class Upstreams:
                     config.connect_seconds, config.first_byte_seconds, config.idle_seconds
                 ),
                 max_retries=0,
+                log=False,  # the ledger has these calls
             )
         return client
 

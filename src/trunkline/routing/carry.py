@@ -36,6 +36,13 @@ Flow = Generator[Need, Any, T]
 """A call in progress: yields needs, is sent their answers, returns a T."""
 
 
+class Account(msgspec.Struct, frozen=True):
+    """On whose account a call goes, for whoever keeps a record of it."""
+
+    secret: Secret | None
+    bill_to: str | None
+
+
 class Journey(msgspec.Struct, Generic[CallT], frozen=True):
     """What stays the same while a call is carried to its target."""
 
@@ -46,6 +53,7 @@ class Journey(msgspec.Struct, Generic[CallT], frozen=True):
     maps: ModelMaps
     hub_secret: Callable[[Secret | None], Secret | None] = lambda given: given
     """The credential for the Hub, given the call's own: what has to be looked for is, then."""
+    account: Account | None = None
 
     @property
     def end(self) -> float:

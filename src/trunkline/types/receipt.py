@@ -75,6 +75,8 @@ class Receipt(Record, msgspec.Struct, frozen=True):
     """Model string as the caller gave it, where it was kept: prices are listed by that name."""
     route: RouteReport | None = None
     """Who could have served the call and how each was rated, where it had a route."""
+    call_id: str | None = None
+    """The call's id in the local log; None where calls are not logged."""
 
     def __repr__(self) -> str:
         """Show who served it, how long it took and what it used."""

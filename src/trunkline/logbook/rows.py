@@ -1,0 +1,164 @@
+"""From how a call ended to its row: what it cost, as far as anybody knows, and no secret."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from trunkline._version import __version__
+from trunkline.catalog import Catalog, cost
+from trunkline.logbook.content import answered, asked
+from trunkline.logbook.notes import Ended
+from trunkline.logbook.writer import utc_text
+from trunkline.store.logged import Logged, LoggedAttempt, LoggedCall, LoggedContent
+from trunkline.types import Attempt, Receipt, TokenCount
+from trunkline.types.chat import Chat
+from trunkline.types.cost import Cost
+from trunkline.types.secret_shapes import Secrets
+
+_LONGEST = 4000
+"""Characters of an error's message that are kept."""
+_PRICES_KEPT = 600.0
+"""Seconds for which prices are taken as they were read."""
+
+
+class _Priced(msgspec.Struct, frozen=True):
+    """What of an answer its cost rests on, in the form of a result."""
+
+    receipt: Receipt
+    usage: Any
+
+
+class Rows:
+    """Makes rows, on one thread at a time. Prices are those at hand: nobody is asked for them."""
+
+    def __init__(self, prices: Callable[[], Catalog]) -> None:
+        """Take what has the catalog that needs no network."""
+        self._prices = prices
+        self._catalog: Catalog | None = None
+        self._until = 0.0
+
+    def __call__(self, ended: Ended) -> Logged:
+        """Return the row of a call, with those of its attempts."""
+        account = ended.journey.account
+        secrets = Secrets()
+        if account is not None and account.secret is not None:
+            secrets.hide(account.secret.value)
+        attempts = tuple(
+            _attempt(ended.id, number, one, secrets) for number, one in enumerate(ended.attempts, 1)
+        )
+        return Logged(self._call(ended, secrets), attempts, _content(ended, secrets))
+
+    def _call(self, ended: Ended, secrets: Secrets) -> LoggedCall:
+        call, receipt, error = ended.journey.call, ended.receipt, ended.error
+        account = ended.journey.account
+        last = ended.attempts[-1] if ended.attempts else None
+        tokens = receipt.tokens if receipt else TokenCount(None, None, "unknown")
+        paid = self._cost(ended)
+        told = error.provider if error and error.provider else None
+        asked_for = last.provider if last else call.model.provider
+        cached = getattr(ended.usage, "cached_tokens", None)
+        return LoggedCall(
+            id=ended.id,
+            started=utc_text(ended.started),
+            task=task_of(call),
+            model=str(call.model),
+            outcome=ended.outcome,
+            seconds=round(ended.seconds, 6),
+            stream=bool(getattr(call, "stream", False)),
+            request_id=_request_id(ended),
+            job=ended.job,
+            provider=receipt.provider if receipt else told or asked_for,
+            answered_model=receipt.model if receipt else None,
+            first_token=_rounded(receipt.time_to_first_token if receipt else None),
+            input_tokens=tokens.input,
+            output_tokens=tokens.output,
+            cached_tokens=cached if isinstance(cached, int) else None,
+            token_source=tokens.source,
+            cost=None if paid.amount is None else f"{paid.amount:f}",
+            cost_source=paid.source,
+            cost_detail=secrets.clean(paid.detail),
+            prices_as_of=paid.as_of.strftime("%Y-%m-%dT%H:%M:%SZ") if paid.as_of else None,
+            error=error.kind if error else None,
+            status=error.status if error else (last.status if last else None),
+            message=_cleaned(error.message, secrets) if error else None,
+            attempts=len(ended.attempts),
+            bill_to=account.bill_to if account else None,
+            credential=account.secret.origin if account and account.secret else None,
+            route=_json(ended.route, secrets),
+            version=__version__,
+        )
+
+    def _cost(self, ended: Ended) -> Cost:
+        receipt = ended.receipt
+        if receipt is None:
+            return Cost(detail="No answer came, so nothing is known of what it cost.")
+        if receipt.cost is not None:
+            return receipt.cost
+        if task_of(ended.journey.call) == "feature-extraction":  # nothing is generated
+            tokens = msgspec.structs.replace(receipt.tokens, output=0)
+            receipt = msgspec.structs.replace(receipt, tokens=tokens)
+        return cost(_Priced(receipt, ended.usage), self._known_prices())
+
+    def _known_prices(self) -> Catalog:
+        now = time.monotonic()
+        if self._catalog is None or now >= self._until:
+            self._catalog, self._until = self._prices(), now + _PRICES_KEPT
+        return self._catalog
+
+
+def task_of(call: Any) -> str:
+    """Return what a call is for: `chat`, or the task's name on the Hub."""
+    return "chat" if isinstance(call, Chat) else str(call.task)
+
+
+def _attempt(call: str, number: int, attempt: Attempt, secrets: Secrets) -> LoggedAttempt:
+    tokens, paid = attempt.tokens, attempt.cost
+    return LoggedAttempt(
+        call=call,
+        number=number,
+        provider=attempt.provider,
+        model=attempt.model,
+        url=secrets.clean(attempt.url),
+        status=attempt.status,
+        error=attempt.error,
+        request_id=attempt.request_id,
+        started=round(attempt.started, 6),
+        seconds=round(attempt.seconds, 6),
+        role=attempt.role,
+        moved=None if attempt.moved is None else _cleaned(attempt.moved, secrets),
+        input_tokens=tokens.input if tokens else None,
+        output_tokens=tokens.output if tokens else None,
+        cost=None if paid is None or paid.amount is None else f"{paid.amount:f}",
+    )
+
+
+def _content(ended: Ended, secrets: Secrets) -> LoggedContent | None:
+    if not ended.content:
+        return None
+    told = None if ended.result is None else secrets.clean(answered(ended.result))
+    return LoggedContent(ended.id, secrets.clean(asked(ended.journey.call)), told)
+
+
+def _request_id(ended: Ended) -> str | None:
+    if ended.receipt is not None:
+        return ended.receipt.request_id
+    if ended.error is not None and ended.error.request_id is not None:
+        return ended.error.request_id
+    return next((a.request_id for a in reversed(ended.attempts) if a.request_id), None)
+
+
+def _cleaned(text: str, secrets: Secrets) -> str:
+    cleaned = secrets.clean(text).encode("utf-8", "replace").decode()
+    return cleaned if len(cleaned) <= _LONGEST else cleaned[: _LONGEST - 1] + "…"
+
+
+def _json(value: Any, secrets: Secrets) -> str | None:
+    return None if value is None else secrets.clean(msgspec.json.encode(value).decode())
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
