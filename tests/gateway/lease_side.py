@@ -165,7 +165,10 @@ class SimCall(msgspec.Struct, eq=False):
 
     @property
     def code(self) -> str:
-        return "sent" if self.refusal is None else self.refusal.code
+        """What has become of it: `sent`, `waits`, or why it was refused."""
+        if self.refusal is not None:
+            return self.refusal.code
+        return "waits" if self.entry is None else "sent"
 
     def leave(self) -> None:
         """Have the client leave while it waits."""

@@ -70,10 +70,11 @@ class LeaseMachine(RuleBasedStateMachine):
         rows += [("team", "red", self.world.accounts["team", "red"].budgets)]
         return {(field, name, one.period): one.amount for field, name, of in rows for one in of}
 
-    def note(self) -> None:
+    def note(self, *, changed: bool = True) -> None:
         """Note what is allowed from now on: the budget, or, if that is more already, what is used.
 
         What was in flight while there was no budget is not covered by any grant: it comes on top.
+        Where nothing has changed it holds on, though less may be used by now; new periods are noted.
         """
         budgets = self.budgets()
         for field, name in (*(("key", key) for key in KEYS), ("team", "red")):
@@ -86,7 +87,9 @@ class LeaseMachine(RuleBasedStateMachine):
                 used = self.used(field, name, period, began)
                 amount = budgets.get((field, name, period), UNLIMITED)
                 amount += sum(entry.reserved for entry in self.uncovered.get((field, name), ()))
-                self.allowed[field, name, period, began] = max(amount, used)
+                place = (field, name, period, began)
+                if changed or place not in self.allowed:
+                    self.allowed[place] = max(amount, used)
 
     def used(self, field: str, name: str, period, began: float) -> int:
         """Return what was charged and is held of calls that began in a period."""
@@ -139,7 +142,7 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.05, 0.3, 1.0, 3.0, 43_000.0, 20 * 86400.0]))
     def time_passes(self, seconds) -> None:
         self.world.clock.offset += max(seconds - 3.0, 0.0)
-        self.note()
+        self.note(changed=False)
         self.world.pass_(min(seconds, 3.0))
 
     @rule(name=st.sampled_from(KEYS), budgets=BUDGETS)

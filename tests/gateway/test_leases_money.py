@@ -225,15 +225,14 @@ def test_a_budget_that_comes_later_covers_what_is_in_flight(world: World):
 
 
 def test_a_budget_that_is_taken_away_gives_back_what_was_granted(world: World):
-    world.account("team", "red", Budget(20, "day"))
-    world.key(budgets_of(1000), team="red")
+    world.key(budgets_of(1000))
     one, two, _ = world.processes
     call = one.ask(amount=5)
     world.pass_(0.1)
     world.key()
     one.read()
     world.pass_(0.3)
-    world.key(budgets_of(20), team="red")
+    world.key(budgets_of(20))
     other = two.ask(amount=15)
     world.pass_(0.3)
     assert (call.code, other.code) == ("sent", "sent")
