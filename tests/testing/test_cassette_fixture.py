@@ -60,6 +60,14 @@ def test_the_fixture_records_where_told_and_replays_without_anybody(tmp_path: Pa
         "own/shared.json",
     ]
     assert "3 passed" in run(tmp_path, {**bare, **addresses})
+    (tmp_path / "test_users.py").write_text(
+        USERS.replace('assert ask("one")\n', "assert False\n", 1)
+    )
+    failed = run(tmp_path, {**bare, **addresses}, "-k", "plain")
+    assert "1 failed" in failed
+    assert "error" not in failed.lower().replace("assertionerror", "")
+    (tmp_path / "test_users.py").write_text(USERS.replace('assert ask("one")\n', "pass\n", 1))
+    assert "LeftOverError" in run(tmp_path, {**bare, **addresses}, "-k", "plain")
 
 
 @pytest.mark.slow

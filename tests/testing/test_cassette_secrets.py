@@ -71,7 +71,7 @@ SHAPED = st.one_of(
     st.text(LETTERS, min_size=30, max_size=36).map("hf_{}".format),
     st.text(LETTERS, min_size=24, max_size=40).map("sk-{}1".format),
     st.text(LETTERS, min_size=24, max_size=40).map("sk-proj-{}2".format),
-    st.text(LETTERS, min_size=36, max_size=40).map("r8_{}".format),
+    st.text(LETTERS, min_size=36, max_size=40).map("r8_{}3".format),
     st.text(LETTERS, min_size=40, max_size=52).map("gsk_{}".format),
 )
 """Keys that are known by their looks."""
@@ -242,6 +242,26 @@ def test_a_file_in_base64_is_left_whole() -> None:
     scrub = Scrubber()
     assert scrub.text(picture) == picture
     assert scrub.text(f"data:image/png;base64,{picture}") == f"data:image/png;base64,{picture}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "src_folder_of_a_long_name_1",
+        "monkey_business_and_more_of_it_2",
+        "primary_key_of_a_table_number_1",
+    ],
+)
+def test_words_that_only_contain_the_beginning_of_a_key_stay(text) -> None:
+    assert Scrubber().text(text) == text
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "unit", [" ", "a", "=", "hf_", "r8_", "sk-", "?token", "\\u0026", "a1-", "0f"]
+)
+def test_long_texts_are_looked_through_in_linear_time(unit) -> None:
+    assert Scrubber(["Zq3vXw8RtY1m"]).text(unit * (60_000 // len(unit)) + "!")
 
 
 def test_bytes_lose_the_secrets_that_are_known() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.errors import APIConnectionError, InvalidResponseError, Timeout
@@ -37,6 +37,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
+@settings(max_examples=40)
 def test_what_is_written_reads_the_same(value) -> None:
     assert read_exact(pretty(value)) == value
     assert read_exact(json.dumps(value)) == value
@@ -83,6 +84,7 @@ def test_a_body_comes_back_to_the_byte_unless_it_is_json(pieces, kind) -> None:
 
 
 @given(JSON)
+@settings(max_examples=40)
 def test_a_json_body_comes_back_by_its_value(value) -> None:
     answer = Answer(200, {"content-type": "application/json"}, pieces=(json.dumps(value).encode(),))
     assert json.loads(b"".join(there_and_back(answer).pieces) or b"null") == value

@@ -20,6 +20,7 @@ try:
     from trunkline.testing.plugin import TOKEN as TOKEN
     from trunkline.testing.plugin import pytest_addoption as pytest_addoption
     from trunkline.testing.plugin import pytest_configure as pytest_configure
+    from trunkline.testing.plugin import pytest_runtest_makereport as pytest_runtest_makereport
     from trunkline.testing.plugin import trunkline_cassette as trunkline_cassette
     from trunkline.testing.plugin import trunkline_sandbox as trunkline_sandbox
 except ImportError:  # no pytest: cassettes work without

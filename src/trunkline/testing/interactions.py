@@ -55,6 +55,8 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
     should_retry: bool | None = None
     seconds: float = 0.0
     """From the beginning of the request."""
+    silent: float = 0.0
+    """From the last event, of a stream."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -112,7 +114,8 @@ def written_answer(answer: Answer, scrub: Scrubber, payers: Iterable[str] = ()) 
             written = without_words(written, payers)
     if answer.error is not None:
         fault = msgspec.to_builtins(answer.error)
-        written["error"] = scrub.value({**fault, "seconds": round(answer.error.seconds, 3)})
+        times = {name: round(fault[name], 3) for name in ("seconds", "silent") if name in fault}
+        written["error"] = scrub.value({**fault, **times})
     if answer.left:
         written["left"] = True
     return written

@@ -37,6 +37,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
 
 
+_FAILED = pytest.StashKey[bool]()
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Note on a test that it has failed; what its cassette would say then is beside the point."""
+    if call.excinfo is not None:
+        item.stash[_FAILED] = True
+
+
 @pytest.fixture
 def trunkline_cassette(request: pytest.FixtureRequest) -> Generator[Cassette]:
     """Replay this test's calls from `cassettes/<module>/<test>.json` beside its file.
@@ -55,6 +64,7 @@ def trunkline_cassette(request: pytest.FixtureRequest) -> Generator[Cassette]:
         break  # the nearest
     with replay(request.path.parent / path, **given) as cassette:
         yield cassette
+        cassette.forgiving = request.node.stash.get(_FAILED, False)
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ class Note:
         self.head: ResponseHead | None = None
         self._pieces: list[bytes] = []
         self._seconds = 0.0
+        self._last: float | None = None
+        """When the last event of a stream came."""
         self._error: Fault | None = None
         self._over = False
 
@@ -38,8 +40,11 @@ class Note:
             self._over = True
         elif not self._over:
             self._pieces.append(data)
+        now = time.monotonic()
         if not (self.head and self.head.content_type == "text/event-stream"):
-            self._seconds = time.monotonic() - self.began
+            self._seconds = now - self.began
+        elif b"data" in data:
+            self._last = now
 
     def failed(self, error: BaseException) -> None:
         """Note what a connection failed with; that somebody gave up is not the connection's."""
@@ -47,6 +52,7 @@ class Note:
             return
         self._over = True
         told = error if isinstance(error, APIConnectionError) else None
+        now = time.monotonic()
         self._error = Fault(
             type=type(error).__name__,
             message=error.message,
@@ -54,7 +60,8 @@ class Note:
             sent=bool(told and told.sent),
             received=bool(told and told.received),
             should_retry=error.should_retry,
-            seconds=time.monotonic() - self.began,
+            seconds=now - self.began,
+            silent=0.0 if self._last is None else now - self._last,
         )
 
     def answer(self) -> Answer:

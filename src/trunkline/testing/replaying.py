@@ -42,9 +42,8 @@ class _Played:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
-        self.began = time.monotonic()
         self.head = head_of(answer)
-        self.started = self.began - answer.seconds
+        self.started = time.monotonic() - _before(answer)
         self._left = list(reversed(answer.pieces))
 
     def next(self) -> bytes:
@@ -59,6 +58,15 @@ class _Played:
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
+
+
+def _before(answer: Answer) -> float:
+    """Return how long ago a request began whose answer is now told at once.
+
+    A stream on which a limit passed has to be as old as it was when its last event came.
+    """
+    error = answer.error
+    return error.seconds - error.silent if error is not None and error.silent else answer.seconds
 
 
 _GONE = (
@@ -149,7 +157,7 @@ def error_of(fault: Fault, began: float) -> APIError:
     )
     if isinstance(error, APIConnectionError):
         error.sent, error.received = fault.sent, fault.received
-        error.at = began + fault.seconds
+        error.at = time.monotonic() + fault.silent if fault.silent else began + fault.seconds
     return error
 
 

@@ -18,11 +18,14 @@ from trunkline.types.secret_shapes import SHAPES, looks_secret
 HIDDEN = "[hidden]"
 SHORTEST = 8
 """Characters of a credential that is looked for elsewhere: shorter ones would be in every word."""
+_SHORT, _MANY = 64, 4096
 
 Span = tuple[int, int]
 
 _MORE_SHAPES = re.compile(
-    r"(?:r8_|fw_|csk-|nvapi-|xai-|pplx-|key_|rc_|SG\.)[A-Za-z0-9_.-]{16,}"
+    r"(?:(?<![A-Za-z0-9_])|(?<=\\[bfnrt]))"
+    r"(?:api_org_|csk-|fw_|key_|nvapi-|pplx-|r8_|rc_|tgp_v1_|xai-)"
+    r"(?=[A-Za-z_.-]{0,60}[0-9])[A-Za-z0-9_.-]{16,}"
     r"|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}:[0-9a-f]{16,}"
 )
 """Keys of providers beside those that are known by the shapes of the whole house; the last fal's."""
@@ -75,7 +78,7 @@ _HARMLESS = frozenset(
     {"accept", "accept-encoding", "content-length", "content-type", "host", "user-agent"}
 )
 _RANDOM = re.compile(r"(?=\S*[0-9])(?=\S*[A-Za-z])\S{12,}")
-_DATA = re.compile(r"(?:data:[^,\s]{0,200};base64,)?[A-Za-z0-9+/\s]{400,}={0,2}\s*")
+_DATA = re.compile(r"(?:data:[^,\s]{0,200};base64,)?[A-Za-z0-9+/\s]{400,}+={0,2}+\s*+")
 """A file in base64, in which by chance anything can stand."""
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\(/)")
 
@@ -87,6 +90,8 @@ class Scrubber:
         """Know `secrets`."""
         self._known: tuple[str, ...] = ()
         self._numbers: tuple[str, ...] = ()
+        self._harmless: set[str] = set()
+        """Texts that were found to hold nothing."""
         for secret in secrets:
             self.hide(secret)
 
@@ -98,6 +103,7 @@ class Scrubber:
         """Look for `secret` from now on, unless it is too short to be one."""
         if len(secret) < SHORTEST or secret in self._known or secret in HIDDEN:
             return
+        self._harmless.clear()
         written = {secret, quote(secret, safe=""), _json_escaped(secret)}
         self._known = tuple({*self._known, *written})
         self._numbers = tuple(text for text in self._known if text.strip("0123456789.-+e") == "")
@@ -131,6 +137,14 @@ class Scrubber:
 
     def text(self, text: str) -> str:
         """Return text, or JSON that is kept as text, without secrets."""
+        if text not in self._harmless:
+            clean = self._clean(text)
+            if clean == text and len(text) <= _SHORT and len(self._harmless) < _MANY:
+                self._harmless.add(text)  # names of fields come again and again
+            return clean
+        return text
+
+    def _clean(self, text: str) -> str:
         clean = cut(text, self.spans(text))
         if "\\" in clean:
             plain = _ESCAPE.sub(lambda e: chr(int(e[1], 16)) if e[1] else "/", clean)
@@ -161,9 +175,12 @@ class Scrubber:
 
 def cut(text: str, spans: list[Span]) -> str:
     """Return `text` with `HIDDEN` in place of each span."""
-    for start, end in reversed(spans):
-        text = text[:start] + HIDDEN + text[end:]
-    return text
+    kept: list[str] = []
+    at = 0
+    for start, end in spans:
+        kept += (text[at:start], HIDDEN)
+        at = end
+    return "".join((*kept, text[at:]))
 
 
 def without_words(value: Any, words: Iterable[str]) -> Any:
