@@ -421,3 +421,11 @@ def test_a_status_comes_from_the_head_where_the_error_has_none() -> None:
         return Reply(now, now + 1, ResponseHead(500), error=error)
 
     assert refusal(Hand(cut)).status == 500
+
+
+def test_an_error_does_not_repeat_the_credential_though_the_server_does() -> None:
+    said = f"Incorrect API key provided: {TOKEN.value}."
+    told = {"error": {"message": said, "code": f"bad {TOKEN.value}"}}
+    error = refusal(Hand(answers(403, told)))
+    assert TOKEN.masked in error.message
+    assert TOKEN.value not in f"{error} {error!r} {error.body} {error.code} {error.args}"

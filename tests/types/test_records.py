@@ -238,3 +238,10 @@ def test_a_secret_never_shows_itself() -> None:
     assert "abcdefgh" not in f"{secret} {secret!r} {secret.masked}"
     assert secret.is_hugging_face
     assert not Secret("gsk_abcdefghijklmnop", "x").is_hugging_face
+
+
+def test_a_secret_is_masked_wherever_it_stands_in_a_value() -> None:
+    secret = Secret("abcdefghijklmnop", "a test")
+    told = {"error": ["no abcdefghijklmnop here", 7, None], "abcdefghijklmnop": True}
+    assert secret.masked_in(told) == {"error": ["no ****mnop here", 7, None], "****mnop": True}
+    assert Secret("key", "a test").masked_in("a key in a text") == "a key in a text"

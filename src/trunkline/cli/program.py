@@ -43,6 +43,9 @@ COMMANDS = {
     "keys": Row("trunkline.cli.keys", "Make, show, rotate and revoke the gateway's keys."),
     "spend": Row("trunkline.cli.spend", "Add up what the gateway's calls cost."),
     "db": Row("trunkline.cli.db", "Migrate, check or move the gateway's store."),
+    "conformance": Row(
+        "trunkline.cli.conformance", "Hold a gateway, or the SDK, to every fault of a provider."
+    ),
     "sandbox": Row("trunkline.cli.sandbox", "Serve an emulator of Hugging Face on this machine."),
 }
 

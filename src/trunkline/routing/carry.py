@@ -164,6 +164,7 @@ def placed(error: APIError, send: Send, reply: Reply, attempts: tuple[Attempt, .
         error.status = head.status
     error.request_id = error.request_id or (head.request_id if head else None)
     error.attempts = attempts
+    _mask(error, send.target.secret)
     if send.target.via in ("served", "direct"):
         error.hint = failures.hint_elsewhere(error)
     asked = send.target.provider if send.target.via != "direct" else None
@@ -172,3 +173,12 @@ def placed(error: APIError, send: Send, reply: Reply, attempts: tuple[Attempt, .
         if known:
             error.hint = f"{known}\n{error.hint}" if error.hint else known
     return error
+
+
+def _mask(error: APIError, secret: Secret | None) -> None:
+    """Take the call's own credential out of what was said of it: some servers repeat it."""
+    if secret is not None:
+        error.message = secret.masked_in(error.message)
+        error.args = (error.message,)
+        error.code = error.code and secret.masked_in(error.code)
+        error.body = secret.masked_in(error.body)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+import struct
 import zlib
 from collections.abc import Callable
 
@@ -19,6 +20,8 @@ from trunkline.wire.http1 import LAST_CHUNK, write_chunk, write_head
 _SETTLE = Pause(0.02)
 """Lets what was sent arrive before the connection is broken: a reset may overtake it."""
 _CHUNKED = ("transfer-encoding", "chunked")
+STRANGE = "an answer to somebody else"
+"""What an answer says that nobody asked for."""
 _BOMB = 80
 """Megabytes that a bomb unpacks to."""
 _FOREIGN = (
@@ -80,9 +83,10 @@ def _huge_length(case: Case) -> Reply:
 def _two_answers(case: Case) -> Reply:
     """Send an answer that nobody asked for behind the good one, and leave the connection open."""
     headers, body = _framed(case)
-    other = b'{"error":{"message":"an answer to somebody else","type":"server_error"}}'
+    other = b'{"error":{"message":"%s","type":"server_error"}}' % STRANGE.encode()
     typed = (("content-type", "application/json"), ("content-length", str(len(other))))
-    return _declaring(case, headers, *body, write_head(500, typed) + other, Pause(case.seconds))
+    last = body[-1] + write_head(500, typed) + other
+    return _declaring(case, headers, *body[:-1], last, Pause(case.seconds))
 
 
 def _then(step: Step) -> _How:
@@ -181,10 +185,22 @@ def _gzip_bomb(case: Case) -> Reply:
 
 @functools.lru_cache(maxsize=8)
 def _bomb(front: bytes, rest: bytes) -> bytes:
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    """Return gzip of `front`, megabytes of one letter, and `rest`.
+
+    A block that ends with a full flush stands for itself, so one is packed and then repeated.
+    """
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = b"x" * (1 << 20)
-    parts = [packer.compress(front), *(packer.compress(block) for _ in range(_BOMB))]
-    return b"".join([*parts, packer.compress(rest), packer.flush()])
+    start = packer.compress(front) + packer.flush(zlib.Z_FULL_FLUSH)
+    packed = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
+    end = packer.compress(rest) + packer.flush()
+    check = zlib.crc32(front)
+    for _ in range(_BOMB):
+        check = zlib.crc32(block, check)
+    check = zlib.crc32(rest, check)
+    size = len(front) + _BOMB * len(block) + len(rest)
+    head = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
+    return head + start + packed * _BOMB + end + struct.pack("<II", check, size)
 
 
 HTTP: tuple[Fault, ...] = (

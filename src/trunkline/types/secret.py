@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar, cast
+
 import msgspec
+
+T = TypeVar("T")
+
+_SHORTEST = 8
+"""Characters from which a credential is looked for in texts: shorter ones stand there by chance."""
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -21,6 +28,19 @@ class Secret(msgspec.Struct, frozen=True):
     def is_hugging_face(self) -> bool:
         """Whether it has the form of a Hugging Face user or OAuth token."""
         return self.value.startswith("hf_")
+
+    def masked_in(self, value: T) -> T:
+        """Return text, or decoded JSON, in which this credential is masked wherever it stands."""
+        if len(self.value) < _SHORTEST:
+            return value
+        found: Any = value
+        if isinstance(value, str):
+            found = value.replace(self.value, self.masked)
+        elif isinstance(value, dict):
+            found = {self.masked_in(k): self.masked_in(v) for k, v in value.items()}
+        elif isinstance(value, list):
+            found = [self.masked_in(item) for item in value]
+        return cast("T", found)
 
     def __repr__(self) -> str:
         """Hide the value."""

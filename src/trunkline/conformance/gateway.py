@@ -1,0 +1,117 @@
+"""The wall against a gateway at a URL, whose upstream is the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from trunkline.conformance.asking import Place, ask
+from trunkline.conformance.calls import (
+    BEHIND,
+    PLAIN_CALLS,
+    Call,
+    Result,
+    messages,
+    parameters,
+    result_of,
+)
+from trunkline.conformance.judge import Truth, Verdict, judge
+from trunkline.conformance.outcome import SHAPES, Outcome, Shape
+from trunkline.conformance.reading import read
+from trunkline.conformance.upstream import Upstream
+from trunkline.errors import ConfigurationError
+
+_SOON = 3.0
+"""Seconds after which the client leaves an answer that has no end."""
+
+
+class Wall(msgspec.Struct, frozen=True):
+    """A gateway, and how it is asked."""
+
+    place: Place
+    upstream: Upstream
+    prefix: str = ""
+    """What the gateway wants in front of a model's name."""
+    limit: float = 10.0
+    """Seconds for each call."""
+    at_once: int = 16
+
+    async def run(
+        self, calls: Sequence[Call], note: Callable[[Result], None] = lambda _: None
+    ) -> list[Result]:
+        """Make every call, some at once; `note` is told of each result."""
+        turn = asyncio.Semaphore(self.at_once)
+
+        async def one(call: Call) -> Result:
+            async with turn:
+                result = await self._result(call)
+            note(result)
+            return result
+
+        return list(await asyncio.gather(*(one(call) for call in calls)))
+
+    async def ready(self, wait: float) -> None:
+        """See that the gateway answers and asks the sandbox; raises ConfigurationError.
+
+        One that does not answer yet is asked again for `wait` seconds.
+        """
+        until = time.monotonic() + wait
+        while True:
+            wrong = [told for shape in SHAPES if (told := await self._plain_wrong(shape))]
+            if not wrong:
+                return
+            if time.monotonic() >= until:
+                raise ConfigurationError(wrong[0])
+            await asyncio.sleep(0.25)
+
+    async def _plain_wrong(self, shape: Shape) -> str:
+        """Return what is wrong with a call that has no fault, if anything."""
+        verdict, truth, outcome = await self._ask(PLAIN_CALLS[shape])
+        if verdict.name == "pass":
+            return ""
+        model = f"{self.prefix}{PLAIN_CALLS[shape].model}"
+        error = outcome.error
+        told = f"status {error.status}: {error.message}" if error else verdict.why
+        seen = "was asked" if truth.asked else "was not asked"
+        return (
+            f"The gateway does not answer a plain chat ({shape}, model {model!r}), and the sandbox "
+            f"{seen}: {told}. Its upstream has to be {self.upstream.url}, with any key."
+        )
+
+    async def _result(self, call: Call) -> Result:
+        started = time.monotonic()
+        verdict, truth, _ = await self._ask(call)
+        if call.row.then and verdict.name in ("pass", "safe error"):
+            verdict = await self._behind(call.shape) or verdict
+        seconds = time.monotonic() - started
+        return result_of("gateway", call, verdict, truth.asked, seconds)
+
+    async def _behind(self, shape: Shape) -> Verdict | None:
+        """Return what is wrong with the calls right behind, if anything."""
+        for _ in range(BEHIND):
+            verdict, _, _ = await self._ask(PLAIN_CALLS[shape])
+            if verdict.name != "pass":
+                return Verdict("wrong", f"the call right behind it: {verdict.why}", expected=False)
+        return None
+
+    async def _ask(self, call: Call) -> tuple[Verdict, Truth, Outcome]:
+        mark = secrets.token_hex(4)
+        row, stream = call.row, call.shape == "stream"
+        body = {
+            "model": f"{self.prefix}{call.model}",
+            "messages": messages(mark),
+            "stream": stream,
+            **parameters(call.shape, tools=bool(row.calls)),
+        }
+        limit = min(self.limit, _SOON) if row.leaves else self.limit
+        heard = await ask(self.place, msgspec.json.encode(body), limit, stream=stream)
+        outcome = read(call.shape, heard)
+        truth = self.upstream.truth(mark, call.model, call.fault)
+        if row.leaves and outcome.ended == "limit":
+            left = await self.upstream.left(mark)
+            truth = msgspec.structs.replace(truth, left=left)
+        return judge(row, call.shape, truth, outcome), truth, outcome
