@@ -111,6 +111,21 @@ def test_calls_are_streamed_at_temperature_0_and_tried_once(
     assert run.unsure == 0  # a refusal costs nothing
 
 
+def test_what_an_error_says_is_told_without_secrets(
+    server: SandboxServer, catalog: Catalog
+) -> None:
+    from trunkline.bench.asking import _failed
+    from trunkline.bench.values import Sample
+    from trunkline.errors import BadRequestError
+
+    failed = _failed(
+        Sample("a", "b", 0, 0.0, 0.0), BadRequestError("no hf_abcdefghijk", status=400)
+    )
+    assert failed.message == "no [hidden]"
+    assert (failed.outcome, failed.cost) == ("good", 0)
+
+
+@pytest.mark.slow
 def test_a_slow_provider_is_seen_to_be_slow(server: SandboxServer, catalog: Catalog) -> None:
     model = "meta-llama/Llama-3.3-70B-Instruct"
     run = measured(server, catalog, wishes(model, providers=("groq", "together")))
@@ -239,6 +254,7 @@ def test_an_unknown_price_may_be_assumed(catalog: Catalog) -> None:
 @pytest.mark.parametrize(
     ("wished", "error", "said"),
     [
+        (wishes("sandbox/demo"), InvalidInputError, "no providers to compare"),
         (wishes("no/such"), NotFoundError, "no/such"),
         (wishes(providers=("novitta",)), InvalidInputError, "Did you mean novita"),
         (wishes(providers=("zzz",)), InvalidInputError, "served by deepinfra, novita"),

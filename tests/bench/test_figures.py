@@ -10,12 +10,13 @@ from statistics import median
 
 import msgspec
 import pytest
-from bench_runs import SEA, SKY, judged, run_of, sample
+from bench_runs import MODEL, SEA, SKY, judged, run_of, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.bench.against import compare, interval
 from trunkline.bench.figures import figures, quantile
+from trunkline.bench.measured import measured
 from trunkline.bench.sheet import as_csv, cells, dollars, seconds, speed
 from trunkline.bench.values import Place, Run, read_run, write_run
 from trunkline.errors import InvalidInputError
@@ -28,7 +29,7 @@ def test_a_quantile_lies_between_two_values_where_it_falls_between() -> None:
     assert quantile(list(range(101)), 0.95) == 95
 
 
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0, 1))
 def test_a_quantile_is_within_its_values(values: list[float], part: float) -> None:
     assert min(values) <= quantile(values, part) <= max(values) + 1e-6
@@ -64,31 +65,31 @@ def test_a_place_that_was_not_asked_has_its_reason() -> None:
     assert len(cells(rows)) == 1
 
 
-def measured(times: list[float], failures: int = 0, text: str = SKY) -> Run:
+def timed(times: list[float], failures: int = 0, text: str = SKY) -> Run:
     made = [sample("a", run=n, text=text, first_token=t) for n, t in enumerate(times)]
     return run_of([*made, *(sample("a", run=99 + n, error="Timeout") for n in range(failures))])
 
 
 def test_a_change_beyond_noise_is_told_from_one_within() -> None:
     quick, slow = [0.10, 0.11, 0.12, 0.10, 0.11], [0.50, 0.52, 0.51, 0.49, 0.53]
-    found = {c.name: c for c in compare(measured(quick), measured(slow))}
+    found = {c.name: c for c in compare(timed(quick), timed(slow))}
     first = found["first token"]
     assert first.difference == pytest.approx(0.40)
     assert first.low is not None and first.low > 0.3
     assert (first.beyond_noise, first.better) == (True, False)
     assert (found["total"].beyond_noise, found["total"].better) == (False, None)
-    back = next(c for c in compare(measured(slow), measured(quick)) if c.name == "first token")
+    back = next(c for c in compare(timed(slow), timed(quick)) if c.name == "first token")
     assert (back.beyond_noise, back.better) == (True, True)
 
 
 def test_with_few_samples_nothing_is_said_of_noise() -> None:
-    change = compare(measured([0.1, 0.1]), measured([0.9, 0.9]))[0]
+    change = compare(timed([0.1, 0.1]), timed([0.9, 0.9]))[0]
     assert change.difference == pytest.approx(0.8)
     assert (change.low, change.high, change.beyond_noise) == (None, None, None)
 
 
 def test_failures_are_compared_as_a_share() -> None:
-    rows = compare(measured([0.1] * 10), measured([0.1] * 2, failures=8))
+    rows = compare(timed([0.1] * 10), timed([0.1] * 2, failures=8))
     failed = next(c for c in rows if c.name == "failed")
     assert (failed.before, failed.now) == (0.0, 0.8)
     assert failed.beyond_noise and failed.better is False
@@ -103,11 +104,11 @@ def test_only_what_both_runs_asked_is_compared() -> None:
 
 
 def test_the_same_two_runs_give_the_same_intervals() -> None:
-    one, other = measured([0.1, 0.2, 0.3, 0.4]), measured([0.2, 0.3, 0.4, 0.5])
+    one, other = timed([0.1, 0.2, 0.3, 0.4]), timed([0.2, 0.3, 0.4, 0.5])
     assert compare(one, other) == compare(one, other)
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(st.lists(st.floats(0, 100), min_size=4, max_size=20))
 def test_a_run_against_itself_is_within_noise(values: list[float]) -> None:
     low, high = interval(values, values, median, random.Random(1))
@@ -149,3 +150,20 @@ def test_numbers_are_written_with_the_digits_that_count() -> None:
     ]  # fmt: skip
     assert [seconds(n) for n in (0.0123, 1.234, 12.34, None)] == ["0.012", "1.23", "12.3", "-"]
     assert [speed(n) for n in (9.87, 1234.5, None)] == ["9.9", "1,234", "-"]
+
+
+def test_routing_counts_what_was_measured() -> None:
+    good = [sample("a", run=n, first_token=0.2, throughput=50.0) for n in range(6)]
+    bad = [sample("b", run=n, error="InternalServerError", outcome="bad") for n in range(6)]
+    own = [sample("c", run=n, error="BadRequestError") for n in range(6)]
+    late = [sample("d", error="DeadlineExceeded", outcome="left")]
+    run = run_of([*good, *bad, *own, *late])
+    seen = measured(run)
+    now = run.began.timestamp() + 60
+    a = seen.seen(("a", MODEL.lower()), now)
+    assert a.first_token == pytest.approx(0.2, rel=0.08)
+    assert a.throughput == pytest.approx(50, rel=0.08)
+    assert (a.error_rate, a.output) == (0.0, None)
+    assert seen.seen(("b", MODEL.lower()), now).error_rate == 1.0
+    assert seen.seen(("c", MODEL.lower()), now).error_rate == 0.0
+    assert ("d", MODEL.lower()) not in seen.tracks

@@ -81,7 +81,7 @@ def test_whatever_a_model_says_is_text() -> None:
     assert parser.tags & {"script", "img"} == set()
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_leaves_the_page_whole(name: str, said: str) -> None:
     read(page(run_of([sample(name, said, said), sample("b", said, SKY)])))
@@ -155,7 +155,7 @@ def test_an_axis_holds_all_its_values(values: list[float]) -> None:
     assert axis.ticks == sorted(axis.ticks)
 
 
-@settings(max_examples=100)
+@settings(max_examples=25)
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=20))
 def test_an_axis_keeps_the_order_of_values(values: list[float]) -> None:
     axis = Axis(values, 0, 100)

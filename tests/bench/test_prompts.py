@@ -78,7 +78,7 @@ def test_a_file_that_is_none_is_refused(data: bytes, name: str, said: str) -> No
         read_prompts(data, name)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.binary(max_size=200), st.sampled_from(["p.txt", "p.jsonl"]))
 def test_any_bytes_are_prompts_or_refused(data: bytes, name: str) -> None:
     try:

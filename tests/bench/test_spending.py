@@ -100,4 +100,4 @@ class Spending(RuleBasedStateMachine):
 
 
 TestSpending = Spending.TestCase
-TestSpending.settings = settings(max_examples=30, stateful_step_count=20)
+TestSpending.settings = settings(max_examples=15, stateful_step_count=15)

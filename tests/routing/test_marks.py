@@ -62,7 +62,7 @@ def test_a_mark_that_is_set_again_keeps_since_when_it_is() -> None:
     assert both[0].until == later.until
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(
     st.lists(
         st.builds(

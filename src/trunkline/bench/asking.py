@@ -19,9 +19,14 @@ from trunkline.bench.values import Answer, Call, Place, Sample, Settings
 from trunkline.catalog import Catalog, Offer, cost
 from trunkline.client import AsyncClient
 from trunkline.errors import APIError, AuthenticationError
+from trunkline.routing.moving import outcome_of
 from trunkline.streams import AsyncStream
 from trunkline.types import Chunk, Completion
 from trunkline.types.parameters import ChatParameters
+from trunkline.types.secret_shapes import Secrets
+
+_FEW = 16
+"""Tokens of an answer below which its speed is chance."""
 
 Told = Callable[[Sample], object]
 """Is told of each call that has ended."""
@@ -239,8 +244,8 @@ def _says(chunk: Chunk) -> bool:
 
 
 def _throughput(timed: Sample, output: int | None) -> float | None:
-    """Return tokens a second after the first; None where a burst, or a word, tells nothing."""
-    if output is None or output < 2 or timed.first_token is None:
+    """Return tokens a second after the first; None where so few tell nothing."""
+    if output is None or output < _FEW or timed.first_token is None:
         return None
     seconds = timed.seconds - timed.first_token
     return (output - 1) / seconds if seconds > 0 else None
@@ -262,7 +267,8 @@ def _failed(ended: Sample, error: APIError) -> Sample:
     return msgspec.structs.replace(
         ended,
         error=type(error).__name__,
-        message=error.message,
+        message=Secrets().clean(error.message),
+        outcome=outcome_of(error),
         cost=Decimal(0) if refused else None,
         cost_is="Refused with a status." if refused else "It broke off.",
     )

@@ -16,6 +16,7 @@ from trunkline.bench.values import Asked, Run, Sample, Settings
 from trunkline.catalog import Catalog, Offer
 from trunkline.catalog.questions import look_up, nearest
 from trunkline.errors import InvalidInputError
+from trunkline.model_id import parse
 
 LeftOut = tuple[Offer, str]
 
@@ -38,6 +39,11 @@ def plan_for(wishes: Wishes, catalog: Catalog) -> tuple[Plan, tuple[LeftOut, ...
     Raises NotFoundError for a model that the catalog does not have, and InvalidInputError where
     nobody is left to ask.
     """
+    if parse(wishes.model).scheme == "sandbox":
+        raise InvalidInputError(
+            f"{wishes.model} has no providers to compare.",
+            hint="`trunkline sandbox` serves models that have, under their real names.",
+        )
     entry, asked = look_up(catalog, wishes.model)
     names = wishes.providers or ((asked.provider,) if asked.provider else ())
     offers = _named(entry.id, entry.providers, names) if names else entry.providers

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from trunkline.errors import InvalidInputError
+from trunkline.routing.health import Outcome
 from trunkline.types.receipt import TokenSource
 
 FORM = "trunkline.bench/1"
@@ -65,7 +66,9 @@ class Sample(msgspec.Struct, frozen=True):
     error: str | None = None
     """Class of the error; None where the call was answered."""
     message: str = ""
-    """What the error said."""
+    """What the error said, without what looks like a secret."""
+    outcome: Outcome = "good"
+    """What the call's end says of its place: an error of the caller's own says nothing bad."""
     wrong: str | None = None
     """What is wrong with the answer, where it was expected to be another."""
     judged: bool = False
