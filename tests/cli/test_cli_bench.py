@@ -70,7 +70,7 @@ def test_it_writes_a_run_a_sheet_and_a_report_and_compares_with_an_earlier_run(
     assert second.returncode == 0, second.stderr
     table = lines(second.stdout.partition("\n\n")[2])
     assert table[0] == [
-        "provider", "what", "before", "now", "change", "95 % interval", "beyond noise",
+        "provider", "what", "before", "now", "change", "95 % interval", "moved",
     ]  # fmt: skip
     assert {row[0] for row in table[1:]} == {"deepinfra", "novita", "cerebras"}
     assert "Against 20" in (tmp_path / "r.html").read_text()

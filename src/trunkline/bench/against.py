@@ -29,6 +29,8 @@ DRAWS = 1_000
 FEW = 4
 """Samples on either side below which nothing is said of noise."""
 _CONFIDENCE = 0.95
+_DIGITS = 12
+"""Decimals beyond which a difference is the noise of binary fractions."""
 _SEED = 20_261_129
 
 
@@ -101,13 +103,13 @@ def interval(
         for _ in range(DRAWS)
     )
     cut = int(DRAWS * (1 - _CONFIDENCE) / 2)
-    return drawn[cut], drawn[-cut - 1]
+    return round(drawn[cut], _DIGITS), round(drawn[-cut - 1], _DIGITS)
 
 
 def _change(
     provider: str, row: Row, before: Sequence[float], now: Sequence[float], chance: random.Random
 ) -> Change:
-    difference = row.middle(now) - row.middle(before)
+    difference = round(row.middle(now) - row.middle(before), _DIGITS)
     enough = min(len(before), len(now)) >= FEW
     low, high = interval(before, now, row.middle, chance) if enough else (None, None)
     beyond = None if low is None or high is None else low > 0 or high < 0

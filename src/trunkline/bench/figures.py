@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from statistics import fmean
 
 import msgspec
@@ -55,6 +55,8 @@ class Figures(msgspec.Struct, frozen=True):
         """Part of the calls that failed."""
         return self.failed / self.calls if self.calls else None
 
+
+_MEAN = Context(prec=12)
 
 Metric = Callable[[Sample], float | None]
 
@@ -108,7 +110,7 @@ def _figures(run: Run, provider: str, odd: str | None) -> Figures:
         total=_spread(numbers(samples, TOTAL), 0.95),
         input_price=place.input_price,
         output_price=place.output_price,
-        cost=sum(costs, Decimal(0)) / len(costs) if costs else None,
+        cost=_MEAN.divide(sum(costs, Decimal(0)), Decimal(len(costs))) if costs else None,
         unpriced=len(answered) - len(costs),
         estimated=sum(sample.tokens == "estimated" for sample in answered),
         judged=len(judged),

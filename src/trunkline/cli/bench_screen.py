@@ -24,6 +24,9 @@ from trunkline.routing.marks import Evidence
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+_SPARE = (11, 12, 4, 6, 10, 2)
+"""Columns of the table that a narrow terminal does without, the first to go first."""
+_GAP = 3
 _SHOWN = 110
 """Characters of an answer on the screen; the JSON and the report have more."""
 
@@ -97,7 +100,8 @@ class Bar:
 def show(run: Run) -> None:
     """Print the table and, below it on stderr, what it does not say."""
     rows = figures(run)
-    print_table(COLUMNS, cells(rows), marked=[row.provider for row in rows if row.odd])
+    marked = [row.provider for row in rows if row.odd]
+    print_table(COLUMNS, cells(rows), marked=marked, spare=_SPARE)
     for row in rows:
         _say_errors(run, row)
     for odd in run.odd:
@@ -112,8 +116,8 @@ def show_changes(changes: Sequence[Change], earlier: Run) -> None:
     """Print how each place has moved since an earlier run."""
     click.echo()
     note(f"Against the run of {earlier.began:%Y-%m-%d %H:%M} UTC, {inert_line(earlier.model)}:")
-    columns = ("provider", "what", "before", "now", "change", "95 % interval", "beyond noise")
-    print_table(columns, [_change_cells(change) for change in changes], words=2)
+    columns = ("provider", "what", "before", "now", "change", "95 % interval", "moved")
+    print_table(columns, [_change_cells(change) for change in changes], words=2, spare=(2, 3))
     if not changes:
         note("No place was asked in both.")
 
@@ -124,8 +128,13 @@ def print_table(
     *,
     marked: Iterable[str] = (),
     words: int = 1,
+    spare: Sequence[int] = (),
 ) -> None:
-    """Print a table: drawn at a terminal, with tabs anywhere else."""
+    """Print a table: drawn at a terminal, with tabs anywhere else.
+
+    `spare` are columns that go where the terminal is too narrow.
+    """
+    rows = list(rows)
     if not sys.stdout.isatty():
         for cells_of_row in (columns, *rows):
             click.echo("\t".join(inert_line(cell) for cell in cells_of_row))
@@ -135,14 +144,30 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    shown = _fitting([columns, *rows], spare, console.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for at, name in enumerate(columns):
-        table.add_column(name, justify="left" if at < words else "right", no_wrap=at < words)
+    for at in shown:
+        table.add_column(columns[at], justify="left" if at < words else "right", no_wrap=True)
     names = set(marked)
     for row in rows:
         style = "yellow" if row[0].removesuffix(" !") in names else ""
-        table.add_row(*(Text(inert_line(cell)) for cell in row), style=style)
-    Console().print(table)
+        table.add_row(*(Text(inert_line(row[at])) for at in shown), style=style)
+    console.print(table)
+    if len(shown) < len(columns):
+        left = ", ".join(columns[at] for at in range(len(columns)) if at not in shown)
+        note(f"Not shown for want of room: {left}.")
+
+
+def _fitting(table: Sequence[Sequence[str]], spare: Sequence[int], width: int) -> list[int]:
+    """Return the columns that fit, without as many of the spare ones as it takes."""
+    widths = [max(len(row[at]) for row in table) + _GAP for at in range(len(table[0]))]
+    shown = list(range(len(widths)))
+    for at in spare:
+        if sum(widths[column] for column in shown) <= width:
+            break
+        shown.remove(at)
+    return shown
 
 
 def _say_errors(run: Run, row: Figures) -> None:
