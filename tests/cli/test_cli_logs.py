@@ -15,6 +15,7 @@ from trunkline.cli import main
 from trunkline.cli.log_file import since_text
 from trunkline.store.call_log import CallLog
 from trunkline.store.logged import Logged, LoggedAttempt, LoggedCall, LoggedContent
+from trunkline.store.postgres import PostgresStore
 from trunkline.store.records import Batch, Entry
 from trunkline.store.sqlite import SqliteStore
 
@@ -192,7 +193,34 @@ def test_a_gateways_call_is_told_from_its_store(program: Program, tmp_path: Path
     assert program("why", *store_option).stdout.startswith("01b, ")
     assert "no call 'x'" in program("why", "x", *store_option, fails=True).stderr
     both = program("why", "--log", "x", *store_option, fails=True).stderr
-    assert "one of them" in both
+    assert "Give one of --log" in both
+
+
+@pytest.mark.slow
+def test_a_gateways_call_is_told_from_its_database(program: Program, postgres_url: str) -> None:
+    with closing(PostgresStore(postgres_url)) as store:
+        store.migrate()
+        store.commit(Batch([an_ended_entry("01a", upstream_id="u-1")], [], "journal", 1))
+    for wanted in (("01a",), ("u-1",), ()):
+        assert program("why", *wanted, "--store", postgres_url).stdout.startswith("01a, ")
+
+
+def test_a_call_that_no_log_has_is_looked_for_at_the_gateway_that_is_configured_here(
+    program: Program, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trunkline.toml").write_text('[store]\npath = "gateway.db"\n')
+    missing = program("why", "01a", fails=True).stderr
+    assert "There is no log of calls" in missing
+    with closing(SqliteStore(tmp_path / "gateway.db")) as store:
+        store.migrate()
+        store.commit(Batch([an_ended_entry("01a")], [], "journal", 1))
+    assert program("why", "01a").stdout.startswith("01a, ")
+    assert program("why", "--gateway").stdout.startswith("01a, ")
+    monkeypatch.setenv("TRUNKLINE_LOG", str(file))
+    assert program("why", "01a").stdout.startswith("01a, ")
+    assert program("why", "r-1").stdout.startswith("call_000000000001, ")
+    assert "no call 'r-9'" in program("why", "r-9", fails=True).stderr
 
 
 @pytest.mark.parametrize(

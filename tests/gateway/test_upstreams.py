@@ -177,3 +177,12 @@ def test_a_redirect_is_an_error_and_the_key_goes_nowhere_else(
         assert (told, body["error"]["code"]) == (502, "upstream_invalid_response")
         assert "redirects" in body["error"]["message"]
     assert elsewhere.visits == []
+
+
+def test_calls_that_the_sdk_carries_are_in_the_ledger_and_in_no_local_log(tmp_path: Path) -> None:
+    file = tmp_path / "calls.db"
+    settings = read_settings({"TRUNKLINE_LOG": str(file)})
+    assert settings.log.wanted
+    config = Config(upstreams={"near": NEAR})
+    ours = Upstreams(config, {"NEAR_KEY": "abc"}, settings, AioTransport(), {}, Outbox())
+    assert not ours.client("near")._calls.is_logging

@@ -253,3 +253,37 @@ def test_what_is_kept_too_long_goes(path: Path) -> None:
 )
 def test_days_that_are_kept_are_counted_back_from_now(keep: Keep, text: str | None) -> None:
     assert oldest_kept(keep, 2 * 86400.0) == text
+
+
+FULL = """
+import logging, resource, sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_log_writer import row
+from trunkline.log_settings import Keep
+from trunkline.logbook.writer import LogWriter
+logging.basicConfig(format="%(message)s")
+writer = LogWriter(Path(sys.argv[1]), row, Keep())
+writer.put(1)
+writer.flush()
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+for number in range(1000, 1300):
+    writer.put(number)
+    if number % 100 == 0:
+        writer.flush()
+print("calls go on")
+resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+writer.put(2000)
+"""
+
+
+def test_a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_again(path: Path) -> None:
+    here = str(Path(__file__).parent)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", FULL, str(path), here],
+                          capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "calls go on\n"
+    (told,) = done.stderr.splitlines()
+    assert "is not complete" in told
+    assert len(numbers(path)) == 302

@@ -40,14 +40,17 @@ def place(given: str | None) -> Path:
     return Path(file)
 
 
+def no_log(path: Path) -> click.ClickException:
+    """Return the error of there being none, with how there will be."""
+    return click.ClickException(f"There is no log of calls at {inert_line(str(path))}. {TURN_ON}")
+
+
 @contextmanager
 def opened(given: str | None) -> Generator[CallLog]:
     """Open the log; what goes wrong with it, and that there is none, is a clear error."""
     path = place(given)
     if not path.exists():
-        raise click.ClickException(
-            f"There is no log of calls at {inert_line(str(path))}. {TURN_ON}"
-        )
+        raise no_log(path)
     try:
         with closing(CallLog(path)) as log:
             yield log

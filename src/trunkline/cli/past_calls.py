@@ -37,7 +37,7 @@ def from_log(found: Logged) -> PastCall:
         attempts=tuple(_attempt(one) for one in found.attempts),
         attempt_count=call.attempts,
         choice=_choice(found),
-        route=None if call.route is None else msgspec.json.decode(call.route, type=RouteReport),
+        route=_route(call.route),
         provider=call.provider,
         answered_model=call.answered_model,
         request_id=call.request_id,
@@ -51,6 +51,13 @@ def from_log(found: Logged) -> PastCall:
         message=call.message,
         job=call.job,
     )
+
+
+def _route(text: str | None) -> RouteReport | None:
+    try:
+        return None if text is None else msgspec.json.decode(text, type=RouteReport)
+    except msgspec.MsgspecError:  # of a newer program, with words that are not known here
+        return None
 
 
 def _choice(found: Logged) -> str:

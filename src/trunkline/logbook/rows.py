@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from trunkline._version import __version__
 from trunkline.catalog import Catalog, cost
-from trunkline.logbook.content import answered, asked
+from trunkline.logbook.content import Clean, asked, written
 from trunkline.logbook.notes import Ended
 from trunkline.logbook.writer import utc_text
 from trunkline.store.logged import Logged, LoggedAttempt, LoggedCall, LoggedContent
@@ -21,6 +24,8 @@ from trunkline.types.secret_shapes import Secrets
 
 _LONGEST = 4000
 """Characters of an error's message that are kept."""
+_REPEATED = 300
+"""Characters up to which a text may be one that comes with every call."""
 _PRICES_KEPT = 600.0
 """Seconds for which prices are taken as they were read."""
 
@@ -44,15 +49,14 @@ class Rows:
     def __call__(self, ended: Ended) -> Logged:
         """Return the row of a call, with those of its attempts."""
         account = ended.journey.account
-        secrets = Secrets()
-        if account is not None and account.secret is not None:
-            secrets.hide(account.secret.value)
+        secret = account.secret.value if account and account.secret else None
+        clean = partial(_cleaned, secret)
         attempts = tuple(
-            _attempt(ended.id, number, one, secrets) for number, one in enumerate(ended.attempts, 1)
+            _attempt(ended.id, number, one, clean) for number, one in enumerate(ended.attempts, 1)
         )
-        return Logged(self._call(ended, secrets), attempts, _content(ended, secrets))
+        return Logged(self._call(ended, clean), attempts, _content(ended, clean))
 
-    def _call(self, ended: Ended, secrets: Secrets) -> LoggedCall:
+    def _call(self, ended: Ended, clean: Clean) -> LoggedCall:
         call, receipt, error = ended.journey.call, ended.receipt, ended.error
         account = ended.journey.account
         last = ended.attempts[-1] if ended.attempts else None
@@ -80,15 +84,15 @@ class Rows:
             token_source=tokens.source,
             cost=None if paid.amount is None else f"{paid.amount:f}",
             cost_source=paid.source,
-            cost_detail=secrets.clean(paid.detail),
+            cost_detail=clean(paid.detail),
             prices_as_of=paid.as_of.strftime("%Y-%m-%dT%H:%M:%SZ") if paid.as_of else None,
             error=error.kind if error else None,
             status=error.status if error else (last.status if last else None),
-            message=_cleaned(error.message, secrets) if error else None,
+            message=_short(clean(error.message)) if error else None,
             attempts=len(ended.attempts),
             bill_to=account.bill_to if account else None,
             credential=account.secret.origin if account and account.secret else None,
-            route=_json(ended.route, secrets),
+            route=None if ended.route is None else written(ended.route, clean),
             version=__version__,
         )
 
@@ -115,32 +119,32 @@ def task_of(call: Any) -> str:
     return "chat" if isinstance(call, Chat) else str(call.task)
 
 
-def _attempt(call: str, number: int, attempt: Attempt, secrets: Secrets) -> LoggedAttempt:
+def _attempt(call: str, number: int, attempt: Attempt, clean: Clean) -> LoggedAttempt:
     tokens, paid = attempt.tokens, attempt.cost
     return LoggedAttempt(
         call=call,
         number=number,
         provider=attempt.provider,
         model=attempt.model,
-        url=secrets.clean(attempt.url),
+        url=clean(attempt.url),
         status=attempt.status,
         error=attempt.error,
         request_id=attempt.request_id,
         started=round(attempt.started, 6),
         seconds=round(attempt.seconds, 6),
         role=attempt.role,
-        moved=None if attempt.moved is None else _cleaned(attempt.moved, secrets),
+        moved=None if attempt.moved is None else _short(clean(attempt.moved)),
         input_tokens=tokens.input if tokens else None,
         output_tokens=tokens.output if tokens else None,
         cost=None if paid is None or paid.amount is None else f"{paid.amount:f}",
     )
 
 
-def _content(ended: Ended, secrets: Secrets) -> LoggedContent | None:
+def _content(ended: Ended, clean: Clean) -> LoggedContent | None:
     if not ended.content:
         return None
-    told = None if ended.result is None else secrets.clean(answered(ended.result))
-    return LoggedContent(ended.id, secrets.clean(asked(ended.journey.call)), told)
+    answered = None if ended.result is None else written(ended.result, clean)
+    return LoggedContent(ended.id, asked(ended.journey.call, clean), answered)
 
 
 def _request_id(ended: Ended) -> str | None:
@@ -151,13 +155,24 @@ def _request_id(ended: Ended) -> str | None:
     return next((a.request_id for a in reversed(ended.attempts) if a.request_id), None)
 
 
-def _cleaned(text: str, secrets: Secrets) -> str:
-    cleaned = secrets.clean(text).encode("utf-8", "replace").decode()
-    return cleaned if len(cleaned) <= _LONGEST else cleaned[: _LONGEST - 1] + "…"
+def _cleaned(secret: str | None, text: str) -> str:
+    """Return a text without a call's own secret, as it is and as a URL has it, and others."""
+    return (_cleaned_short if len(text) < _REPEATED else _cleaned_any)(secret, text)
 
 
-def _json(value: Any, secrets: Secrets) -> str | None:
-    return None if value is None else secrets.clean(msgspec.json.encode(value).decode())
+def _cleaned_any(secret: str | None, text: str) -> str:
+    secrets = Secrets()
+    secrets.hide(secret)
+    secrets.hide(quote(secret, safe="") if secret else None)
+    return secrets.clean(text)
+
+
+_cleaned_short = functools.lru_cache(512)(_cleaned_any)  # the same addresses come again and again
+
+
+def _short(text: str) -> str:
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _rounded(seconds: float | None) -> float | None:

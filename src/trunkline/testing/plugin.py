@@ -80,6 +80,7 @@ def trunkline_sandbox(monkeypatch: pytest.MonkeyPatch) -> Generator[SandboxServe
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("HF_TOKEN", TOKEN)
+        monkeypatch.setenv("TRUNKLINE_LOG", "0")  # the user's own log is no place for tests
         for name in ("HF_BILL_TO", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.delenv(name, raising=False)
         with _fresh_default_clients():
