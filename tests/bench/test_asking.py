@@ -37,6 +37,7 @@ def server() -> Iterator[SandboxServer]:
         "groq": "slow;seconds=0.3",
         "scaleway": "cut",
         "nscale": "drift-context",
+        "fireworks-ai": "endless",
     }
     with serve_in_thread(Sandbox(at=at)) as running:
         yield running
@@ -144,17 +145,28 @@ def test_an_answer_that_breaks_off_counts_at_the_most_it_can_cost(
     assert (run.spent, run.unsure) == (0, bounds_of(plan_for(wished, catalog)[0])[1].most)
 
 
+def test_who_goes_on_far_beyond_the_limit_is_hung_up_on(
+    server: SandboxServer, catalog: Catalog
+) -> None:
+    model = "meta-llama/Llama-3.3-70B-Instruct"
+    run = measured(server, catalog, wishes(model, providers=("fireworks-ai",)))
+    assert run.samples[0].error == "InvalidResponseError"
+    assert "beyond max_tokens" in run.samples[0].message
+    assert run.unsure > 0
+
+
 def test_who_answers_otherwise_is_found_by_the_canaries(
     server: SandboxServer, catalog: Catalog
 ) -> None:
     model = "meta-llama/Llama-3.3-70B-Instruct"
-    names = ("cerebras", "together", "novita", "fireworks-ai")
+    names = ("cerebras", "together", "novita", "sambanova")
     run = measured(server, catalog, wishes(model, built_in(600), providers=names))
     (odd,) = run.odd
     assert odd.provider == "novita"
     finding = next(f for f in odd.findings if f.prompt == "prose")
-    assert set(finding.peers) == {"cerebras", "together", "fireworks-ai"}
+    assert set(finding.peers) == {"cerebras", "together"}
     rows = {row.provider: row for row in figures(run)}
+    assert rows["sambanova"].failed == rows["sambanova"].calls  # who fails is no peer
     assert rows["novita"].exact < 0.2 < rows["together"].exact
     assert any("held against no place" in note for note in run.notes)
 

@@ -18,13 +18,15 @@ from trunkline.bench.spending import Purse, bounds, pricing_of
 from trunkline.bench.values import Answer, Call, Place, Sample, Settings
 from trunkline.catalog import Catalog, Offer, cost
 from trunkline.client import AsyncClient
-from trunkline.errors import APIError, AuthenticationError
+from trunkline.errors import APIError, AuthenticationError, InvalidResponseError
 from trunkline.routing.moving import outcome_of
 from trunkline.streams import AsyncStream
 from trunkline.types import Chunk, Completion
 from trunkline.types.parameters import ChatParameters
 from trunkline.types.secret_shapes import Secrets
 
+_BEYOND = 2
+"""How many times `max_tokens` pieces an answer may have before it is hung up on: they cost money."""
 _FEW = 16
 """Tokens of an answer below which its speed is chance."""
 
@@ -167,6 +169,7 @@ class Asker:
         start = began - self._began
         model = f"huggingface/{step.offer.provider}/{self._plan.model}"
         first: float | None = None
+        said, limit = 0, _BEYOND * self._plan.settings.max_tokens
         blank = Sample(step.offer.provider, step.prompt.name, step.run, start, 0.0)
         try:
             stream = self._client.stream(
@@ -174,8 +177,13 @@ class Asker:
             )
             async with stream:
                 async for chunk in stream:
-                    if first is None and _says(chunk):
+                    if not _says(chunk):
+                        continue
+                    said += 1
+                    if first is None:
                         first = time.perf_counter() - began
+                    if said > limit:
+                        raise InvalidResponseError("It went on far beyond max_tokens.")
             seconds = time.perf_counter() - began
         except APIError as error:
             self._refuse(step, error)
