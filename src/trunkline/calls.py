@@ -14,7 +14,7 @@ import msgspec
 from trunkline import interposed, model_id
 from trunkline.dialects.messages import prepare_messages
 from trunkline.errors import InvalidInputError
-from trunkline.log_settings import LogSettings
+from trunkline.log_settings import ARGUMENT, LogSettings
 from trunkline.parameters import (
     BODY_NAMES,
     TASK_OPTION_NAMES,
@@ -177,6 +177,8 @@ class Calls:
         """Begin the note of a call in the local log; None where calls are not logged."""
         if self._logbook is None or what not in ("call", "resume"):
             return None
+        if interposed.present() is not None and self.defaults.log.origin != ARGUMENT:
+            return None  # a test records or replays: the user's own log is no place for that
         return self._logbook.note(journey)
 
     @property

@@ -34,6 +34,7 @@ class Keep(msgspec.Struct, frozen=True):
 
 
 KEEP = Keep(days=30)
+ARGUMENT = "the argument log="
 
 
 class LogSettings(msgspec.Struct, frozen=True):
@@ -78,14 +79,12 @@ def log_wanted(settings: LogSettings, wish: LogWish, *, content: bool | None) ->
     if content is not None:
         settings = msgspec.structs.replace(settings, content=content)
     if isinstance(wish, bool):
-        settings = msgspec.structs.replace(settings, wanted=wish, origin="the argument log=")
+        settings = msgspec.structs.replace(settings, wanted=wish, origin=ARGUMENT)
     elif wish is not None:
         if not isinstance(wish, (str, os.PathLike)) or not os.fspath(wish):
             raise InvalidInputError(f"log is {wish!r}; a path, True or False is expected.")
         file = str(Path(os.fspath(wish)).expanduser())
-        settings = msgspec.structs.replace(
-            settings, wanted=True, file=file, origin="the argument log="
-        )
+        settings = msgspec.structs.replace(settings, wanted=True, file=file, origin=ARGUMENT)
     if settings.wanted and settings.file is None:
         raise InvalidInputError(
             "There is no home directory for the log of calls.", hint="Name a file: log=PATH."

@@ -6,11 +6,14 @@ import asyncio
 import base64
 import gc
 import json
+import subprocess
+import sys
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from faces import ASKED, ONCE
@@ -38,6 +41,7 @@ from trunkline.sandbox import serve_in_thread
 from trunkline.settings import read_settings
 from trunkline.store.call_log import CallLog
 from trunkline.store.logged import LogFilter, Logged
+from trunkline.testing import record, replay
 
 BUSY = whole(b'{"error": {"message": "busy, said hf_abcdefghijkl"}}', 503, **{"retry-after": "0"})
 TOKEN = "hf_the_token_of_this_test"
@@ -302,3 +306,28 @@ def test_the_settings_decide_where_a_client_says_nothing(serve, tmp_path: Path) 
     with Client(api_base=url, settings=settings) as client:
         client.chat("m", ASKED)
     assert len(kept(file)) == 1
+
+
+def test_a_replayed_call_is_logged_only_where_its_client_says_so(tmp_path: Path) -> None:
+    file, cassette = tmp_path / "users.db", tmp_path / "calls.json"
+    settings = read_settings({"TRUNKLINE_LOG": str(file)})
+    with serve_in_thread() as sandbox:
+        there = msgspec.structs.replace(routed(sandbox.url)["settings"], log=settings.log)
+        with Client("hf_sandbox", settings=there) as client, record(cassette):
+            client.chat(LOADED, ASKED)
+        with replay(cassette), Client("hf_sandbox", settings=there) as client:
+            client.chat(LOADED, ASKED)
+        assert not file.exists()
+        with replay(cassette), Client("hf_sandbox", settings=there, log=True) as client:
+            client.chat(LOADED, ASKED)
+    assert len(kept(file)) == 1
+
+
+def test_without_a_log_nothing_of_it_is_loaded() -> None:
+    program = (
+        "import sys, trunkline\n"
+        "trunkline.Client(log=False).chat('sandbox/m', [{'role': 'user', 'content': 'x'}])\n"
+        "found = {'sqlite3', 'trunkline.logbook', 'trunkline.store.call_log'} & set(sys.modules)\n"
+        "assert not found, found\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
