@@ -46,6 +46,7 @@ GOOD: dict[str, Any] = {
     "prompt_cache_key": "k",
     "reasoning_effort": "low",
     "response_format": {"type": "json_object"},
+    "route": "fastest",
     "safety_identifier": "s",
     "seed": -1,
     "service_tier": "auto",

@@ -74,6 +74,7 @@ _HOMES = {
         "PermissionDeniedError",
         "RateLimitError",
         "RequestTooLargeError",
+        "RouteExhaustedError",
         "ServiceUnavailableError",
         "StreamTruncated",
         "Timeout",
@@ -91,6 +92,7 @@ _HOMES = {
         "set_default_client",
     ),
     "trunkline.providers.engines": ("Engine",),
+    "trunkline.routing.policy": ("Policy",),
     "trunkline.streams": (
         "AsyncEventStream",
         "AsyncStream",

@@ -52,6 +52,7 @@ from trunkline.errors import PaymentRequiredError as PaymentRequiredError
 from trunkline.errors import PermissionDeniedError as PermissionDeniedError
 from trunkline.errors import RateLimitError as RateLimitError
 from trunkline.errors import RequestTooLargeError as RequestTooLargeError
+from trunkline.errors import RouteExhaustedError as RouteExhaustedError
 from trunkline.errors import ServiceUnavailableError as ServiceUnavailableError
 from trunkline.errors import StreamTruncated as StreamTruncated
 from trunkline.errors import Timeout as Timeout
@@ -67,6 +68,7 @@ from trunkline.functions import default_client as default_client
 from trunkline.functions import set_default_client as set_default_client
 from trunkline.media import image_part as image
 from trunkline.providers.engines import Engine as Engine
+from trunkline.routing.policy import Policy as Policy
 from trunkline.streams import AsyncEventStream as AsyncEventStream
 from trunkline.streams import AsyncStream as AsyncStream
 from trunkline.streams import EventStream as EventStream
@@ -258,6 +260,7 @@ __all__ = [
     "OutputValidationError",
     "PaymentRequiredError",
     "PermissionDeniedError",
+    "Policy",
     "RateLimitError",
     "Receipt",
     "RequestTooLargeError",
@@ -265,6 +268,7 @@ __all__ = [
     "RerankResult",
     "Response",
     "ResponseEvent",
+    "RouteExhaustedError",
     "Segment",
     "ServiceUnavailableError",
     "Stream",

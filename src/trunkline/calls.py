@@ -28,6 +28,7 @@ from trunkline.providers.mapping import ModelMaps
 from trunkline.providers.spec import Target, accepted
 from trunkline.providers.table import PROVIDERS
 from trunkline.providers.targets import Places, chat_target
+from trunkline.routing import spare
 from trunkline.routing.ask import Ask
 from trunkline.routing.carry import Account, CallT, Flow, Journey
 from trunkline.routing.retry import Retry
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from trunkline.catalog import Catalog, Catalogs
     from trunkline.logbook.notes import Note
     from trunkline.logbook.opening import Logbook
+    from trunkline.routed import Roads, RoutedChat
+    from trunkline.routing.policy import Policy
 
 T = TypeVar("T")
 
@@ -61,6 +64,7 @@ class Defaults(msgspec.Struct, frozen=True):
     deadline: float | None = None
     max_retries: int = 2
     log: LogSettings = LogSettings()
+    route: Policy | None = None
 
 
 class Remembered:
@@ -103,6 +107,8 @@ class Calls:
             from trunkline.logbook.opening import Logbook  # loads a database's driver
 
             self._logbook = Logbook(defaults.log, self._prices_at_hand)
+        self._roads: Roads | None = None
+        self._spare = spare.retries()
 
     def chat(
         self, model: str, messages: Messages, given: Mapping[str, Any], *, stream: bool
@@ -112,15 +118,27 @@ class Calls:
         Raises InvalidInputError or AuthenticationError before anything is sent.
         """
         check_parameters(given)
+        api_base = given.get("api_base") or self.defaults.api_base
+        parsed = parsed_model(model, api_base)
+        return self.chat_at(parsed, api_base, prepare_messages(messages), given, stream=stream)
+
+    def chat_at(
+        self,
+        parsed: model_id.ModelId,
+        api_base: str | None,
+        messages: list[dict[str, Any]],
+        given: Mapping[str, Any],
+        *,
+        stream: bool,
+    ) -> tuple[Journey[Chat], Target]:
+        """Return one chat with a model that has been read, and where it goes; raises as `chat`."""
         defaults = self.defaults
         get = given.get
-        api_base = get("api_base") or defaults.api_base
-        parsed = _parsed(model, api_base)
         places = self._places(given, parsed, api_base)
         target = chat_target(parsed, places)
         chat = Chat(
             model=parsed,
-            messages=prepare_messages(messages),
+            messages=messages,
             parameters=_body_parameters(given, target, str(parsed)),
             stream=stream,
             extra_body=dict(get("extra_body") or {}),
@@ -154,7 +172,7 @@ class Calls:
         defaults = self.defaults
         get = options.get
         api_base = get("api_base") or defaults.api_base
-        parsed = _parsed(model, api_base)
+        parsed = parsed_model(model, api_base)
         call = TaskCall(
             task=task,
             model=parsed,
@@ -180,6 +198,38 @@ class Calls:
         if interposed.present() is not None and self.defaults.log.origin != ARGUMENT:
             return None  # a test records or replays: the user's own log is no place for that
         return self._logbook.note(journey)
+
+    def routed(
+        self, model: str, messages: Messages, given: Mapping[str, Any], *, whole: bool
+    ) -> RoutedChat | None:
+        """Return a chat with a route; None where neither the call nor the client has one.
+
+        Raises InvalidInputError before anything is sent.
+        """
+        route = given.get("route")
+        if route is None and self.defaults.route is None:
+            return None
+        from trunkline.routed import RoutedChat  # calls without a route do without it
+        from trunkline.routing.policy import read_policy
+
+        policy = self.defaults.route if route is None else read_policy(route)
+        return RoutedChat(
+            self, model, messages, given, policy or read_policy("fastest"), whole=whole
+        )
+
+    @property
+    def roads(self) -> Roads:
+        """What calls with routes know together."""
+        if self._roads is None:
+            from trunkline.routed import Roads  # as above
+
+            self._roads = Roads(self.settings)
+        return self._roads
+
+    def close(self) -> None:
+        """Keep what is to be kept."""
+        if self._roads is not None:
+            self._roads.close()
 
     @property
     def is_logging(self) -> bool:
@@ -218,7 +268,7 @@ class Calls:
         return self.remembered.seekers
 
     def _journey(self, call: CallT, places: Places) -> Journey[CallT]:
-        retry = Retry(call.max_retries, random.random)
+        retry = Retry(call.max_retries, random.random, spare=self._spare)
         account = Account(places.secret, places.bill_to)
         return Journey(call, retry, time.monotonic(), self.maps, self._hub_secret, account)
 
@@ -240,7 +290,7 @@ class Calls:
     ) -> Places:
         get = given.get
         defaults = self.defaults
-        secret, explicit = self._secret(given, model)
+        secret, explicit = self.secret(given, model)
         bill_to = get("bill_to") or defaults.bill_to
         return Places(
             router=self.settings.router_url,
@@ -254,7 +304,7 @@ class Calls:
             engine=get("engine"),
         )
 
-    def _secret(
+    def secret(
         self, given: Mapping[str, Any], model: model_id.ModelId
     ) -> tuple[Secret | None, bool]:
         """Return the credential of a call, and whether the caller gave it."""
@@ -288,7 +338,8 @@ def given_secret(token: str | None, api_key: str | None) -> Secret | None:
     return None if api_key is None else checked_secret(api_key, "the argument api_key=")
 
 
-def _parsed(model: str, api_base: str | None) -> model_id.ModelId:
+def parsed_model(model: str, api_base: str | None) -> model_id.ModelId:
+    """Read a model string; raises InvalidInputError."""
     try:
         return _parse(model) if api_base is None else _parse_served(model)
     except TypeError:  # unhashable, so no string

@@ -15,6 +15,7 @@ from trunkline.faces import Asking, P, R
 from trunkline.interposed import seen, seen_async
 from trunkline.log_settings import LogWish
 from trunkline.providers.spec import Target
+from trunkline.routed_methods import AsyncRoutedMethods, RoutedMethods
 from trunkline.routing.carry import Flow
 from trunkline.routing.flow import Opened, chat_flow, stream_flow
 from trunkline.settings import Settings
@@ -24,6 +25,7 @@ from trunkline.transport.seam import AsyncTransport, Transport
 from trunkline.transport.switch import AsyncSwitch, Switch
 from trunkline.types import Completion, Messages, Timeouts
 from trunkline.types.parameters import ChatParameters
+from trunkline.types.route import RouteLike
 from trunkline.wire.message import Url
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Client(AnswerMethods, TaskMethods, CatalogMethods):
+class Client(AnswerMethods, TaskMethods, CatalogMethods, RoutedMethods):
     """A blocking client: plain sockets, no thread, no event loop.
 
     Safe to share between threads and to use after a fork. A context manager.
@@ -53,6 +55,7 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
         max_retries: int = 2,
         log: LogWish = None,
         log_content: bool | None = None,
+        route: RouteLike | None = None,
         ca_file: str | None = None,
         settings: Settings | None = None,
         transport: Transport | None = None,
@@ -61,7 +64,7 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
 
         `token` is a Hugging Face token or a provider's key; without it the environment and the
         login of `hf auth login` are looked at, for each call. `timeout` and `deadline` are in
-        seconds. `log` logs calls to a SQLite file, a path or with True the usual one, `log_content`
+        seconds. `route` is the route of chats that name none. `log` logs calls to a SQLite file, a path or with True the usual one, `log_content`
         with what was asked and answered; without them the settings decide. `ca_file` is a PEM file of authorities to trust instead of the system's.
         `settings` replaces what the environment says, `transport` what moves the bytes.
         """
@@ -79,6 +82,7 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
             max_retries=max_retries,
             log=log,
             log_content=log_content,
+            route=route,
         )
         self._ca_file = ca_file
         self._transports: dict[str, Transport] = {} if transport is None else {"net": transport}
@@ -98,6 +102,7 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
 
     def close(self) -> None:
         """Close every connection, those of streams that are still open included."""
+        self._calls.close()
         for transport in list(self._transports.values()):
             transport.close()
         self._calls.flush()
@@ -137,6 +142,9 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
         with its raw text, after `repair_rounds` further tries. Raises APIError.
         """
         if response_model is None:
+            routed = self._calls.routed(model, messages, parameters, whole=True)
+            if routed is not None:
+                return self._routed(routed).collect()
             journey, target = self._calls.chat(model, messages, parameters, stream=False)
             note = self._calls.note(journey)
             return self._run(watched(chat_flow(journey, target), note), target)
@@ -154,6 +162,9 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
         self, model: str, messages: Messages, **parameters: Unpack[ChatParameters]
     ) -> Stream:
         """Chat with a model and return its answer as it is written; raises as `chat`."""
+        routed = self._calls.routed(model, messages, parameters, whole=False)
+        if routed is not None:
+            return self._routed(routed)
         journey, target = self._calls.chat(model, messages, parameters, stream=True)
         note = self._calls.note(journey)
         flow = watched(stream_flow(journey, target), note, opens=True)
@@ -204,7 +215,7 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods):
         return BlockingTransport(proxies=self._calls.settings.proxies, ca_file=self._ca_file)
 
 
-class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
+class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods, AsyncRoutedMethods):
     """Client, awaiting: `await client.chat(...)`, `async for chunk in client.stream(...)`.
 
     Usable from any number of event loops, each of which gets its own connections.
@@ -225,6 +236,7 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
         max_retries: int = 2,
         log: LogWish = None,
         log_content: bool | None = None,
+        route: RouteLike | None = None,
         ca_file: str | None = None,
         settings: Settings | None = None,
         transport: AsyncTransport | None = None,
@@ -244,6 +256,7 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
             max_retries=max_retries,
             log=log,
             log_content=log_content,
+            route=route,
         )
         self._ca_file = ca_file
         self._transports: dict[str, AsyncTransport] = (
@@ -265,6 +278,7 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
 
     async def close(self) -> None:
         """Close every connection, those of streams that are still open included."""
+        self._calls.close()
         for transport in list(self._transports.values()):
             transport.close()
         if self._calls.is_logging:
@@ -304,6 +318,9 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
     ) -> Any:
         """Chat with a model and return its whole answer, as Client.chat does."""
         if response_model is None:
+            routed = self._calls.routed(model, messages, parameters, whole=True)
+            if routed is not None:
+                return await self._routed(routed).collect()
             journey, target = self._calls.chat(model, messages, parameters, stream=False)
             note = self._calls.note(journey)
             return await self._run(watched(chat_flow(journey, target), note), target)
@@ -324,6 +341,9 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods):
 
         The stream opens when it is awaited, entered or iterated; bad input raises at once.
         """
+        routed = self._calls.routed(model, messages, parameters, whole=False)
+        if routed is not None:
+            return self._routed(routed)
         journey, target = self._calls.chat(model, messages, parameters, stream=True)
 
         note = self._calls.note(journey)

@@ -36,7 +36,8 @@
             ├── GenerationError       424, a model failed while answering
             ├── BadGatewayError       502
             ├── ServiceUnavailableError  503
-            │   └── ModelLoadingError    503, the model is being loaded
+            │   ├── ModelLoadingError    503, the model is being loaded
+            │   └── RouteExhaustedError  no place on a call's route could serve it
             └── GatewayTimeoutError   504 (also a Timeout)
 
 A class names one meaning; those that belong to an HTTP status register themselves for it.
@@ -49,6 +50,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from trunkline.types import Attempt, Completion
     from trunkline.types.job import Job
+    from trunkline.types.route import RouteReport
 
 _BY_STATUS: dict[int, type[APIError]] = {}
 
@@ -75,6 +77,8 @@ class APIError(TrunklineError):
     """What had come of a streamed answer when the error ended it, in the form of a whole one."""
     call_id: str | None = None
     """The call's id in the local log; None where calls are not logged."""
+    route: RouteReport | None = None
+    """Who could have served the call and how each was rated, where it had a route."""
 
     def __init_subclass__(cls, *, status: int | None = None, **kwargs: Any) -> None:
         """Register the class for an HTTP status."""
@@ -340,6 +344,10 @@ class ServiceUnavailableError(InternalServerError, status=503):
 
 class ModelLoadingError(ServiceUnavailableError):
     """The model is being loaded; `retry_after` is the server's estimate in seconds."""
+
+
+class RouteExhaustedError(ServiceUnavailableError):
+    """No place on a call's route could serve it; the message says of each why not."""
 
 
 class GatewayTimeoutError(InternalServerError, Timeout, status=504):

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
-import secrets
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from trunkline.errors import InvalidResponseError
+from trunkline.kept_files import alone, beside_catalog, replace_file
 from trunkline.routing.marks import Mark, read_marks, write_marks
-from trunkline.settings import ROUTER, Settings
-
-_UNSAFE = re.compile(r"[^A-Za-z0-9.]+")
+from trunkline.settings import Settings
 
 
 def load_marks(path: Path | None) -> tuple[Mark, ...]:
@@ -38,26 +33,14 @@ def save_marks(path: Path, marks: Iterable[Mark]) -> None:
 
     Nobody but the owner may read it: the evidence quotes prompts and answers.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    try:
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - Path.open takes no mode bits
-            file.write(write_marks(marks))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise
+    replace_file(path, write_marks(marks))
 
 
 def change_marks(
     path: Path, change: Callable[[tuple[Mark, ...]], Iterable[Mark]]
 ) -> tuple[Mark, ...]:
     """Read the marks, change them and keep them, one process at a time; return what is kept."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(path.with_name(f".{path.name}.lock")):
+    with alone(path):
         marks = tuple(change(load_marks(path)))
         save_marks(path, marks)
     return marks
@@ -68,21 +51,4 @@ def marks_file(settings: Settings) -> Path | None:
 
     None for a user without a home.
     """
-    catalog = settings.catalog_file.value
-    if catalog is None:
-        return None
-    url = settings.router_url.rstrip("/").removesuffix("/v1")
-    name = "" if url == ROUTER else "-" + _UNSAFE.sub("-", url.partition("://")[2])
-    return Path(catalog).with_name(f"marks{name}.json")
-
-
-@contextlib.contextmanager
-def _alone(lock: Path) -> Generator[None]:
-    with lock.open("wb") as file:
-        try:
-            import fcntl
-        except ImportError:  # Windows: the last writer counts
-            yield
-            return
-        fcntl.flock(file, fcntl.LOCK_EX)  # closing the file lets go
-        yield
+    return beside_catalog(settings, "marks")

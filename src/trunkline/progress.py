@@ -7,6 +7,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from trunkline.dialects.reader import Reader
 from trunkline.errors import APIConnectionError, APIError, DeadlineExceeded, Timeout
+from trunkline.routing.carry import Flow
+from trunkline.routing.holding import Hold, Holding
 from trunkline.routing.needs import Reply
 from trunkline.types import Timeouts
 
@@ -88,17 +90,67 @@ class Open(Protocol[EventT, WholeT_co]):
         """Say on an error of this stream where it happened."""
         ...
 
+    @property
+    def hold(self) -> Hold | None:
+        """How much of it is kept back before any is delivered."""
+        ...
+
+    def mend(
+        self, failure: APIError, ended: float, *, delivered: bool
+    ) -> Flow[Open[EventT, WholeT_co]] | None:
+        """Return how to go on after a failure; None where it ends the call."""
+        ...
+
+    def over(self, ended: float, error: APIError | None) -> None:
+        """Take that it ended, or was broken off by `error`."""
+        ...
+
 
 class Progress(Generic[EventT, WholeT]):
     """What both streams know of the one that they read. No I/O."""
 
     def __init__(self, opened: Open[EventT, WholeT], ending: Ending | None = None) -> None:
-        self.opened = opened
         self.ending = ending
-        self.reader = opened.reader
-        self.last_event = opened.reply.ended
         self.ended: float | None = None
         self._whole: WholeT | None = None
+        self._delivered = False
+        self._take(opened)
+
+    def _take(self, opened: Open[EventT, WholeT]) -> None:
+        self.opened = opened
+        self.reader = opened.reader
+        self.last_event = opened.reply.ended
+        self._holding = Holding(opened.hold, opened.reply.ended)
+        self.waiting = self._passed_on(opened.reply.chunks)
+        """Events that are to be delivered."""
+
+    def mending(self) -> Flow[Open[EventT, WholeT]] | None:
+        """Return how to go on after the stream failed; None where it has not, or that ends it."""
+        failure = self.reader.failure
+        if failure is None:
+            return None
+        now = time.monotonic()
+        self.opened.over(now, failure)
+        if not self._delivered:
+            self._holding.dropped()
+        return self.opened.mend(failure, now, delivered=self._delivered)
+
+    def mended(self, opened: Open[EventT, WholeT]) -> None:
+        """Go on with another stream."""
+        self._take(opened)
+
+    def let_go(self) -> list[EventT]:
+        """Return what was still kept back when the stream had ended."""
+        return self._sent(self._holding.release()) if self._holding.holds else []
+
+    def _passed_on(self, events: list[EventT]) -> list[EventT]:
+        if not self._holding.holds:
+            return self._sent(events)
+        return self._sent(self._holding.passed(events, time.monotonic()))
+
+    def _sent(self, events: list[EventT]) -> list[EventT]:
+        self._delivered = self._delivered or bool(events)
+        return events
 
     def until(self) -> float:
         """Return the moment at which waiting for more becomes too long."""
@@ -110,23 +162,26 @@ class Progress(Generic[EventT, WholeT]):
             self.last_event + timeouts.quiet,
             opened.reply.started + timeouts.stream,
             float("inf") if deadline is None else opened.began + deadline,
+            float("inf") if self._holding.until is None else self._holding.until,
         )
 
     def arrived(self, data: bytes) -> list[EventT]:
         """Return the events that `data` completes; none at all is the end."""
         if not data:
-            return self.reader.finish()
+            return self._passed_on(self.reader.finish())
         events = self.reader.feed(data)
         if events:
             self.last_event = time.monotonic()
-        return events
+        return self._passed_on(events)
 
     def cut_off(self, cut: APIConnectionError) -> list[EventT]:
         """Return the last events of a stream whose connection broke, or was too slow."""
         if isinstance(cut, Timeout):
-            now = time.monotonic() if cut.at is None else cut.at
-            cut = self._passed(now + _EARLY) or cut
-        return self.reader.finish(cut)
+            now = (time.monotonic() if cut.at is None else cut.at) + _EARLY
+            if self._holding.until is not None and now >= self._holding.until:
+                return self._sent(self._holding.release())  # it was only held for so long
+            cut = self._passed(now) or cut
+        return self._passed_on(self.reader.finish(cut))
 
     def _passed(self, now: float) -> Timeout | None:
         """Return which limit of the stream as a whole has passed, if one has."""
@@ -152,6 +207,7 @@ class Progress(Generic[EventT, WholeT]):
         whole = self.so_far()
         if failure is None:
             self._whole = whole
+            self.opened.over(self.ended or time.monotonic(), None)
             if self.ending is not None:
                 self.ending.done(whole)
             return

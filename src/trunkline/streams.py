@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Generic, Self
 
 from trunkline.errors import APIConnectionError, APIError
+from trunkline.lines import Line, Run, RunAsync
 from trunkline.progress import Ending, EventT, Open, Progress, WholeT
 from trunkline.routing.flow import Opened
 from trunkline.transport.seam import AsyncExchange, Exchange
@@ -25,11 +26,16 @@ class EventStream(Generic[EventT, WholeT]):
     came before them in `partial`.
     """
 
-    def __init__(self, opened: Open[EventT, WholeT], ending: Ending | None = None) -> None:
-        """Begin with the events that opening has already read."""
+    def __init__(
+        self,
+        opened: Open[EventT, WholeT],
+        ending: Ending | None = None,
+        run: Run[EventT, WholeT] | None = None,
+    ) -> None:
+        """Begin with the events that opening has already read; `run` is for streams on routes."""
         self._progress: Progress[EventT, WholeT] = Progress(opened, ending)
-        self._exchange: Exchange = opened.reply.exchange
-        self._events = _read(self._progress, self._exchange)
+        self._line: Line[EventT, WholeT] = Line(opened.reply.exchange, run)
+        self._events = _read(self._progress, self._line)
 
     def __iter__(self) -> Self:
         """Iterate the events as they arrive; a loop that is left early drops the stream."""
@@ -82,7 +88,7 @@ class EventStream(Generic[EventT, WholeT]):
 
     def close(self) -> None:
         """Stop: the provider's connection is closed at once. Harmless after the end."""
-        self._exchange.close()
+        self._line.hang_up()
         self._progress.left()
         self._progress.dropped()
         try:
@@ -92,16 +98,23 @@ class EventStream(Generic[EventT, WholeT]):
 
     def __del__(self) -> None:
         """Hang up when nobody holds the stream any more."""
-        self._exchange.close()
-        self._progress.dropped()
+        line: Line[EventT, WholeT] | None = getattr(self, "_line", None)
+        if line is not None:
+            line.hang_up()
+            self._progress.dropped()
 
 
 class Stream(EventStream[Chunk, Completion]):
     """A streamed chat: its chunks, and its `completion` after the end."""
 
-    def __init__(self, opened: Opened, ending: Ending | None = None) -> None:
-        """Begin with the chunks that opening has already read."""
-        super().__init__(opened, ending)
+    def __init__(
+        self,
+        opened: Opened,
+        ending: Ending | None = None,
+        run: Run[Chunk, Completion] | None = None,
+    ) -> None:
+        """Begin with the chunks that opening has already read; `run` is for streams on routes."""
+        super().__init__(opened, ending, run)
 
     @property
     def completion(self) -> Completion:
@@ -115,23 +128,30 @@ class Stream(EventStream[Chunk, Completion]):
         return usage
 
 
-def _read(progress: Progress[EventT, WholeT], exchange: Exchange) -> Generator[EventT, None, None]:
+def _read(
+    progress: Progress[EventT, WholeT], line: Line[EventT, WholeT]
+) -> Generator[EventT, None, None]:
     """Yield events. It does not know its stream, so that one which nobody holds goes at once."""
-    events: list[EventT] = progress.opened.reply.chunks
+    events = progress.waiting
     try:
         while True:
             yield from events
             if progress.reader.done:
-                break
+                if not line.mended(progress):
+                    break
+                events = progress.waiting
+                continue
             try:
-                events = progress.arrived(exchange.read(progress.until()))
+                events = progress.arrived(line.exchange.read(progress.until()))
             except APIConnectionError as cut:
                 events = progress.cut_off(cut)
+        if progress.reader.failure is None:
+            yield from progress.let_go()
         if progress.reader.said_done:
-            _let_end(exchange)
+            _let_end(line.exchange)
         progress.settle()
     finally:
-        exchange.close()
+        line.exchange.close()
 
 
 def _let_end(exchange: Exchange) -> None:
@@ -150,9 +170,12 @@ class _Opening(Generic[EventT, WholeT]):
         self,
         open_stream: Callable[[], Awaitable[Open[EventT, WholeT]]],
         ending: Ending | None,
+        run: RunAsync[EventT, WholeT] | None,
     ) -> None:
         self._open_stream = open_stream
         self._ending = ending
+        self._run = run
+        self._left = False
         self.progress: Progress[EventT, WholeT] | None = None
         self.exchange: AsyncExchange | None = None
 
@@ -164,7 +187,23 @@ class _Opening(Generic[EventT, WholeT]):
             exchange = self.exchange = opened.reply.exchange
         return progress, exchange
 
+    async def mended(self, progress: Progress[EventT, WholeT]) -> AsyncExchange | None:
+        """Go on with another exchange, if there is a way to; raises APIError."""
+        flow = None if self._run is None or self._left else progress.mending()
+        if flow is None or self._run is None:
+            return None
+        self.hang_up()
+        self._left = False
+        opened = await self._run(flow)
+        exchange: AsyncExchange = opened.reply.exchange
+        self.exchange = exchange
+        if self._left:
+            exchange.close()
+        progress.mended(opened)
+        return exchange
+
     def hang_up(self) -> None:
+        self._left = True
         if self.exchange is not None:
             self.exchange.close()
 
@@ -185,9 +224,13 @@ class AsyncEventStream(Generic[EventT, WholeT]):
         open_stream: Callable[[], Awaitable[Open[EventT, WholeT]]],
         empty: WholeT,
         ending: Ending | None = None,
+        run: RunAsync[EventT, WholeT] | None = None,
     ) -> None:
-        """Take what opens it, and what the whole is until then; nothing is sent yet."""
-        self._opening: _Opening[EventT, WholeT] = _Opening(open_stream, ending)
+        """Take what opens it, and what the whole is until then; nothing is sent yet.
+
+        `run` is for streams on routes.
+        """
+        self._opening: _Opening[EventT, WholeT] = _Opening(open_stream, ending, run)
         self._empty = empty
         self._events = _read_async(self._opening)
 
@@ -274,10 +317,13 @@ class AsyncStream(AsyncEventStream[Chunk, Completion]):
     """A streamed chat, awaiting: its chunks, and its `completion` after the end."""
 
     def __init__(
-        self, open_stream: Callable[[], Awaitable[Opened]], ending: Ending | None = None
+        self,
+        open_stream: Callable[[], Awaitable[Opened]],
+        ending: Ending | None = None,
+        run: RunAsync[Chunk, Completion] | None = None,
     ) -> None:
-        """Take what opens it; nothing is sent yet."""
-        super().__init__(open_stream, Completion(None, None, []), ending)
+        """Take what opens it; nothing is sent yet. `run` is for streams on routes."""
+        super().__init__(open_stream, Completion(None, None, []), ending, run)
 
     @property
     def completion(self) -> Completion:
@@ -295,17 +341,24 @@ class AsyncStream(AsyncEventStream[Chunk, Completion]):
 async def _read_async(opening: _Opening[EventT, WholeT]) -> AsyncGenerator[EventT, None]:
     """Yield events, as `_read` does."""
     progress, exchange = await opening.done()
-    events: list[EventT] = progress.opened.reply.chunks
+    events = progress.waiting
     try:
         while True:
             for event in events:
                 yield event
             if progress.reader.done:
-                break
+                another = await opening.mended(progress)
+                if another is None:
+                    break
+                exchange, events = another, progress.waiting
+                continue
             try:
                 events = progress.arrived(await exchange.read(progress.until()))
             except APIConnectionError as cut:
                 events = progress.cut_off(cut)
+        if progress.reader.failure is None:
+            for event in progress.let_go():
+                yield event
         if progress.reader.said_done:
             await _let_end_async(exchange)
         progress.settle()

@@ -94,6 +94,16 @@ class ChunkReader:
         self.repaired = 0
         """Events whose text was no valid UTF-8 or JSON and was mended, a mark for each bad spot."""
 
+    @property
+    def think_tags(self) -> bool:
+        """Whether thoughts in tags are read apart."""
+        return self._splitters is not None
+
+    @property
+    def keeps_usage_frames(self) -> bool:
+        """Whether a frame with usage alone stays as it is."""
+        return self._keep_usage_frames
+
     def feed(self, data: bytes) -> list[Chunk]:
         """Return the chunks that `data` completes."""
         chunks: list[Chunk] = []

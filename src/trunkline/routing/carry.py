@@ -54,6 +54,13 @@ class Journey(msgspec.Struct, Generic[CallT], frozen=True):
     hub_secret: Callable[[Secret | None], Secret | None] = lambda given: given
     """The credential for the Hub, given the call's own: what has to be looked for is, then."""
     account: Account | None = None
+    starts: float | None = None
+    """Monotonic time at which this part of the call begins; None where the call itself does."""
+
+    @property
+    def start(self) -> float:
+        """Monotonic time at which there is something to do for it."""
+        return self.began if self.starts is None else self.starts
 
     @property
     def end(self) -> float:
@@ -73,10 +80,15 @@ def carry(
     write: Write[CallT],
     accept: Accept[CallT, T],
     now: float,
+    before: tuple[Attempt, ...] = (),
 ) -> Flow[T]:
-    """Try the target, a few times if it must be, until it answers well; raises APIError."""
-    attempts: list[Attempt] = []
+    """Try the target, a few times if it must be, until it answers well; raises APIError.
+
+    `before` are the attempts that the call has behind it.
+    """
+    attempts: list[Attempt] = list(before)
     failed, renewed = 0, False
+    journey.retry.called(now)
     while True:
         send = write(journey, target, now)
         reply: Reply = yield send
@@ -94,7 +106,11 @@ def carry(
                 continue
         failed += 1
         wait = journey.retry.delay(error, failed)
-        if not _again(journey, error, failed, now + wait) or now + wait >= journey.end:
+        if (
+            not _again(journey, error, failed, now + wait)
+            or now + wait >= journey.end
+            or not journey.retry.spend(now)
+        ):
             raise placed(error, send, reply, tuple(attempts)) from error.__cause__
         now = yield Wait(wait)
 

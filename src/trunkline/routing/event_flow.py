@@ -26,6 +26,7 @@ from trunkline.routing import record
 from trunkline.routing.ask import Ask
 from trunkline.routing.carry import Flow, Journey, carry, checked, headers_for, placed
 from trunkline.routing.flow import named
+from trunkline.routing.holding import Hold
 from trunkline.routing.needs import Reply, Send
 from trunkline.routing.task_flow import fitted, wish_for
 from trunkline.routing.where import find_target
@@ -74,6 +75,24 @@ class OpenedEvents(msgspec.Struct, Generic[EventT, WholeT], frozen=True):
     def usage(self) -> Any:
         """Token counts, once they have come."""
         return self.reader.usage
+
+    @property
+    def hold(self) -> Hold | None:
+        """Nothing is kept back."""
+        return None
+
+    def mend(
+        self,
+        failure: APIError,  # noqa: ARG002 - as chats have it
+        ended: float,  # noqa: ARG002
+        *,
+        delivered: bool,  # noqa: ARG002
+    ) -> Flow[OpenedEvents[EventT, WholeT]] | None:
+        """Return None: what breaks such a stream ends the call."""
+        return None
+
+    def over(self, ended: float, error: APIError | None) -> None:
+        """Take that the stream ended."""
 
     def text_of(self, event: EventT, /) -> str:
         """Return the text of the answer that an event adds."""
@@ -160,7 +179,7 @@ def _carried(ask: Ask[Any], form: AnswerForm[Any, Any], accept: Any, *, stream: 
     journey = ask.journey
     call = journey.call
     target = answer_target(form.route, call.model, ask.places, form.own, form.headers)
-    now = journey.began
+    now = journey.start
     if target.look_up is not None:
         target, now = yield from named(journey, target, target.look_up)
 

@@ -27,9 +27,11 @@ from trunkline.routing.carry import (
     headers_for,
     placed,
 )
+from trunkline.routing.holding import Hold
 from trunkline.routing.look_up import find_map
 from trunkline.routing.needs import Need, Reply, Send
-from trunkline.types import Attempt, Chat, Chunk, Completion, Timeouts, Usage
+from trunkline.types import Attempt, AttemptRole, Chat, Chunk, Completion, Timeouts, Usage
+from trunkline.types.route import RouteReport
 from trunkline.wire import strict_json
 from trunkline.wire.message import HttpRequest
 
@@ -45,11 +47,21 @@ class Opened(msgspec.Struct, frozen=True):
     """The attempts that failed first."""
     chat: Chat
     began: float
+    role: AttemptRole | None = None
+    hold: Hold | None = None
+    """How much of it is kept back before any is delivered."""
+    rest: bool = False
+    """Whether its place went on from what another one had begun."""
 
     @property
     def limits(self) -> Timeouts:
         """The limits of each stage."""
         return self.chat.timeouts
+
+    @property
+    def report(self) -> RouteReport | None:
+        """How its route came about, where it has one."""
+        return None
 
     @property
     def deadline(self) -> float | None:
@@ -69,7 +81,8 @@ class Opened(msgspec.Struct, frozen=True):
     def attempts(self, ended: float, error: APIError | None) -> tuple[Attempt, ...]:
         """Return every attempt, the stream's own last."""
         reply = msgspec.structs.replace(self.reply, ended=ended)
-        last = record.attempt(len(self.before) + 1, self.send, reply, error, self.began)
+        number = len(self.before) + 1
+        last = record.attempt(number, self.send, reply, error, self.began, role=self.role)
         return (*self.before, last)
 
     def whole(self, ended: float, error: APIError | None = None) -> Completion:
@@ -82,8 +95,22 @@ class Opened(msgspec.Struct, frozen=True):
             first_at=self.reply.ended,
             ended=ended,
             began=self.began,
+            route=self.report,
         )
         return msgspec.structs.replace(completion, receipt=receipt)
+
+    def mend(
+        self,
+        failure: APIError,  # noqa: ARG002 - for streams on routes
+        ended: float,  # noqa: ARG002
+        *,
+        delivered: bool,  # noqa: ARG002
+    ) -> Flow[Opened] | None:
+        """Return how to go on after a failure of the stream; None where it ends the call."""
+        return None
+
+    def over(self, ended: float, error: APIError | None) -> None:
+        """Take that the stream ended, or was broken off by `error`."""
 
     def explain(self, error: APIError, ended: float) -> APIError:
         """Say on an error of this stream where it happened."""
@@ -97,14 +124,14 @@ def chat_flow(journey: Journey[Chat], target: Target) -> Flow[Completion]:
 
 def stream_flow(journey: Journey[Chat], target: Target) -> Flow[Opened]:
     """Carry one chat to its target and open its streamed answer; raises APIError."""
-    return _carried(journey, target, _accept_stream)
+    return _carried(journey, target, accept_stream)
 
 
 def _carried(journey: Journey[Chat], target: Target, accept: Accept[Chat, T]) -> Flow[T]:
-    now = journey.began
+    now = journey.start
     if target.look_up is not None:
         target, now = yield from named(journey, target, target.look_up)
-    return (yield from carry(journey, target, _send, accept, now))
+    return (yield from carry(journey, target, write_chat, accept, now))
 
 
 def named(
@@ -119,7 +146,7 @@ def named(
         name,
         journey.hub_secret(target.secret),
         timeouts=journey.call.timeouts,
-        now=journey.began,
+        now=journey.start,
         end=journey.end,
     )
     rows = found.servings if found else ()
@@ -127,7 +154,8 @@ def named(
     return msgspec.structs.replace(target, model=own, look_up=None), now
 
 
-def _send(journey: Journey[Chat], target: Target, now: float) -> Send:
+def write_chat(journey: Journey[Chat], target: Target, now: float) -> Send:
+    """Write the request for a target; raises InvalidInputError for what is no JSON."""
     chat = journey.call
     body = openai_chat.chat_body(chat, target.model)
     if target.tune is not None:
@@ -157,9 +185,10 @@ def _headers(chat: Chat, target: Target) -> tuple[tuple[str, str], ...]:
     return headers_for(target, own, chat.extra_headers)
 
 
-def _accept_stream(
+def accept_stream(
     journey: Journey[Chat], send: Send, reply: Reply, before: tuple[Attempt, ...]
 ) -> Opened:
+    """Make an open stream of a good reply; raises what is wrong with it."""
     checked(reply)
     reader = send.reader
     if not isinstance(reader, ChunkReader):

@@ -132,18 +132,18 @@ class Measures:
         place: Place,
         now: float,
         *,
-        failed: bool = False,
+        failed: bool | None = False,
         first_token: float | None = None,
         throughput: float | None = None,
         output: int | None = None,
         weight: float = 1.0,
     ) -> None:
-        """Note what was seen of a call. What is not known is left out."""
+        """Note what was seen of a call. What is not known is left out, or None yet."""
         track = self._track(place)
         track.decay(now)
         if failed:
             track.bad += weight
-        else:
+        elif failed is False:
             track.good += weight
         for histogram, value in (
             (track.first_token, first_token),

@@ -10,12 +10,13 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from trunkline.errors import InvalidInputError
 from trunkline.providers.prices import exact
+from trunkline.types.route import RouteLike
 
 Order = Literal["fixed", "fastest", "cheapest", "balanced", "weighted", "sticky"]
 By = Literal["first_token", "throughput"]
@@ -34,7 +35,7 @@ _MANY: dict[str, frozenset[str]] = {
     "move_on": frozenset(get_args(Reason)),
     "needs": frozenset(get_args(Need)),
 }
-_LISTS = ("places", "allow", "deny", "regions", "fallbacks", *_MANY)
+_LISTS = ("places", "allow", "deny", "regions", "fallbacks", "takes_prefix", *_MANY)
 _ORDERED = ("places", "fallbacks")
 _NUMBERS = ("first_token_seconds", "hold_seconds", "max_price", "max_input_price")
 _COUNTS = ("min_context", "hold_tokens")
@@ -76,6 +77,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For `hold`: how many tokens are kept back before the first is delivered."""
     hold_seconds: float | None = None
     """For `hold`: how long. With neither, everything is kept back until the end."""
+    takes_prefix: frozenset[str] = frozenset()
+    """For `continue`: the places that are known to go on from a beginning of their answer."""
     first_token_seconds: float = 10.0
     """How long a place may be silent while another one remains."""
     hedge: bool = False
@@ -99,10 +102,6 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The policy in a few words."""
         by = f" by {self.by.replace('_', ' ')}" if self.order in ("fastest", "balanced") else ""
         return self.order + by
-
-
-RouteLike: TypeAlias = str | Sequence[str] | Mapping[str, Any] | Policy
-"""What a caller may give as `route=`."""
 
 
 def read_policy(given: RouteLike) -> Policy:

@@ -46,6 +46,8 @@ class Option(msgspec.Struct, frozen=True):
     region: str | None = None
     account: str = ""
     """Whose calls these are, in a form that is no secret."""
+    barred: str | None = None
+    """Why it may not be asked, whatever the route says: what the call gives it, it does not take."""
     fallback: int = 0
     """0 for the call's own model, then 1 for its first fallback, ..."""
 
@@ -135,6 +137,8 @@ def _rated(option: Option, policy: Policy, wanted: Wanted, known: Known) -> _Rat
 def _excluded(option: Option, policy: Policy, wanted: Wanted) -> str | None:
     """Return why a place is left out, whatever its state."""
     provider = option.provider or option.name
+    if option.barred is not None:
+        return option.barred
     if provider in policy.deny or option.name in policy.deny:
         return "the route denies it"
     if policy.allow and provider not in policy.allow and option.name not in policy.allow:

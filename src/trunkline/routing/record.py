@@ -10,14 +10,32 @@ import msgspec
 from trunkline.errors import APIError
 from trunkline.providers.spec import Target
 from trunkline.routing.needs import Reply, Send
-from trunkline.types import Attempt, Chat, Completion, Message, Receipt, TokenCount, Usage
+from trunkline.types import (
+    Attempt,
+    AttemptRole,
+    Chat,
+    Completion,
+    Message,
+    Receipt,
+    TokenCount,
+    Usage,
+)
+from trunkline.types.route import RouteReport
 from trunkline.wire.message import ResponseHead
 
 _BYTES_PER_TOKEN = 4
 """A rough rule for English text, used only where nobody counted."""
 
 
-def attempt(number: int, send: Send, reply: Reply, error: APIError | None, began: float) -> Attempt:
+def attempt(
+    number: int,
+    send: Send,
+    reply: Reply,
+    error: APIError | None,
+    began: float,
+    *,
+    role: AttemptRole | None = None,
+) -> Attempt:
     """Return the record of one attempt; `began` is when the call did."""
     head = reply.head
     return Attempt(
@@ -30,6 +48,7 @@ def attempt(number: int, send: Send, reply: Reply, error: APIError | None, began
         request_id=head.request_id if head else None,
         started=reply.started - began,
         seconds=reply.ended - reply.started,
+        role=role or ("first" if number == 1 else "retry"),
     )
 
 
@@ -39,7 +58,7 @@ def served_by(send: Send, head: ResponseHead | None) -> str | None:
     return told or send.target.provider
 
 
-def receipt(
+def receipt(  # noqa: PLR0913 - what a receipt is made of
     attempts: tuple[Attempt, ...],
     completion: Completion,
     chat: Chat,
@@ -47,6 +66,7 @@ def receipt(
     first_at: float | None,
     ended: float,
     began: float,
+    route: RouteReport | None = None,
 ) -> Receipt:
     """Return the receipt of a call that `attempts` ended; the last one answered."""
     last = attempts[-1]
@@ -59,6 +79,7 @@ def receipt(
         total_time=ended - began,
         tokens=count_tokens(completion.usage, completion, chat.messages),
         called=str(chat.model),
+        route=route,
     )
 
 

@@ -16,6 +16,7 @@ from trunkline.errors import (
     ServiceUnavailableError,
     Timeout,
 )
+from trunkline.routing.spare import Spare
 
 LONGEST_WAIT = 120.0
 """A server that asks for more (in seconds) is not waited for, unless a model is being loaded."""
@@ -33,6 +34,17 @@ class Retry(msgspec.Struct, frozen=True):
     first: float = 0.5
     """The most that the first wait can last, in seconds; it doubles each time."""
     longest: float = 8.0
+    spare: Spare | None = None
+    """What all calls together may spend on retries; None is without limit."""
+
+    def called(self, now: float) -> None:
+        """Count a call."""
+        if self.spare is not None:
+            self.spare.called(now)
+
+    def spend(self, now: float) -> bool:
+        """Take one retry from the budget, if one is left."""
+        return self.spare is None or self.spare.spend(now)
 
     def again(self, error: APIError, failed: int) -> bool:
         """Tell whether to try again after `failed` attempts, the last of which raised `error`."""

@@ -41,18 +41,18 @@ def find_target(journey: Journey[TaskCall], places: Places, seekers: Seekers) ->
     """Find where a call goes, asking the Hub or the server at most once; raises APIError."""
     call = journey.call
     if call.model.scheme == "sandbox":
-        return sandbox_target(call.task, call.model), journey.began
+        return sandbox_target(call.task, call.model), journey.start
     if places.api_base is not None:
         return (yield from _served(journey, places, places.api_base, seekers.engines))
     way = choose_way(call.task, call.model, places)
     if not way.mapped:
-        return provider_target(call.task, way, places, None, seekers.hub), journey.began
+        return provider_target(call.task, way, places, None, seekers.hub), journey.start
     found, now = yield from find_map(
         journey.maps,
         way.name,
         journey.hub_secret(way.secret),
         timeouts=call.timeouts,
-        now=journey.began,
+        now=journey.start,
         end=journey.end,
     )
     serving = None if found is None else _chosen(found, call.task, way)
@@ -80,9 +80,9 @@ def _served(journey: Journey[TaskCall], places: Places, api_base: str, engines: 
     first = engine or ("tei" if call.task == "sparse-embedding" else "openai")  # a guess, to ask
     target = served_target(call.task, call.model, places, base, first, pooled=pooled)
     if engine is not None:
-        return target, journey.began
+        return target, journey.start
     told, now = yield from find_engine(
-        engines, api_base, target, timeouts=call.timeouts, now=journey.began, end=journey.end
+        engines, api_base, target, timeouts=call.timeouts, now=journey.start, end=journey.end
     )
     target = served_target(call.task, call.model, places, base, told.kind, pooled=pooled)
     return msgspec.structs.replace(target, max_batch=told.max_batch or target.max_batch), now
@@ -123,7 +123,7 @@ def find_info(
     call, base = journey.call, engine_base(places.api_base)
     target = served_target(call.task, call.model, places, base, "openai")
     told, _ = yield from find_engine(
-        engines, places.api_base, target, timeouts=call.timeouts, now=journey.began, end=journey.end
+        engines, places.api_base, target, timeouts=call.timeouts, now=journey.start, end=journey.end
     )
     if told.guessed:
         raise APIConnectionError(

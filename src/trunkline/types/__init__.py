@@ -14,13 +14,14 @@ from trunkline.types.completion import (
     ToolCallDelta,
     markdown,
 )
-from trunkline.types.receipt import Attempt, Receipt, TokenCount
+from trunkline.types.receipt import Attempt, AttemptRole, Receipt, TokenCount
 from trunkline.types.record import Record
 from trunkline.types.secret import Secret
 from trunkline.types.usage import Usage
 
 __all__ = [
     "Attempt",
+    "AttemptRole",
     "Chat",
     "Choice",
     "Chunk",

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict
 
 from trunkline.types.chat import Timeouts
 from trunkline.types.job import JobProgress
+from trunkline.types.route import RouteLike
 
 ToolLike = Mapping[str, Any] | Callable[..., Any]
 """A tool as its wire dict, or a typed Python function to make one from."""
@@ -82,6 +83,10 @@ class EveryCall(TypedDict, total=False):
 
 class CallOptions(EveryCall, total=False):
     """How a chat is made."""
+
+    route: RouteLike | None
+    """Which providers may serve it, in which order, and what is done where one fails: a policy's name,
+    a list of providers, or a Policy."""
 
     think_tags: bool
     """Read `<think>...</think>` at the start of the content as reasoning."""

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
 from trunkline.types.record import Record
 
+
+class PolicyLike(Protocol):
+    """A Policy, which stands above this room."""
+
+    @property
+    def title(self) -> str:
+        """The policy in a few words."""
+        ...
+
+
+RouteLike: TypeAlias = str | Sequence[str] | Mapping[str, Any] | PolicyLike
+"""What a caller may give as `route=`."""
 NumberSource = Literal["measured", "catalog", "mixed", "unknown"]
 """Where a candidate's speed is from: seen by this program itself, told by the catalog, some of each."""
 

@@ -1,0 +1,291 @@
+"""A call on its way along a route: the generator that asks one place after another.
+
+What a call to one place is, the leg, is given; whether the same place is asked again, the next one, or
+nobody any more is decided here, for chats, streams, tasks and jobs alike. No socket, no clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from trunkline.errors import APIError, RouteExhaustedError
+from trunkline.routing.carry import Flow
+from trunkline.routing.moving import Step, next_step
+from trunkline.routing.needs import Wait
+from trunkline.routing.policy import Policy
+from trunkline.routing.ranking import Option, Wanted
+from trunkline.routing.record import numbered
+from trunkline.routing.traffic import Facts, Traffic
+from trunkline.types import Attempt, AttemptRole
+from trunkline.types.route import RouteReport
+
+T = TypeVar("T")
+
+_SHORT_WAIT = 0.25
+"""The most seconds before a place that has just failed is asked once more."""
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """What a leg has to know of the journey that it is a part of."""
+
+    now: float
+    """Monotonic time at which it begins."""
+    before: tuple[Attempt, ...]
+    """The attempts behind it."""
+    role: AttemptRole
+    silence: float
+    """Seconds that the place may be silent; infinite where no other one remains."""
+    after: Any = None
+    """What the leg has to know of an answer that broke off, after which it is asked."""
+
+
+class Result(Protocol[T]):
+    """What there is to know of, and to do with, what a leg brings."""
+
+    def attempts(self, result: T, /) -> tuple[Attempt, ...]:
+        """Return the attempts that it took, its own last."""
+        ...
+
+    def facts(self, result: T, /) -> Facts:
+        """Return what was seen of it."""
+        ...
+
+    def placed(self, result: T, attempts: tuple[Attempt, ...], travel: Travel[T], /) -> T:
+        """Return it with all attempts of the call, and its route."""
+        ...
+
+
+class Trip(msgspec.Struct, Generic[T], frozen=True):
+    """A call with a route: all that stays the same on the way."""
+
+    policy: Policy
+    options: tuple[Option, ...]
+    wanted: Wanted
+    traffic: Traffic
+    leg: Callable[[Option, Stage], Flow[T]]
+    """Makes the call to one place; raises APIError."""
+    result: Result[T]
+    began: float
+    starts: float
+    """Monotonic time at which the first place is asked: what it takes to find out about places comes
+    before."""
+    end: float
+    """Monotonic time of the call's deadline."""
+    wall: float
+    """What monotonic time lacks to seconds since the epoch."""
+    notes: tuple[str, ...] = ()
+    retries: bool = True
+    """Whether a place that failed may be asked once more."""
+
+
+class Travel(Generic[T]):
+    """Where a call is on its route. It goes on from there after a stream broke, too."""
+
+    def __init__(self, trip: Trip[T]) -> None:
+        """Rank the places; raises RouteExhaustedError where none may be asked."""
+        self.trip = trip
+        traffic = trip.traffic
+        traffic.called(trip.starts)
+        ranking = traffic.rank(trip.options, trip.policy, trip.wanted, trip.starts, trip.wall)
+        self.order = ranking.order
+        self.attempts: tuple[Attempt, ...] = ()
+        self._report = ranking.report
+        self._notes: list[str] = []
+        self._at = 0
+        self._failed = 0
+        """Attempts in a row that failed at the present place."""
+        self._role: AttemptRole = "first"
+        self._after: Any = None
+        self._only: frozenset[str] | None = None
+        if not self.order:
+            raise self._exhausted(None)
+
+    @property
+    def report(self) -> RouteReport:
+        """How the route came about, and what was done on the way."""
+        notes = (*self.trip.notes, *self._report.notes, *self._notes)
+        return msgspec.structs.replace(self._report, notes=notes)
+
+    @property
+    def option(self) -> Option:
+        """The place that is asked, or was last."""
+        return self.order[self._at]
+
+    def note(self, said: str) -> None:
+        """Add a remark to the report, once."""
+        if said not in self._notes:
+            self._notes.append(said)
+
+    def go(self) -> Flow[T]:
+        """Ask places from the present one on, until one answers; raises APIError."""
+        return (yield from self._asking(self.trip.starts, "failover"))
+
+    def go_on(
+        self,
+        error: APIError,
+        attempts: tuple[Attempt, ...],
+        role: AttemptRole = "failover",
+        after: Any = None,
+        only: frozenset[str] | None = None,
+    ) -> Flow[T]:
+        """Go on after an answer that `error` broke off, whose attempts these are.
+
+        `after` is what legs are told of it; `only` are the names of the places that may be asked.
+        """
+        self.attempts, self._after, self._only = attempts, after, only
+        try:
+            now = yield Wait(0.0)
+            now = yield from self._step(error, now, role)
+            return (yield from self._asking(now, role))
+        finally:
+            self._after = self._only = None
+
+    def back(self) -> None:
+        """Have the present place be the next one again: it refused how it was asked, not the call."""
+        self._at -= 1
+
+    def _asking(self, now: float, role: AttemptRole) -> Flow[T]:
+        while True:
+            try:
+                return (yield from self._leg(now))
+            except APIError as error:
+                failed = error
+            now = yield Wait(0.0)
+            now = yield from self._step(failed, now, role)
+
+    def over(self, now: float, error: APIError | None, facts: Facts) -> None:
+        """Note how the answer of the present place ended, after it had begun well."""
+        trip = self.trip
+        trip.traffic.ended(self.option, now, trip.wall, error, facts=facts)
+
+    def _leg(self, now: float) -> Flow[T]:
+        trip, option = self.trip, self.option
+        others = self._next(now) is not None
+        stage = Stage(
+            now,
+            self.attempts,
+            self._role,
+            trip.policy.first_token_seconds if others else math.inf,
+            self._after,
+        )
+        probe = trip.traffic.begun(option, now)
+        try:
+            result = yield from trip.leg(option, stage)
+        except APIError as error:
+            new = error.attempts[len(self.attempts) :]
+            ended = trip.began + new[-1].started + new[-1].seconds if new else now
+            trip.traffic.ended(option, ended, trip.wall, error, probe=probe)
+            raise
+        except BaseException:  # nobody waits for it any more
+            trip.traffic.left(option, now, probe=probe)
+            raise
+        own = trip.result.attempts(result)
+        self.attempts = self._joined(own[len(self.attempts) :])
+        ended = trip.began + self.attempts[-1].started + self.attempts[-1].seconds
+        facts = trip.result.facts(result)
+        trip.traffic.ended(option, ended, trip.wall, None, probe=probe, facts=facts)
+        return trip.result.placed(result, self.attempts, self)
+
+    def _joined(self, new: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
+        """Return all attempts, the new ones said to be what they were for."""
+        if new:
+            new = (msgspec.structs.replace(new[0], role=self._role), *new[1:])
+        return numbered((*self.attempts, *new))
+
+    def _step(self, error: APIError, now: float, role: AttemptRole) -> Flow[float]:
+        """Choose who is asked after an attempt that failed; raises where nobody is."""
+        trip = self.trip
+        self._failed += 1
+        if len(error.attempts) > len(self.attempts):
+            self.attempts = self._joined(error.attempts[len(self.attempts) :])
+        following = self._next(now)
+        step = next_step(
+            error,
+            failed=self._failed,
+            others=following is not None,
+            move_on=trip.policy.move_on,
+        )
+        if step.action == "longer":
+            following = self._next(now, longer=True)
+            step = Step("stop" if following is None else "move", step.why)
+        elsewhere = role != "failover" and following is not None
+        if step.action == "again" and (elsewhere or not trip.retries):
+            step = Step("stop" if following is None else "move", step.why)
+        wait = step.wait or trip.traffic.chance() * _SHORT_WAIT
+        if step.action == "stop" or now + (wait if step.action == "again" else 0) >= trip.end:
+            raise self._given_up(error, step)
+        if not trip.traffic.may_retry(now):
+            self.note("the budget of retries was used up")
+            raise self._given_up(error, step)
+        self._went_on(step.why)
+        if step.action == "again":
+            self._role = "retry" if role == "failover" else role
+            after: float = yield Wait(wait)
+            return after
+        self._at = self._at + 1 if following is None else following
+        self._failed, self._role = 0, role
+        return now
+
+    def _went_on(self, why: str) -> None:
+        if self.attempts:
+            last = msgspec.structs.replace(self.attempts[-1], moved=why)
+            self.attempts = (*self.attempts[:-1], last)
+
+    def _next(self, now: float, *, longer: bool = False) -> int | None:
+        """Return where the next place is that may be asked; None where there is none."""
+        context = self.option.context
+        for at in range(self._at + 1, len(self.order)):
+            option = self.order[at]
+            if self._only is not None and option.name not in self._only:
+                continue
+            if longer and (option.context is None or option.context <= (context or 0)):
+                continue
+            if self.trip.traffic.trouble(option, now) is None:
+                return at
+        return None
+
+    def _given_up(self, error: APIError, step: Step) -> APIError:
+        """Return what a call ends with: its one place's own error, or what became of all."""
+        tried = {attempt.provider for attempt in self.attempts}
+        own = next_step(error, failed=99, others=True, move_on=self.trip.policy.move_on)
+        if own.action in ("stop", "longer") or (
+            len(tried) < 2 and len(self._report.candidates) < 2
+        ):
+            error.attempts = self.attempts
+            error.route = self.report
+            return error
+        self.note(f"{self.option.name}: {step.why}")
+        return self._exhausted(error)
+
+    def _exhausted(self, cause: APIError | None) -> RouteExhaustedError:
+        trip = self.trip
+        soonest = trip.traffic.soonest(trip.options, trip.starts)
+        error = RouteExhaustedError(
+            f"No place on the route ({self._report.policy}) could serve the call:\n{self._table()}",
+            model=trip.options[0].model if trip.options else None,
+            attempts=self.attempts,
+            retry_after=soonest if cause is None else cause.retry_after,
+            request_id=None if cause is None else cause.request_id,
+            hint="Ease the route's limits or name more places." if cause is None else None,
+        )
+        error.route = self.report
+        error.__cause__ = cause
+        return error
+
+    def _table(self) -> str:
+        """Return a line for each place: how it ended there, or why it was not asked."""
+        rows: list[tuple[str, str]] = []
+        ends: dict[str, list[str]] = {}
+        for attempt in self.attempts:
+            said = f"{attempt.status} {attempt.error}" if attempt.status else str(attempt.error)
+            ends.setdefault(f"{attempt.provider}", []).append(said)
+        for candidate in self._report.candidates:
+            tried = ends.get(f"{candidate.provider}")
+            why = candidate.excluded or (", then ".join(tried) if tried else "it was not asked")
+            rows.append((candidate.name, why))
+        width = max((len(name) for name, _ in rows), default=0)
+        return "\n".join(f"  {name:<{width}}  {why}" for name, why in rows) or "  it has no places"

@@ -1,0 +1,158 @@
+"""Streams on routes that break after their first token, awaited calls, cancellation and deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from routed_side import ASK, MODEL, Serve, chats, sandboxed, steps, whole
+from trunkline import AsyncClient, Client, errors
+from trunkline.types import Completion
+
+__all__ = ["sandboxed"]
+
+
+def streamed(client: Client, on_cut: str, **more: Any) -> tuple[str, Completion]:
+    route = {"places": ["together", "groq"], "on_cut": on_cut, **more}
+    with client.stream(MODEL, ASK, route=route, temperature=0) as stream:
+        text = "".join(stream.text)
+    return text, stream.completion
+
+
+def test_a_cut_stream_is_an_error_unless_the_route_says_otherwise(sandboxed: Serve):
+    with (
+        sandboxed({"together": "cut"}) as (client, _),
+        pytest.raises(errors.StreamTruncated) as caught,
+    ):
+        streamed(client, "error")
+    assert caught.value.partial.choices[0].message.content
+
+
+@pytest.mark.parametrize("fault", ["cut", "reset", "error-mid-stream", "broken-json", "truncated"])
+def test_a_cut_stream_is_begun_anew_and_delivered_on_where_it_begins_alike(
+    sandboxed: Serve, fault: str
+):
+    with sandboxed() as (client, _):
+        good, _ = streamed(client, "error")
+    with sandboxed({"together": fault}) as (client, _):
+        text, completion = streamed(client, "restart")
+    assert text == good == completion.choices[0].message.content
+    assert completion.receipt is not None
+    assert steps(completion.receipt)[-1] == ("groq", "restart", None)
+    assert completion.receipt.attempts[0].tokens is not None
+    assert completion.receipt.route is not None
+    assert "once more" in completion.receipt.route.notes[0]
+
+
+def test_an_answer_that_begins_otherwise_is_not_delivered_on(sandboxed: Serve):
+    with sandboxed({"together": "cut", "groq": "drift-words"}) as (client, _):
+        got: list[str] = []
+        route = {"places": ["together", "groq"], "on_cut": "restart"}
+        stream = client.stream(MODEL, ASK, route=route, temperature=0)
+        with pytest.raises(errors.StreamTruncated) as caught:
+            got.extend(stream.text)
+    assert caught.value.partial.choices[0].message.content == "".join(got)
+    assert "begins otherwise" in (caught.value.hint or "")
+    assert {a.provider for a in caught.value.attempts} == {"together", "groq"}
+
+
+def test_a_cut_stream_is_continued_where_a_place_is_known_to_go_on(sandboxed: Serve):
+    with sandboxed({"together": "cut"}) as (client, server):
+        text, completion = streamed(client, "continue", takes_prefix=["groq"])
+        last = json.loads(
+            [s for s in server.requests if s.path.endswith("/chat/completions")][-1].body
+        )
+    assert last["messages"][-1]["role"] == "assistant"
+    begun = last["messages"][-1]["content"]
+    assert text.startswith(begun)
+    assert completion.choices[0].message.content == text
+    assert completion.usage is None, "nobody counted the whole"
+    assert completion.receipt is not None
+    assert completion.receipt.tokens.source == "estimated"
+    assert steps(completion.receipt)[-1] == ("groq", "continue", None)
+
+
+def test_where_no_place_goes_on_from_a_beginning_the_whole_is_asked_for(sandboxed: Serve):
+    with sandboxed({"together": "cut"}) as (client, _):
+        _, completion = streamed(client, "continue")
+    assert completion.receipt is not None
+    assert steps(completion.receipt)[-1] == ("groq", "restart", None)
+
+
+def test_a_place_that_refuses_a_beginning_is_asked_for_the_whole(sandboxed: Serve):
+    with (
+        sandboxed({"together": "cut"}) as (client, _),
+        pytest.raises(errors.StreamTruncated) as caught,
+    ):
+        streamed(client, "continue", takes_prefix=["groq"], deny=["groq"])
+    assert caught.value.hint
+
+
+def test_what_is_held_is_not_delivered_before_its_time_and_fails_over_unseen(sandboxed: Serve):
+    with sandboxed({"together": "cut"}) as (client, _):
+        _, completion = streamed(client, "hold")
+        assert completion.receipt is not None
+        assert steps(completion.receipt)[-1] == ("groq", "failover", None)
+    with sandboxed({"together": "cut"}) as (client, _), pytest.raises(errors.StreamTruncated):
+        streamed(client, "hold", hold_tokens=2)
+    with sandboxed() as (client, _):
+        text, _ = streamed(client, "hold", hold_seconds=0.05)
+        assert text
+
+
+def test_tool_calls_that_were_delivered_are_not_begun_anew(sandboxed: Serve):
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "find",
+            "parameters": {"type": "object", "properties": {"q": {"type": "string"}}},
+        },
+    }
+    with sandboxed({"together": "tools-cut"}) as (client, server):
+        route = {"places": ["together", "groq"], "on_cut": "restart"}
+        with pytest.raises(errors.StreamTruncated):
+            client.stream(MODEL, ASK, route=route, tools=[tool], tool_choice="required").collect()
+        assert chats(server)["groq"] == 0
+
+
+# awaiting
+
+
+def test_awaited_calls_do_the_same(sandboxed: Serve):
+    async def work() -> None:
+        async with AsyncClient() as client:
+            answer = await client.chat(MODEL, ASK, route=["together", "groq"], temperature=0)
+            assert steps(answer.receipt)[-1] == ("groq", "failover", None)
+            route = {"places": ["together", "groq"], "on_cut": "restart"}
+            async with client.stream(MODEL, ASK, route=route, temperature=0) as stream:
+                text = "".join([piece async for piece in stream.text])
+            assert stream.completion.choices[0].message.content == text
+            assert steps(stream.completion.receipt)[-1] == ("groq", "restart", None)
+
+    with sandboxed({"together": "cut"}):
+        asyncio.run(work())
+
+
+def test_a_cancelled_call_leaves_its_place_as_it_was(sandboxed: Serve):
+    async def work() -> None:
+        async with AsyncClient() as client:
+            route = {"places": ["together", "groq"], "first_token_seconds": 30}
+            call = asyncio.create_task(client.chat(MODEL, ASK, route=route))
+            while not [s for s in server.requests if s.path.endswith("completions")]:
+                await asyncio.sleep(0.01)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+
+    with sandboxed({"together": "stall-head"}) as (_, server):
+        asyncio.run(work())
+
+
+def test_a_deadline_holds_for_all_places_together(sandboxed: Serve):
+    route = {"places": ["together", "groq"], "first_token_seconds": 0.2}
+    silent = sandboxed({"together": "stall-head", "groq": "stall-head"})
+    with silent as (client, _), pytest.raises(errors.DeadlineExceeded):
+        whole(client, route, deadline=0.5)
