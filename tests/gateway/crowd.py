@@ -134,6 +134,7 @@ class Said(msgspec.Struct):
     body: bytes
     whole: bool
     """Whether the answer came to its end, as HTTP has it."""
+    headers: dict[str, str] = {}
 
     @property
     def done(self) -> bool:
@@ -154,9 +155,11 @@ class Said(msgspec.Struct):
 class Caller:
     """One connection to a gateway, opened anew where it broke."""
 
-    def __init__(self, port: int, key: str) -> None:
+    def __init__(self, port: int, key: str, **headers: str) -> None:
+        """Names of headers with `_` for `-`."""
         self.port = port
         self.key = key
+        self.headers = headers
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, model: str, *, stream: bool = False, **more: Any) -> Said:
@@ -181,15 +184,20 @@ class Caller:
         body = json.dumps(wish).encode()
         writer.write(
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer %b\r\n"
-            b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
-            % (self.key.encode(), len(body), body)
+            b"content-type: application/json\r\n%bcontent-length: %d\r\n\r\n%b"
+            % (self.key.encode(), self._lines(), len(body), body)
         )
         return reader, writer
+
+    def _lines(self) -> bytes:
+        told = {name.replace("_", "-"): value for name, value in self.headers.items()}
+        return "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode()
 
     async def _read(self, head: bytes, reader: asyncio.StreamReader) -> Said:
         lines = head.decode().lower().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines[1:] if line)
         said = Said(int(lines[0].split()[1]), headers["x-request-id"], b"", whole=False)
+        said.headers = headers
         try:
             if "content-length" in headers:
                 said.body = await reader.readexactly(int(headers["content-length"]))

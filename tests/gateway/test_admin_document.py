@@ -17,9 +17,7 @@ from trunkline.gateway.admin.openapi import document
 from trunkline.gateway.admin.routes import ROUTES
 from trunkline.gateway.admin.views import EntryView, KeyView
 
-SHOWN_OF_A_KEY = (
-    "id name role owner team scope limits budgets created expires revoked state secrets"
-)
+SHOWN_OF_A_KEY = "id name role owner team scope limits budgets created expires revoked priority deadline_seconds state secrets"
 SHOWN_OF_A_SECRET = "hint created expires"
 
 
@@ -125,7 +123,7 @@ def test_a_key_shows_these_fields_and_a_new_one_is_decided_on(admin: Admin) -> N
     assert [list(secret) for secret in shown["secrets"]] == [SHOWN_OF_A_SECRET.split()]
     assert list(shown["limits"]) == ["requests_per_minute", "tokens_per_minute", "concurrency"]
     assert list(shown["scope"]) == ["models", "providers", "endpoints"]
-    assert len(EntryView.__struct_fields__) == 31
+    assert len(EntryView.__struct_fields__) == 32
 
 
 def test_no_secret_or_digest_leaves_by_another_door(

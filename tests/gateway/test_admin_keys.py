@@ -52,6 +52,8 @@ def test_a_made_key_is_shown_whole_and_its_secret_once(admin: Admin) -> None:
         "created": NOW,
         "expires": 1798761600.0,
         "revoked": None,
+        "priority": "interactive",
+        "deadline_seconds": None,
         "state": "live",
         "secrets": [{"hint": secret[-4:], "created": NOW, "expires": None}],
     }

@@ -36,7 +36,7 @@ def refused(text: str | bytes, tmp_path: Path) -> str:
     ("text", "said"),
     [
         # unknown keys
-        ("xyz = 1", "line 1: xyz is unknown. A configuration has listen, edge, upstreams,"),
+        ("xyz = 1", "line 1: xyz is unknown. A configuration has listen, edge, queue, upstreams,"),
         ("\n[listen]\nprot = 1", "line 3: listen.prot is unknown. Did you mean 'port'? [listen] "),
         (f"{VLLM}base-url = 'x'", "Did you mean 'base_url'?"),
         (f"{VLLM}prices.x = {{ input = 1, ouput = 2 }}", "prices.x.ouput is unknown. Did you mean"),

@@ -18,8 +18,9 @@ from trunkline.gateway.apis import _RESPONDING
 from trunkline.gateway.config import Config, Price, Route
 from trunkline.gateway.config import Target as RouteTarget
 from trunkline.gateway.config import Upstream as UpstreamConfig
-from trunkline.gateway.plans import Plan, Plans, UnknownModelError, dearest
+from trunkline.gateway.plans import Plan, Plans, UnknownModelError
 from trunkline.gateway.quote import UNKNOWN, Tariff
+from trunkline.gateway.tariffs import dearest
 from trunkline.gateway.upstream import Upstream
 from trunkline.gateway.upstreams import Upstreams
 from trunkline.providers.table import PROVIDERS

@@ -1,4 +1,4 @@
-"""Limits on upstreams and their providers: the next target, or a refusal of which nothing is noted."""
+"""Limits on upstreams and their providers where nobody waits: the next target, or a refusal."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ targets = [{{ upstream = "crowd", model = "first" }}, {{ upstream = "second", mo
 async def serving(
     folder: Path, limits: str, more: str = ""
 ) -> AsyncIterator[tuple[Gateway, Upstream]]:
-    """Serve with `limits` on the upstream `crowd`, and another upstream beside it."""
+    """Serve with `limits` on the upstream `crowd`, and another upstream beside it; nobody waits."""
     async with upstream() as behind:
         url = f"http://127.0.0.1:{behind.port}"
         text = CONFIG.format(url=url) + f"limits = {limits}\n" + SECOND.format(url=url) + more
+        text += "[queue]\nsize = 0\n"
         with running(folder, text) as gateway:
             yield gateway, behind
 

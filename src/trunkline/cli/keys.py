@@ -21,12 +21,13 @@ from trunkline.gateway import keyring
 from trunkline.gateway.admin.views import KeyMade, KeyView, key_view, key_views
 from trunkline.gateway.keyring import OPERATOR
 from trunkline.gateway.wishes import KeyChange, KeyWish
-from trunkline.store.records import Key, Limits, Reach, Scope
+from trunkline.store.records import Key, Limits, Priority, Reach, Scope
 from trunkline.store.seam import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 COLUMNS = ("id", "name", "role", "owner", "team", "state", "secret", "expires", "budgets")
 ROLES = click.Choice(["caller", "viewer", "team-admin", "admin"])
+PRIORITIES = click.Choice(get_args(Priority))
 ENDPOINTS = click.Choice(sorted(get_args(Reach)))
 _LIMITS = {"rpm": "requests_per_minute", "tpm": "tokens_per_minute", "concurrency": "concurrency"}
 
@@ -37,6 +38,9 @@ def properties(function: F) -> F:
         click.option("--expires", metavar="WHEN", help="2027-01-31, 30d, or never."),
         click.option("--budget", "budgets", multiple=True, metavar="USD/PERIOD",
                      help="Most to be spent: 50/month, 2.50/day; none. May be repeated."),
+        click.option("--priority", type=PRIORITIES,
+                     help="batch: its calls wait behind interactive ones, and give way to them."),
+        click.option("--deadline", metavar="TIME", help="That a call may take: 30s, 5m; or none."),
         click.option("--concurrency", type=int, metavar="N", help="Calls at the same time."),
         click.option("--tpm", type=int, metavar="N", help="Tokens a minute."),
         click.option("--rpm", type=int, metavar="N", help="Requests a minute."),
@@ -190,7 +194,7 @@ def revoke(key_id: str, *, store_file: str | None, as_json: bool) -> None:
 
 def fields_of(key: Key, options: dict[str, Any], now: float) -> dict[str, Any]:
     """Return what the options ask for as the fields of a wish, on top of what `key` has."""
-    names = ("name", "role", "owner", "team")
+    names = ("name", "role", "owner", "team", "priority")
     fields = {name: options[name] for name in names if options[name] is not None}
     limits = {_LIMITS[name]: options[name] for name in _LIMITS if options[name] is not None}
     if limits:
@@ -201,6 +205,9 @@ def fields_of(key: Key, options: dict[str, Any], now: float) -> dict[str, Any]:
     if options["budgets"]:
         given = [text for text in options["budgets"] if text.strip().lower() != "none"]
         fields["budgets"] = [read_budget(text) for text in given]
+    if options["deadline"] is not None:
+        none = options["deadline"].strip().lower() == "none"
+        fields["deadline_seconds"] = None if none else read_length(options["deadline"])
     if options["expires"] is not None:
         fields["expires"] = read_moment(options["expires"], now)
     return fields
@@ -254,6 +261,8 @@ def _lines(key: KeyView) -> Iterator[tuple[str, str]]:
     for name in ("models", "providers", "endpoints"):
         yield name, joined(getattr(key.scope, name)) or "all"
     yield "limits", limits_cell(key.limits)
+    yield "priority", key.priority
+    yield "deadline", "" if key.deadline_seconds is None else f"{key.deadline_seconds:g} s"
     yield "budgets", budgets_cell(key.budgets)
     for secret in key.secrets:
         until = "" if secret.expires is None else f" until {shown_moment(secret.expires)}"

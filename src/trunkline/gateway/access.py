@@ -26,7 +26,7 @@ _REMEMBERED = 4096
 class Caller:
     """A key that may call now."""
 
-    __slots__ = ("_verdicts", "expires", "holder", "key", "models", "providers")
+    __slots__ = ("_verdicts", "expires", "holder", "key", "models", "providers", "urgent")
 
     def __init__(self, key: Key, holder: Holder, expires: float) -> None:
         """Count on `holder`; `expires` is the sooner of the key's and its secret's."""
@@ -36,6 +36,8 @@ class Caller:
         self.providers = frozenset(key.scope.providers)
         self.models = _pattern(key.scope)
         """None for a key that may use every model."""
+        self.urgent = key.deadline_seconds is not None or key.priority != "interactive"
+        """Whether its calls have a deadline by the key, or may wait behind others."""
         self._verdicts: dict[str, bool] = {}
 
     def may_use(self, model: str) -> bool:

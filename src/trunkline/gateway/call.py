@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -9,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from trunkline import errors
-from trunkline.errors import APIConnectionError, APIError
+from trunkline.errors import APIConnectionError, APIError, DeadlineExceeded
 from trunkline.gateway import quote
 from trunkline.gateway.asked import Asked
 from trunkline.gateway.exchange import Exchange
@@ -77,6 +80,8 @@ class Desk(msgspec.Struct, frozen=True):
     """Secrets that no message may repeat."""
     wait: Wait
     """Has a call wait for gates that are shared with other processes."""
+    left: Callable[[], None]
+    """Told that a call has left its gates: another one may be let in."""
 
 
 class Call:
@@ -111,6 +116,10 @@ class Call:
         desk.live.add(self)
         self.now: Callable[[], float] = exchange.connection.edge.clock
         """The time by the clock that the entry began with."""
+        self._alarm: asyncio.TimerHandle | None = None
+        if exchange.urgency.deadline < math.inf:
+            left = max(exchange.urgency.deadline - time.monotonic(), 0.0)
+            self._alarm = asyncio.get_running_loop().call_later(left, self._ring)
         exchange.on_gone = self.gone
 
     def noted(self) -> None:
@@ -123,6 +132,8 @@ class Call:
         if self.settled:
             return
         self.settled = True
+        if self._alarm is not None:
+            self._alarm.cancel()
         self.desk.live.discard(self)
         self.holder.settle(self.entry, self.likely, 0)
         self.enter(())
@@ -140,13 +151,31 @@ class Call:
         """Stop: the present step took too long."""
         raise NotImplementedError
 
+    def expired(self, error: DeadlineExceeded) -> None:
+        """Stop: the call's own deadline has passed, after something was sent, or was to be."""
+        raise NotImplementedError
+
     def drained(self) -> None:
         """Stop: the gateway ends, and cannot wait any longer."""
         raise NotImplementedError
 
+    def _ring(self) -> None:
+        if self.settled:
+            return
+        seconds = self.exchange.urgency.seconds
+        error = DeadlineExceeded(f"This call was to be over within {seconds:g} s, and was not.")
+        if self.entry.upstream:
+            self.expired(error)
+            return
+        fault = of_error(error)  # it waits for the journal
+        tell(self.exchange, fault)
+        self.settle(fault.status, "failed", Tokens(0, 0), FREE, code=fault.code)
+
     def enter(self, gates: Gates) -> None:
         """Leave the gates of the last target, and enter these, which are open."""
-        leave(self.gates)
+        if self.gates:
+            leave(self.gates)
+            self.desk.left()
         self.gates = enter(gates, self.exchange.connection.edge.now)
 
     def move(self, at: int, go_on: Callable[[int], None], end: Callable[[], None]) -> None:
@@ -201,6 +230,8 @@ class Call:
         if self.settled:
             return
         self.settled = True
+        if self._alarm is not None:
+            self._alarm.cancel()
         entry, desk = self.entry, self.desk
         quote.settle(entry, tokens, tariff, self.asked.answers)
         if entry.cost is None and tariff.request is not None and outcome == "ok":

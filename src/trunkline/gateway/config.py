@@ -55,6 +55,17 @@ class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For a client that does not read its answer."""
     drain_seconds: float = 30.0
     """After SIGTERM, for answers to end."""
+    concurrency: int | None = None
+    """Calls that are sent at the same time, by each process, wherever they go; more wait."""
+
+
+class Queue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Calls that wait where no target of theirs lets them in."""
+
+    size: int = 100
+    """That may wait for the same upstreams, in each process; 0 has them refused at once."""
+    seconds: float = 30.0
+    """For which one waits."""
 
 
 class Idempotency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,6 +93,7 @@ class Cors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "x-request-id",
         "x-client-request-id",
         "x-stainless-*",
+        "x-trunkline-*",
         "openai-*",
         "anthropic-*",
     )
@@ -143,7 +155,7 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections: int = 10_000
     """Open at the same time; calls beyond are refused with 503."""
     limits: UpstreamLimits = UpstreamLimits()
-    """Calls beyond go to the route's next target, or are refused with 503."""
+    """Calls beyond go to the route's next target, or wait."""
     providers: dict[str, UpstreamProvider] = {}
     """By the provider's name at Hugging Face."""
 
@@ -159,6 +171,8 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A public name and its targets, asked in their order: the next one where one fails to answer."""
 
     targets: tuple[Target, ...]
+    deadline_seconds: float | None = None
+    """That a call may take in all."""
 
 
 class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -219,6 +233,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: Listen = Listen()
     edge: Edge = Edge()
+    queue: Queue = Queue()
     upstreams: dict[str, Upstream] = {}
     """By name. `huggingface` is there unless another upstream is `default_upstream`."""
     default_upstream: str = "huggingface"

@@ -35,6 +35,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
 _BOUNDS = {
     "port": Bounds(0, 65535, " (0 takes a free one)"),
+    "size": Bounds(0, 100_000, " calls"),
     "seconds": Bounds(0, _YEAR, " seconds"),
     "hours": Bounds(0, 876_000, " hours"),
     "days": Bounds(0, 36500, " days"),

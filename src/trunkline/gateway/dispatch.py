@@ -5,8 +5,9 @@ Nothing goes upstream before all of that has been done.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -14,23 +15,24 @@ import msgspec
 
 from trunkline.dialects.openai_server import RequestError
 from trunkline.errors import InvalidInputError
-from trunkline.gateway import quote
+from trunkline.gateway import reserve
 from trunkline.gateway.access import Caller
 from trunkline.gateway.admission import Admission
 from trunkline.gateway.aside import Aside
-from trunkline.gateway.asked import MEDIA, Asked, read_asked
+from trunkline.gateway.asked import Asked, read_asked
 from trunkline.gateway.call import LEDGER_DOWN, Call, Desk
 from trunkline.gateway.config import Money
+from trunkline.gateway.entrant import Entrant
 from trunkline.gateway.exchange import Exchange
-from trunkline.gateway.guard import Holder, Refusal
+from trunkline.gateway.guard import Holder
 from trunkline.gateway.interpreted import Interpreted
 from trunkline.gateway.journal import Journal
 from trunkline.gateway.ledger import Ledger
-from trunkline.gateway.plans import Plan, Plans, UnknownModelError, plan_of
+from trunkline.gateway.plans import Plan, Plans, UnknownModelError
 from trunkline.gateway.refusals import of_request, tell
 from trunkline.gateway.relay import Relay
+from trunkline.gateway.urgency import DEADLINE_HEADER, PRIORITY_HEADER, read_urgency, too_late
 from trunkline.store.records import Endpoint, Entry
-from trunkline.types.money import picos
 
 Carrier = Callable[..., Call]
 _NOTHING = Asked("", stream=False, body={}, changes={}, hide_usage=False)
@@ -136,7 +138,19 @@ class Dispatch:
             self.admission.count("ledger")
             tell(exchange, LEDGER_DOWN)
             return
-        self._hold(exchange, caller, asked, plan, endpoint, carrier)
+        headers = exchange.head.headers
+        if (
+            caller.urgent
+            or plan.deadline_seconds is not None
+            or DEADLINE_HEADER in headers
+            or PRIORITY_HEADER in headers
+        ):
+            try:
+                self._look_how_urgent(exchange, caller, plan)
+            except RequestError as wrong:
+                self.refuse(exchange, wrong)
+                return
+        self._hold(exchange, caller, asked, endpoint, carrier, plan)
 
     def pass_by(
         self, exchange: Exchange, asked: Asked, plan: Plan, endpoint: Endpoint, carrier: Carrier
@@ -220,29 +234,30 @@ class Dispatch:
         exchange: Exchange,
         caller: Caller,
         asked: Asked,
-        plan: Plan,
         endpoint: Endpoint,
         carrier: Carrier,
+        plan: Plan,
     ) -> None:
+        edge, holder = exchange.connection.edge, caller.holder
+        if exchange.urgency.deadline <= edge.now:
+            self.admission.refuse(exchange, too_late(exchange.urgency))
+            return
         if plan.gated:
-
-            def hold(rest: Plan) -> None:
-                self._hold(exchange, caller, asked, rest, endpoint, carrier)
-
-            found = self.admission.let_in(exchange, plan, hold)
+            hold = partial(self._hold, exchange, caller, asked, endpoint, carrier)
+            entrant = Entrant(exchange, holder, asked, endpoint, self.money, hold)
+            found = self.admission.let_in(entrant, plan)
             if found is None:
                 return
             plan = found
-        edge, holder = exchange.connection.edge, caller.holder
-        reserved, likely = _most(asked, exchange.size, plan, endpoint)
+        reserved, likely = reserve.most(asked, exchange.size, plan, endpoint)
         if reserved is None:
-            refusal, reserved = self._unpriced(caller, endpoint)
+            refusal, reserved = reserve.unpriced(self.money, holder, endpoint)
             if refusal is not None:
                 self.admission.refuse(exchange, refusal)
                 return
         refusal = holder.hold(reserved, likely, edge.now, edge.wall)
         if refusal is not None:
-            again = partial(self._hold, exchange, caller, asked, plan, endpoint, carrier)
+            again = partial(self._hold, exchange, caller, asked, endpoint, carrier, plan)
             self.admission.not_held(exchange, holder, refusal, reserved, likely, again)
             return
         entry = self._entry(exchange, caller, asked, endpoint, reserved)
@@ -250,6 +265,15 @@ class Dispatch:
         if plan.gated:
             call.enter(plan.targets[0].gates)
         self._journal.intend(entry, call)
+
+    @staticmethod
+    def _look_how_urgent(exchange: Exchange, caller: Caller, plan: Plan) -> None:
+        """Note by when a call has to be over, and whether it may wait; raises RequestError."""
+        key, edge = caller.key, exchange.connection.edge
+        given = [s for s in (key.deadline_seconds, plan.deadline_seconds) if s is not None]
+        began = time.monotonic() - (edge.now - exchange.began)
+        seconds = min(given, default=math.inf)
+        exchange.urgency = read_urgency(exchange.head.headers, key.priority, seconds, began)
 
     def _entry(
         self, exchange: Exchange, caller: Caller, asked: Asked, endpoint: Endpoint, reserved: int
@@ -267,14 +291,8 @@ class Dispatch:
             exchange.connection.edge.clock(),
             reserved,
             client_request_id=exchange.client_id,
+            queued=exchange.queued,
         )
-
-    def _unpriced(self, caller: Caller, endpoint: Endpoint) -> tuple[Refusal | None, int]:
-        """Do what the operator chose for a call whose most is unknown."""
-        chosen = self.money.unknown_price
-        if chosen == "refuse" or (chosen == "refuse-if-budgeted" and caller.holder.budgeted):
-            return _NO_CALL_PRICE if endpoint in MEDIA else _NO_PRICE, 0
-        return None, fixed(self.money.fixed_reserve) if chosen == "reserve" else 0
 
     def _held(
         self,
@@ -309,46 +327,11 @@ def _native(endpoint: Endpoint) -> Carrier:
     return Native
 
 
-_NO_PRICE = Refusal(
-    402,
-    "price_unknown",
-    "What this call could cost is not known, so it cannot be held against a budget.",
-    "Set max_tokens, choose a model with a known price, or have the operator set "
-    "a price for it (upstreams.<name>.prices) or money.unknown_price.",
-)
-_NO_CALL_PRICE = msgspec.structs.replace(
-    _NO_PRICE,
-    hint="Have the operator set a price for a call of this model "
-    "(upstreams.<name>.prices.<model>.request) or money.unknown_price.",
-)
-
-
-def _most(asked: Asked, size: int, plan: Plan, endpoint: Endpoint) -> tuple[int | None, int]:
-    """Return the most that a call can cost at the dearest of its targets, and its likely tokens."""
-    targets = plan.targets
-    output = endpoint != "embeddings"
-    amount, likely = quote.most(asked, size, targets[0].tariff, output=output)
-    if endpoint in MEDIA:
-        amounts = [quote.most_of_media(asked, t.tariff) for t in targets]
-        likely = quote.text_tokens(size)
-    elif len(targets) > 1:
-        amounts = [quote.most(asked, size, t.tariff, output=output)[0] for t in targets]
-    else:
-        return amount, likely
-    known = [amount for amount in amounts if amount is not None]
-    return (max(known) if len(known) == len(amounts) else None), likely
-
-
-def fixed(amount: Decimal) -> int:
-    """Return the operator's fixed reserve in picodollars."""
-    return picos(amount)
-
-
 def _within(plan: Plan, caller: Caller) -> Plan:
     """Keep to the targets whose provider the key may use; raises RequestError where none is left."""
     targets = tuple(t for t in plan.targets if (t.provider or t.upstream) in caller.providers)
     if targets:
-        return plan_of(plan.name, targets, native=plan.native)
+        return plan.only(targets)
     allowed = ", ".join(sorted(caller.providers))
     raise RequestError(
         f"This key may only use these providers: {allowed}. Name one: <org>/<model>:<provider>.",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
+from trunkline.gateway.urgency import ORDINARY
 from trunkline.wire.http1 import LAST_CHUNK, check_header
 
 if TYPE_CHECKING:
@@ -70,8 +71,10 @@ class Exchange:
         "on_gone",
         "page",
         "parts",
+        "queued",
         "size",
         "status",
+        "urgency",
         "voice",
         "whole",
     )
@@ -109,6 +112,10 @@ class Exchange:
         """Called when the client leaves before the answer has ended."""
         self.on_flow: Callable[[bool], None] | None = None
         """Called with False when the client reads too slowly, with True when it has caught up."""
+        self.urgency = ORDINARY
+        """By when it has to be over, and whether it may wait behind others."""
+        self.queued: float | None = None
+        """Seconds that it waited for an upstream to let it in; None where it did not."""
         self.voice: Voice | None = None
         """Writes a chat's answer in the client's own API; None where that is OpenAI's chat."""
 

@@ -47,6 +47,11 @@ def too_wide(grantor: Key, key: Key) -> str | None:
         return "limits"
     if not all(_is_kept(budget, key.budgets) for budget in grantor.budgets):
         return "budgets"
+    if grantor.priority == "batch" != key.priority:
+        return "priority"
+    longest = grantor.deadline_seconds
+    if longest is not None and (key.deadline_seconds is None or key.deadline_seconds > longest):
+        return "deadline_seconds"
     if grantor.expires is not None and (key.expires is None or key.expires > grantor.expires):
         return "expires"
     return None

@@ -37,13 +37,12 @@ from trunkline.gateway.plans import (
     Connected,
     Plan,
     Target,
-    configured_tariff,
-    offer_tariff,
     plan_of,
 )
 from trunkline.gateway.quote import UNKNOWN as NO_TARIFF
 from trunkline.gateway.quote import Tariff
 from trunkline.gateway.refusals import Fault, of_error, tell
+from trunkline.gateway.tariffs import configured_tariff, offer_tariff
 from trunkline.gateway.upstream import Upstream
 from trunkline.wire import strict_json
 

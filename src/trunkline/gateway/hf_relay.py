@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from trunkline.dialects import failures
-from trunkline.errors import APIError
+from trunkline.errors import APIError, DeadlineExceeded
 from trunkline.gateway import quote, verdicts
 from trunkline.gateway.call import FREE
 from trunkline.gateway.hf_head import answer_lines, with_own_urls
 from trunkline.gateway.hf_routes import Counted
 from trunkline.gateway.line import Line
-from trunkline.gateway.refusals import STOPPING, of_error, tell
+from trunkline.gateway.refusals import STOPPING, in_band, of_error, tell
 from trunkline.gateway.tap import StreamTap
 from trunkline.gateway.tokens import Tokens, read_whole
 from trunkline.gateway.upstream import UpstreamConnection
@@ -157,6 +157,20 @@ class HfRelay(Line):
         error = self._silence()
         self._drop()
         self._lost(error)
+
+    def expired(self, error: DeadlineExceeded) -> None:
+        """Give up: whatever comes now is too late."""
+        error.sent = not self._hung_up_unsent()
+        self._drop()
+        if not self._begun:
+            self._failed(error)
+            return
+        fault = of_error(error)
+        if self._tap is not None:
+            self.exchange.end(in_band(self.exchange, fault))
+        else:
+            self.exchange.abort()  # the client sees that it is not whole
+        self._settle_partial(self._status, "truncated", fault.code)
 
     def drained(self) -> None:
         """End an answer that the gateway cannot wait for."""

@@ -80,6 +80,8 @@ def issue(store: Store, wish: KeyWish, grantor: Key, now: float) -> tuple[Key, s
         budgets=_budgets(wish.budgets, given.budgets),
         created=now,
         expires=_expires(wish.expires, given.expires, now),
+        priority=_or(wish.priority, given.priority),
+        deadline_seconds=_or(wish.deadline_seconds, given.deadline_seconds),
     )
     _check_team(key)
     check_grant(grantor, key)
@@ -101,6 +103,8 @@ def change(store: Store, key_id: str, wish: KeyChange, grantor: Key, now: float)
         limits=_limits(wish.limits, key.limits),
         budgets=_budgets(wish.budgets, key.budgets),
         expires=_expires(wish.expires, key.expires, now),
+        priority=_or(wish.priority, key.priority),
+        deadline_seconds=_or(wish.deadline_seconds, key.deadline_seconds),
     )
     _check_team(changed)
     check_grant(grantor, changed)

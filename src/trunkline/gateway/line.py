@@ -114,6 +114,11 @@ class Line(Call, Receiver):
         else:
             self.settle(fault.status, "failed", Tokens(), self._tariff(), code=fault.code)
 
+    def _out_of_time(self, error: APIError) -> None:
+        """Say that the call's deadline has passed, whichever target comes next."""
+        self.desk.attempted(self._target.upstream, type(error).__name__)
+        self._give_up(error)
+
     def _estimated_input(self) -> int:
         return quote.text_tokens(self.exchange.size)
 

@@ -220,6 +220,7 @@ def _access(entry: Entry) -> Told:
         "input_tokens": entry.input_tokens,
         "output_tokens": entry.output_tokens,
         "cost": shown(entry.cost),
+        "queued": entry.queued,
         "seconds": seconds,
         "first_byte": entry.first_byte,
     }

@@ -91,6 +91,12 @@ class _Tallied(Collector):
             "From a call's start to the first byte of its answer.",
             tallies.first_bytes,
         )
+        yield _histogram(
+            "queue_wait_seconds",
+            "How long calls waited that were let in.",
+            tallies.wait_seconds,
+            label="kind",
+        )
         yield from _events(tallies)
         yield from _ledger(tallies)
         yield from _readings(tallies)
@@ -155,6 +161,8 @@ def _events(tallies: Tallies) -> Iterator[Metric]:
     yield _counter("client_disconnects", "Clients that left unanswered.", ("phase",), left)
     attempts = _now(tallies.attempts)
     attempts.update(((upstream, "ok"), n) for upstream, n in list(tallies.answered.items()))
+    waits = _now(tallies.waits)
+    yield _counter("queue_calls", "Calls that waited to be let in.", ("kind", "end"), waits)
     labels = ("upstream", "outcome")
     yield _counter("upstream_attempts", "Exchanges with upstreams.", labels, attempts)
 
@@ -186,9 +194,11 @@ def _counter(name: str, says: str, labels: Sequence[str], values: Labelled) -> M
     return family
 
 
-def _histogram(name: str, says: str, by_endpoint: dict[str, Histogram]) -> Metric:
-    """Return one family; the endpoint "" stands for no label."""
-    labels = () if "" in by_endpoint else ("endpoint",)
+def _histogram(
+    name: str, says: str, by_endpoint: dict[str, Histogram], *, label: str = "endpoint"
+) -> Metric:
+    """Return one family by the values of a label; "" stands for no label."""
+    labels = () if "" in by_endpoint else (label,)
     family = HistogramMetricFamily(f"trunkline_{name}", says, labels=labels)
     for endpoint, histogram in list(by_endpoint.items()):
         buckets = list(_cumulative(histogram))

@@ -6,28 +6,27 @@ Plans are made once for a name and kept until the configuration or the catalog c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from urllib.parse import quote
 
 import msgspec
 
 from trunkline import model_id
 from trunkline._version import __version__
-from trunkline.catalog import Catalog, Offer
+from trunkline.catalog import Catalog
 from trunkline.catalog.questions import candidates, nearest
 from trunkline.errors import InvalidInputError
 from trunkline.gateway.apis import head_for, speaks
 from trunkline.gateway.asked import MEDIA
-from trunkline.gateway.config import Config, Price
+from trunkline.gateway.config import Config
 from trunkline.gateway.config import Upstream as UpstreamConfig
 from trunkline.gateway.gates import Gates
 from trunkline.gateway.quote import UNKNOWN, Tariff
+from trunkline.gateway.tariffs import configured_tariff, dearest, offer_tariff
 from trunkline.gateway.upstream import Upstream
 from trunkline.model_id import ModelId
 from trunkline.providers.spec import Tune
 from trunkline.providers.table import PROVIDERS
 from trunkline.types import Secret
-from trunkline.types.money import picos
 from trunkline.wire import strict_json
 from trunkline.wire.message import Url, below, parse_url
 
@@ -98,19 +97,33 @@ class Plan(msgspec.Struct, frozen=True):
     """Whether targets are asked in the client's own API; else by chats."""
     gated: bool = False
     """Whether one of them has gates."""
+    deadline_seconds: float | None = None
+    """That a call may take in all."""
 
     def after(self, count: int) -> Plan:
         """Return the plan without its first targets."""
-        return plan_of(self.name, self.targets[count:], native=self.native) if count else self
+        return self.only(self.targets[count:]) if count else self
+
+    def only(self, targets: Iterable[Target]) -> Plan:
+        """Return the plan with these of its targets."""
+        return plan_of(
+            self.name, targets, native=self.native, deadline_seconds=self.deadline_seconds
+        )
 
 
-def plan_of(name: str, targets: Iterable[Target], *, native: bool = True) -> Plan:
+def plan_of(
+    name: str,
+    targets: Iterable[Target],
+    *,
+    native: bool = True,
+    deadline_seconds: float | None = None,
+) -> Plan:
     """Return the plan that asks `targets` in their order."""
     found = tuple(targets)
     refuses = frozenset[str]().union(*[target.refuses for target in found])
     relayed = all(target.pool is not None for target in found)
     gated = any(target.gates for target in found)
-    return Plan(name, found, relayed, refuses, native, gated)
+    return Plan(name, found, relayed, refuses, native, gated, deadline_seconds)
 
 
 class UnknownModelError(Exception):
@@ -194,7 +207,9 @@ class Plans:
         native = all(speaks(upstream.config, endpoint) for upstream, _ in places)
         spoken = endpoint if native else "chat"
         targets = [self._target(upstream, model, spoken) for upstream, model in places]
-        return plan_of(name, targets, native=native)
+        route = self._config.routes.get(name)
+        seconds = None if route is None else route.deadline_seconds
+        return plan_of(name, targets, native=native, deadline_seconds=seconds)
 
     def _places(self, name: str) -> list[tuple[Connected, str]]:
         """Return who may be asked for a name, and what they call it."""
@@ -316,43 +331,6 @@ def _in_path(model: str) -> str:
     if any(part in ("", ".", "..") for part in model.split("/")):
         raise InvalidInputError(f"{model[:_NAMED]!r} cannot be the name of a model there.")
     return quote(model, safe="/")
-
-
-def dearest(tariffs: dict[str, Tariff]) -> Tariff:
-    """Return one tariff that no other of them exceeds; unknown where one of them is."""
-    rows = list(tariffs.values())
-    if not rows or any(row.input is None or row.output is None for row in rows):
-        known = [row.context for row in rows if row.context is not None]
-        return Tariff(context=max(known, default=None))
-    contexts = [row.context for row in rows]
-    return Tariff(
-        max(row.input or 0 for row in rows),
-        max(row.output or 0 for row in rows),
-        None if None in contexts else max(c for c in contexts if c is not None),
-        rows[0].source,
-    )
-
-
-def offer_tariff(offer: Offer, source: str) -> Tariff:
-    """Return the prices of an offer of the catalog."""
-    told = f"{source}, {offer.origin}" if offer.origin else source
-    if offer.is_free:
-        return Tariff(0, 0, offer.context_length, told)
-    pricing = offer.pricing
-    return Tariff(_pico(pricing.input), _pico(pricing.output), offer.context_length, told)
-
-
-def configured_tariff(price: Price) -> Tariff:
-    """Return the prices that the operator gave."""
-    per_call = _pico(price.request)
-    if price.input is None:
-        return Tariff(None, None, price.context, "configuration", per_call)
-    given = (picos(price.input), picos(price.output))
-    return Tariff(*given, price.context, "configuration", per_call)
-
-
-def _pico(price: Decimal | None) -> int | None:
-    return None if price is None else picos(price)
 
 
 def request_head(upstream: Connected, url: Url) -> bytes:

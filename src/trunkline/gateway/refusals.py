@@ -11,10 +11,12 @@ from trunkline.dialects.openai_server import RequestError, error_body, error_eve
 from trunkline.errors import APIError
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.guard import Refusal
+from trunkline.gateway.urgency import PASSED
 from trunkline.wire.http1_read import HttpError
 
 JSON = b"content-type: application/json\r\n"
 EVENTS = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+NO_RETRY = b"x-should-retry: false\r\n"
 _LONGEST_CODE = 200
 """Characters of an upstream's code that a client is told."""
 _KINDS = {
@@ -53,6 +55,8 @@ STOPPING = Fault(
 
 def tell(exchange: Exchange, fault: Fault, *, keep: bool = True) -> None:
     """Answer with an error."""
+    if fault.code == PASSED and fault.retry_after is None:
+        exchange.labels += NO_RETRY  # nobody waits for it any more
     page = exchange.page
     if page is None or page.error_body is None:
         body = openai_error(fault, exchange.id)
@@ -178,7 +182,7 @@ _NOT_SENT = "invalid_request"
 
 def _code(error: APIError, status: int) -> str:
     if isinstance(error, errors.Timeout):
-        return "upstream_timeout"
+        return PASSED if type(error) is errors.DeadlineExceeded else "upstream_timeout"
     for kind, code in _CODES:
         if isinstance(error, kind):
             return code

@@ -6,6 +6,7 @@ whole event, so that what fails before that can still go to the next target, or 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from trunkline import errors
@@ -164,7 +165,9 @@ class Relay(Delivery):
 
     def late(self) -> None:
         """Give up on a silent upstream."""
-        error = self._silence()
+        self._end_late(self._silence(), self._failed)
+
+    def _end_late(self, error: APIError, fail: Callable[[APIError], None]) -> None:
         tap = self._tap
         self._drop()
         if tap is not None and tap.whole:
@@ -172,7 +175,12 @@ class Relay(Delivery):
         elif tap is not None and not self._first:
             self._cut(error)
         else:
-            self._failed(error)
+            fail(error)
+
+    def expired(self, error: errors.DeadlineExceeded) -> None:
+        """Give up: whatever comes now is too late, and so would the next target be."""
+        error.sent = not self._hung_up_unsent()
+        self._end_late(error, self._out_of_time)
 
     def drained(self) -> None:
         """End an answer that the gateway cannot wait for."""

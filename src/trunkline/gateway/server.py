@@ -107,7 +107,7 @@ class Gateway:
         self._folder = at.journal
         self._member = Membership(self._store, self._configured, self._telemetry.recovered)
         self._sharing = Sharing(config, environment, self._store, self._member)
-        self._configured.gates = self._sharing.gates
+        self._configured.gates = self._sharing.gates.of
         self._directory = Directory(self._sharing.guard)
         self._lookout = Lookout(self._store, self._directory, self._sharing.clock)
         self._standing: Standing = standing_of(at, place)
@@ -211,6 +211,7 @@ class Gateway:
 
     def _break_off(self) -> None:
         self._sharing.stop()
+        self._dispatch.admission.door.stop()
         for call in list(self._live):
             call.drained()
 
@@ -239,6 +240,8 @@ class Gateway:
     def _renewed(self) -> None:
         """Serve by the configuration in force."""
         config = self.loaded.config
+        self._sharing.gates.use(config)
+        self._dispatch.admission.door.use(config.queue)
         self._dispatch.plans = self._configured.plans()
         self._dispatch.money = config.money
         self.edge.limits = config.edge
@@ -286,11 +289,14 @@ class Gateway:
             self._once,
             self._member.replicas,
             self._sharing,
+            self._dispatch.admission.door.queue,
         )
 
     def _dispatching(self) -> Dispatch:
         count, limited = self._telemetry.refused, self._telemetry.rate_limited
-        admission = Admission(count, limited, self._sharing.leases)
+        rules = self.loaded.config.queue
+        admission = Admission(count, limited, self._sharing.leases, rules)
+        admission.door.ended = self._telemetry.waited
         kept = self._keeper.add if self.loaded.config.content.store else None
         desk = Desk(
             journal=self._journal,
@@ -301,6 +307,7 @@ class Gateway:
             live=self._live,
             hide=self._configured.secrets,
             wait=admission.wait,
+            left=admission.door.look_soon,
         )
         return Dispatch(
             desk,

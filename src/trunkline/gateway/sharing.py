@@ -96,7 +96,8 @@ class Sharing:
             self.guard = LeasedGuard(leases.money.want, leases.rates.want)
         elif config.store.redis_url is not None:
             _log.warning("store.redis_url is not used: one process keeps its limits by itself")
-        self.gates = UpstreamGates(self.guard).of
+        self.gates = UpstreamGates(self.guard)
+        self.gates.use(config)
 
     def load(self, spend: list[Spend]) -> None:
         """Take what was charged before this process began."""

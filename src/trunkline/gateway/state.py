@@ -15,12 +15,14 @@ from trunkline.gateway.config_problems import dotted
 from trunkline.gateway.config_show import without_passwords
 from trunkline.gateway.config_values import leaves
 from trunkline.gateway.content import ContentKeeper
+from trunkline.gateway.doorkeeper import Waits
 from trunkline.gateway.edge import Edge
 from trunkline.gateway.journal import Journal
 from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.listing import Readiness
 from trunkline.gateway.once import Once
 from trunkline.gateway.prices import Prices
+from trunkline.gateway.queue import Queue
 from trunkline.gateway.replicas import SKEW_SECONDS, Replicas
 from trunkline.gateway.sharing import Sharing
 from trunkline.gateway.telemetry import Telemetry
@@ -39,6 +41,7 @@ class Parts(msgspec.Struct, frozen=True):
     once: Once
     replicas: Replicas
     sharing: Sharing
+    queue: Queue[Waits]
 
 
 class State:
@@ -116,6 +119,8 @@ class State:
         self._parts = parts
         gauge = parts.telemetry.gauge
         gauge("inflight_requests", lambda: len(parts.live))
+        gauge("queued_interactive", lambda: parts.queue.counts["interactive"])
+        gauge("queued_batch", lambda: parts.queue.counts["batch"])
         gauge("open_connections", lambda: len(parts.edge.connections))
         gauge("ledger_pending_entries", lambda: parts.ledger.waiting)
         gauge("journal_bytes", lambda: parts.journal.size)

@@ -29,6 +29,8 @@ COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 
 GAUGES: dict[str, str] = {
     "inflight_requests": "Requests being answered now.",
+    "queued_interactive": "Calls that wait for an upstream to let them in.",
+    "queued_batch": "The same of batch calls, which wait behind the others.",
     "open_connections": "Clients' connections that are open now.",
     "ledger_pending_entries": "Ledger entries that wait to be committed to the store.",
     "journal_bytes": "Bytes of journal on disk.",
@@ -178,6 +180,10 @@ class Tallies:
         """Exchanges with upstreams that did not end well, by upstream and how they ended."""
         self.answered: dict[str, int] = {}
         """Those that did, by upstream: the operator's own names."""
+        self.waits = Counts()
+        """Calls that waited for an upstream to let them in, by kind and how that ended."""
+        self.wait_seconds: dict[str, Histogram] = {}
+        """For how long those did that were let in, by kind."""
         self.commits = Histogram(COMMIT_SECONDS)
         self.recovered_entries = 0
         self.gauges: dict[str, Callable[[], float | None]] = {}

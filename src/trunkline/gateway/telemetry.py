@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable
 
 from trunkline.gateway.summary import summary
 from trunkline.gateway.tallies import (
+    CALL_SECONDS,
     GAUGES,
     MOST_SERIES,
     MOST_VALUES,
     OTHER,
     Call,
+    Histogram,
     Series,
     Tallies,
 )
@@ -75,6 +77,14 @@ class Telemetry(Tallies):
     def disconnected(self, phase: str) -> None:
         """Count a client that left before its call was dispatched; `ended` counts the others."""
         self.disconnects.add(phase)
+
+    def waited(self, kind: str, end: str, seconds: float) -> None:
+        """Count a call that waits no longer for an upstream, and how that ended."""
+        self.waits.add(kind, end)
+        if end == "let in":
+            self.wait_seconds.setdefault(kind, Histogram(CALL_SECONDS)).add(seconds)
+        elif end == "left":
+            self.disconnected("queued")
 
     def attempted(self, upstream: str, outcome: str) -> None:
         """Count one exchange with an upstream that did not end well; `ended` counts the others."""

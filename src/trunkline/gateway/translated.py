@@ -18,7 +18,7 @@ from trunkline.errors import APIError
 from trunkline.gateway.asks import Asking, Manner
 from trunkline.gateway.call import FREE, MOVING, Call, may_have_run
 from trunkline.gateway.plans import Target
-from trunkline.gateway.refusals import STOPPING, Fault, in_band, tell
+from trunkline.gateway.refusals import STOPPING, Fault, in_band, of_error, tell
 from trunkline.gateway.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -135,6 +135,19 @@ class Translated(Call):
 
     def late(self) -> None:
         """Do nothing: the SDK keeps its own times."""
+
+    def expired(self, error: errors.DeadlineExceeded) -> None:
+        """Give up: whatever comes now is too late, and so would the next target be."""
+        if self._task is not None:
+            self._task.cancel()
+        self._left()
+        fault = of_error(error)
+        if self.exchange.begun:
+            self.exchange.end(in_band(self.exchange, fault))
+            self._settle_partial(200, "truncated", fault.code)
+        else:
+            tell(self.exchange, fault)
+            self._settle_partial(fault.status, "failed", fault.code)
 
     def drained(self) -> None:
         """End an answer that the gateway cannot wait for."""

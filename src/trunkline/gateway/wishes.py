@@ -21,6 +21,7 @@ from trunkline.store.records import (
     Budget,
     Limits,
     Period,
+    Priority,
     Reach,
     Role,
     Scope,
@@ -29,6 +30,7 @@ from trunkline.types import money
 
 LONGEST_OVERLAP = 30 * 86400
 """Seconds for which an old secret may go on working beside its successor."""
+LONGEST_DEADLINE = 7 * 86400
 _LARGEST_NUMBER = 10**15
 _LARGEST_TIME = 10**11
 
@@ -44,6 +46,7 @@ Name = Annotated[
 Label = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Pattern = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f?\[\]]+$")]
 Count = Annotated[int, Meta(ge=1, le=_LARGEST_NUMBER)]
+Seconds = Annotated[float, Meta(gt=0, le=LONGEST_DEADLINE)]
 Moment = Annotated[float, Meta(ge=0, le=_LARGEST_TIME)] | Annotated[datetime, Meta(tz=True)]
 
 
@@ -99,6 +102,8 @@ class KeyChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitsWish | UnsetType = UNSET
     budgets: Budgets | UnsetType = UNSET
     expires: Moment | UnsetType | None = UNSET
+    priority: Priority | UnsetType = UNSET
+    deadline_seconds: Seconds | UnsetType | None = UNSET
 
 
 class KeyWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,6 +117,8 @@ class KeyWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitsWish | UnsetType = UNSET
     budgets: Budgets | UnsetType = UNSET
     expires: Moment | UnsetType | None = UNSET
+    priority: Priority | UnsetType = UNSET
+    deadline_seconds: Seconds | UnsetType | None = UNSET
 
 
 class RotationWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

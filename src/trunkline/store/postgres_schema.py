@@ -92,7 +92,15 @@ _FOURTH = Migration(
     "seal",
     ("CREATE TABLE seal (only_one bigint PRIMARY KEY CHECK (only_one = 1), bytes bytea NOT NULL)",),
 )
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_FIFTH = Migration(
+    "waiting and deadlines",
+    (
+        "ALTER TABLE ledger ADD COLUMN queued float8",
+        "ALTER TABLE keys ADD COLUMN priority text NOT NULL DEFAULT 'interactive'",
+        "ALTER TABLE keys ADD COLUMN deadline_seconds float8",
+    ),
+)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 
 _LOCK = "SELECT pg_advisory_xact_lock($1, $2)"
 _TABLES = (

@@ -12,6 +12,8 @@ import msgspec
 Role = Literal["caller", "viewer", "team-admin", "admin"]
 """`caller` only makes calls; `viewer` reads all that admins see; `team-admin` manages the keys of
 its own team; `admin` may do everything. A role is no licence to call: every role may."""
+Priority = Literal["interactive", "batch"]
+"""`batch` calls wait behind interactive ones, and give way to them."""
 Period = Literal["day", "month"]
 """Of the calendar, in UTC."""
 Endpoint = Literal[
@@ -77,6 +79,9 @@ class Key(msgspec.Struct, frozen=True):
     created: float = 0.0
     expires: float | None = None
     revoked: float | None = None
+    priority: Priority = "interactive"
+    deadline_seconds: float | None = None
+    """That a call may take in all, from its request's head on."""
 
 
 class KeySecret(msgspec.Struct, frozen=True):
@@ -158,6 +163,9 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     """What is odd: `usage above the reserve`, `usage clamped`, ..."""
     client_request_id: str | None = None
     """The client's own id for the request."""
+    queued: float | None = None
+    """Seconds that the call waited, before it started, for an upstream to let it in; None where it did
+    not."""
 
 
 class Spend(msgspec.Struct, frozen=True):

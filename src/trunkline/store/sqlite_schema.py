@@ -105,7 +105,15 @@ _FIFTH = Migration(
     "seal",
     ("CREATE TABLE seal (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), bytes BLOB NOT NULL)",),
 )
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+_SIXTH = Migration(
+    "waiting and deadlines",
+    (
+        "ALTER TABLE ledger ADD COLUMN queued REAL",
+        "ALTER TABLE keys ADD COLUMN priority TEXT NOT NULL DEFAULT 'interactive'",
+        "ALTER TABLE keys ADD COLUMN deadline_seconds REAL",
+    ),
+)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 _CREATE = """CREATE TABLE IF NOT EXISTS migrations (

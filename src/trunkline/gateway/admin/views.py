@@ -21,6 +21,7 @@ from trunkline.store.records import (
     KeySecret,
     Limits,
     Period,
+    Priority,
     Role,
     Scope,
     State,
@@ -76,6 +77,8 @@ class KeyView(msgspec.Struct, frozen=True):
     created: float
     expires: float | None
     revoked: float | None
+    priority: Priority
+    deadline_seconds: float | None
     state: Literal["live", "expired", "revoked"]
     secrets: tuple[SecretView, ...]
 
@@ -144,6 +147,7 @@ class EntryView(msgspec.Struct, frozen=True):
     upstream_id: str | None
     note: str | None
     client_request_id: str | None
+    queued: float | None
 
 
 class EntryPage(msgspec.Struct, frozen=True):
@@ -181,6 +185,8 @@ def _key_view(key: Key, own: list[KeySecret], now: float) -> KeyView:
         created=key.created,
         expires=key.expires,
         revoked=key.revoked,
+        priority=key.priority,
+        deadline_seconds=key.deadline_seconds,
         state="revoked" if key.revoked is not None else "live" if is_live(key, now) else "expired",
         secrets=tuple(SecretView(s.hint, s.created, s.expires) for s in own),
     )
