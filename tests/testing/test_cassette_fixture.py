@@ -36,12 +36,13 @@ def test_shared(trunkline_cassette):
 def run(folder: Path, environment: dict[str, str], *options: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-p", "no:cacheprovider", *options],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=60,
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     return done.stdout + done.stderr
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_fixture_records_where_told_and_replays_without_anybody(tmp_path: Path) -> None:
     (tmp_path / "test_users.py").write_text(USERS)
     bare = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TRUNKLINE_"))}

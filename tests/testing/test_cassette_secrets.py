@@ -166,6 +166,29 @@ def test_a_credential_is_known_by_any_header(header, value) -> None:
     assert f"<{HIDDEN}>" in text
 
 
+def test_a_key_is_known_in_the_forms_that_urls_and_json_give_it() -> None:
+    secret = 'Zq3/Xw8+tY1"K5n=\\D9'
+    told = Told(f"<{secret}> {json.dumps(secret)}".encode(), content_type="text/plain")
+    url = f"https://a.example/v1?q={quote(secret, safe='')}"
+    text = recorded(told, post(url, b"", authorization=f"Bearer {secret}"))
+    kept = json.loads(text)["interactions"][0]
+    assert kept["request"]["url"] == f"https://a.example/v1?q={HIDDEN}"
+    assert kept["answer"]["text"] == f'<{HIDDEN}> "{HIDDEN}"'
+
+
+def test_a_key_behind_escapes_is_seen_in_json_that_is_broken_too() -> None:
+    secret = "Zq3vXw8RtY1mK5nB7cD9"
+    hidden = "".join(f"\\u{ord(c):04x}" for c in secret)
+    for kind, body in (
+        ("application/json", '{"a": "%s'),
+        ("text/event-stream", 'data: {"a": "%s\n\n'),
+    ):
+        told = Told((body % hidden).encode(), content_type=kind)
+        text = recorded(told, post("https://a.example/v1", b"", authorization=f"Bearer {secret}"))
+        assert HIDDEN in text
+        assert "005a" not in text
+
+
 def test_user_and_password_of_basic_authentication_go() -> None:
     pair = base64.b64encode(b"somebody:correct-horse-battery").decode()
     told = Told(b"correct-horse-battery and " + pair.encode(), content_type="text/plain")

@@ -35,7 +35,8 @@ MODES: tuple[Mode, ...] = ("none", "once", "new_episodes", "all")
 _MATCHES: tuple[Match, ...] = ("strict", "lenient")
 STAND_IN = Secret("hf_" + "replayed" * 2, "the cassette")
 """Goes along where a program has no token, so that it comes as far as asking."""
-_PAYER = "x-hf-bill-to"
+_PAYER, _NAME = "x-hf-bill-to", 3
+"""Who pays, and the letters from which on that is taken for a name."""
 
 
 class Cassette:
@@ -179,7 +180,8 @@ def _written(notes: list[Note], scrub: Scrubber) -> list[dict[str, Any]]:
         scrub.learn(answer.headers.items(), sent=False)
     rows: list[dict[str, Any]] = []
     for note, answer in zip(notes, answers, strict=True):
-        payers = [value for name, value in note.request.headers if name == _PAYER]
+        headers = note.request.headers
+        payers = [text for name, text in headers if name == _PAYER and len(text) >= _NAME]
         request = written_request(note.request, scrub)
         rows.append({"request": request, "answer": written_answer(answer, scrub, payers)})
     return rows

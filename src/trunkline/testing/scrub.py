@@ -75,7 +75,21 @@ _OF_A_SECRET = re.compile(
     r"auth|key|token|secret|cookie|session|credential|passw|signature|jwt|bearer", re.IGNORECASE
 )
 _HARMLESS = frozenset(
-    {"accept", "accept-encoding", "content-length", "content-type", "host", "user-agent"}
+    [
+        "accept",
+        "accept-encoding",
+        "anthropic-beta",
+        "anthropic-version",
+        "content-length",
+        "content-type",
+        "host",
+        "openai-beta",
+        "prefer",
+        "range",
+        "user-agent",
+        "x-sandbox-fault",
+        "x-sandbox-task",
+    ]
 )
 _RANDOM = re.compile(r"(?=\S*[0-9])(?=\S*[A-Za-z])\S{12,}")
 _DATA = re.compile(r"(?:data:[^,\s]{0,200};base64,)?[A-Za-z0-9+/\s]{400,}+={0,2}+\s*+")
