@@ -47,7 +47,8 @@ class Proxy:
         self._running: set[asyncio.Task[None]] = set()
         self._held = _bound(0)  # keeps the port while nobody listens
         self.port: int = self._held.getsockname()[1]
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
+        self._ends = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="chaos-proxy")
         self._thread.start()
@@ -128,30 +129,51 @@ class Proxy:
     async def _listen(self) -> None:
         """Listen, or stop it, as the toxics say."""
         refuse = any(isinstance(toxic, Refuse) for toxic in self._toxics)
-        if refuse and self._server is not None:
-            self._server.close()
-            self._server = None
-        elif not refuse and self._server is None:
-            self._server = await asyncio.start_server(
-                self._take, sock=_bound(self.port), backlog=1000, ssl=self._tls
-            )
+        listening = self._listening
+        if listening is not None and (refuse or self._ends):
+            self._listening = None
+            self._loop.remove_reader(listening)
+            listening.close()
+        elif listening is None and not refuse:
+            listening = self._listening = _bound(self.port)
+            listening.setblocking(False)
+            listening.listen(1000)
+            self._loop.add_reader(listening, self._accept, listening)
 
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, listening: socket.socket) -> None:
+        """Take a connection. What awaits them loses the one that it was taking when it is cancelled."""
+        try:
+            sock, _ = listening.accept()
+        except OSError:
+            return  # it has left already
+        sock.setblocking(False)
         self.accepted += 1
-        task = asyncio.current_task()
-        assert task is not None
-        link = Link(self, (reader, writer), self._to, self.accepted)
-        self._links.add(link)
+        task = self._loop.create_task(self._take(sock, self.accepted))
         self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(partial(_close, sock))
+
+    async def _take(self, sock: socket.socket, number: int) -> None:
+        try:
+            client = await self._streams(sock)
+        except OSError:
+            return  # it has left, or does not speak TLS
+        link = Link(self, client, self._to, number)
+        self._links.add(link)
         try:
             await link.carry()
             await link.close()
-        except asyncio.CancelledError:
-            pass  # it was cut
         finally:
             link.abort()
             self._links.discard(link)
-            self._running.discard(task)
+
+    async def _streams(self, sock: socket.socket) -> Pair:
+        reader = asyncio.StreamReader(loop=self._loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
+        transport, _ = await self._loop.connect_accepted_socket(
+            lambda: protocol, sock, ssl=self._tls
+        )
+        return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
 
     async def _cut(self) -> None:
         cut = list(self._running)
@@ -160,8 +182,8 @@ class Proxy:
         await asyncio.gather(*cut, return_exceptions=True)
 
     async def _end(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        self._ends = True
+        await self._listen()
         await self._cut()
         for _ in range(3):  # closed transports say so in the loop's next turns
             await asyncio.sleep(0)
@@ -300,6 +322,10 @@ def _pass_on(task: asyncio.Task[None], pieces: asyncio.Queue[tuple[float, bytes]
         if pieces.full():
             pieces.get_nowait()  # a broken connection loses what was on its way
         pieces.put_nowait((0.0, b""))
+
+
+def _close(sock: socket.socket, _: object) -> None:
+    sock.close()  # also where its task has not even begun
 
 
 def _bound(port: int) -> socket.socket:

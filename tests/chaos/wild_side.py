@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,15 @@ def _all_gone(scene: Scene) -> None:
 def open_files(process: int | str = "self") -> int:
     """Count a process's descriptors."""
     return len(list(Path(f"/proc/{process}/fd").iterdir()))
+
+
+def open_sockets(process: int) -> int:
+    """Count a process's sockets."""
+    links = []
+    for number in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            links.append(os.readlink(number))
+    return sum(link.startswith("socket:") for link in links)
 
 
 def becomes(true: Callable[[], object], what: Callable[[], str]) -> None:
