@@ -136,6 +136,7 @@ ROUTER = LoggedAttempt("call_1", 1, "groq", "org/model", "https://router/v1/chat
         ("huggingface/org/model", ROUTER.url, "The router chose the provider"),
         ("huggingface/groq/org/model", ROUTER.url, "The model string names groq"),
         ("openai/model", "http://127.0.0.1/v1/chat/completions", "There was one place to ask."),
+        ("sandbox/demo", "sandbox://sandbox/v1/chat/completions", "The sandbox answered"),
     ],
 )
 def test_a_call_without_a_route_says_who_chose(model: str, url: str, choice: str) -> None:

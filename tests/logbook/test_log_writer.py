@@ -287,3 +287,34 @@ def test_a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_again(p
     (told,) = done.stderr.splitlines()
     assert "is not complete" in told
     assert len(numbers(path)) == 302
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_log_writer import row
+from trunkline.log_settings import Keep
+from trunkline.logbook.writer import LogWriter
+writer = LogWriter(Path(sys.argv[1]), row, Keep())
+number = 1000
+while True:
+    writer.put(number)
+    number += 1
+    if number % 50 == 0:
+        writer.flush()
+        print(number, flush=True)
+"""
+
+
+def test_a_killed_program_leaves_a_log_that_is_whole(path: Path) -> None:
+    here = str(Path(__file__).parent)
+    program = subprocess.Popen([sys.executable, "-c", KILLED, str(path), here],
+                               stdout=subprocess.PIPE, text=True)  # fmt: skip
+    with program:
+        assert program.stdout is not None
+        told = [int(program.stdout.readline()) for _ in range(3)]
+        program.kill()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert len(numbers(path)) >= told[-1] - 1000

@@ -65,6 +65,8 @@ def _choice(found: Logged) -> str:
     if not found.attempts:
         return ""
     first = found.attempts[0]
+    if first.url.startswith("sandbox:"):
+        return "The sandbox answered, in the program's own process."
     named = f"/{first.provider}/" in f"/{found.call.model}/" if first.provider else False
     if named:
         return f"The model string names {first.provider}, so there was nothing to choose."

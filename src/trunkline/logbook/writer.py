@@ -6,6 +6,7 @@ for it is bounded, and the oldest goes first. After a fork the child begins with
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import logging
 import os
@@ -109,7 +110,8 @@ class _Process(Generic[T]):
         self._bell.put(None)
         if self._leading.acquire(blocking=False):
             try:
-                threading.Thread(target=self._lead, name="trunkline-log", daemon=True).start()
+                # Waits for nothing and takes no lock, as a finalizer must not; and keeps no program up.
+                _thread.start_new_thread(self._lead, ())
             except RuntimeError:  # no thread is left, or the program is about to end
                 self._leading.release()
 
