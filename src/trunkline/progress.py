@@ -133,7 +133,8 @@ class Progress(Generic[EventT, WholeT]):
         self.opened.over(now, failure)
         if not self._delivered:
             self._holding.dropped()
-        return self.opened.mend(failure, now, delivered=self._delivered)
+        flow = self.opened.mend(failure, now, delivered=self._delivered)
+        return flow if flow is None or self.ending is None else _told(flow, self.ending)
 
     def mended(self, opened: Open[EventT, WholeT]) -> None:
         """Go on with another stream."""
@@ -240,3 +241,12 @@ class Progress(Generic[EventT, WholeT]):
             return self._whole
         whole = self.opened.whole(self.ended or time.monotonic(), self.reader.failure)
         return whole if self.ending is None else self.ending.marked(whole)
+
+
+def _told(flow: Flow[Open[EventT, WholeT]], ending: Ending) -> Flow[Open[EventT, WholeT]]:
+    """Go on as `flow` does; where it cannot, that is the stream's end."""
+    try:
+        return (yield from flow)
+    except BaseException as error:
+        ending.failed(error)
+        raise

@@ -197,6 +197,7 @@ def test_a_ledgers_entry_is_a_story_too() -> None:
         ),
         ({"state": "unknown", "outcome": "unknown"}, "Nobody knows how it ended"),
         ({"owner": None, "team": None}, "It was made with key key_1."),
+        ({"queued": 1.5}, "It waited 1.50 s for an upstream to let it in, before it began."),
     ],
 )
 def test_an_entry_that_is_otherwise_is_told_otherwise(

@@ -38,7 +38,7 @@ def ended(secret: str, text: str) -> Ended:
     attempt = Attempt(1, "p", "m", url, 400, "BadRequestError", "r", 0.0, 0.1, moved=text)
     receipt = Receipt("p", "m", "r", (attempt,), None, 0.1, TokenCount(1, 2, "provider"))
     return Ended(
-        id="call_1", started=time.time(), seconds=0.1, journey=journey, outcome="failed",
+        id="call_1", started=time.time(), seconds=0.1, journey=journey, stream=False, outcome="failed",
         receipt=receipt, usage=None, attempts=(attempt,), error=Trouble("BadRequestError", text),
         job=None, route=RouteReport(text, (Candidate(text, "p", "m", excluded=text),), (text,)),
         content=True, result={"answer": [text], text: text},

@@ -149,6 +149,10 @@ def _priced(entry: Entry) -> str:
 
 def _remarks(entry: Entry) -> list[str]:
     said: list[str] = []
+    if entry.queued is not None:
+        said.append(
+            f"It waited {entry.queued:.2f} s for an upstream to let it in, before it began."
+        )
     if entry.state == "open":
         said.append(f"At most ${dollars(entry.reserved):f} is held for it.")
     elif entry.charged != entry.cost:

@@ -202,7 +202,13 @@ def _ended(call: PastCall) -> Iterator[str]:
     if call.error or call.message:
         status = "" if call.status is None else f" (status {call.status})"
         kind = f"{call.error}{status}" if call.error else f"The error{status}"
-        yield f"{kind}: {_sentence(call.message)}" if call.message else f"{kind}."
+        yield f"{kind}: {_sentence(_message(call))}" if call.message else f"{kind}."
+
+
+def _message(call: PastCall) -> str:
+    """Return an error's text; where the route was told already, without its table."""
+    text = (call.message or "").strip()
+    return text.splitlines()[0].rstrip(":") if call.route is not None and text else text
 
 
 def _answered(call: PastCall) -> Iterator[str]:

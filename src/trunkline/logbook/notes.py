@@ -12,7 +12,7 @@ from trunkline.errors import APIError
 from trunkline.logbook.writer import LogWriter
 from trunkline.routing.carry import Flow, Journey
 from trunkline.routing.needs import Need, Send
-from trunkline.types import Attempt, Receipt
+from trunkline.types import Attempt, Chat, Receipt
 from trunkline.types.job import Job
 from trunkline.types.results import Items
 from trunkline.types.route import RouteReport
@@ -42,6 +42,7 @@ class Ended(msgspec.Struct, frozen=True, gc=False):
     """Seconds since 1970."""
     seconds: float
     journey: Journey[Any]
+    stream: bool
     outcome: Outcome
     receipt: Receipt | None
     usage: Any
@@ -129,13 +130,18 @@ class Note:
         if not isinstance(error, Exception):
             self._end("cancelled", None)
         else:
-            self._end(
-                "broken" if self._opened else "failed", getattr(error, "partial", None), error
-            )
+            broken = self._opened and self._streams
+            self._end("broken" if broken else "failed", getattr(error, "partial", None), error)
 
     def left(self, partial: Any) -> None:
         """Note that a stream was left before its end."""
         self._end("left", partial)
+
+    @property
+    def _streams(self) -> bool:
+        """Whether its caller reads it as a stream. Whole answers on routes are opened as streams, too."""
+        call = self._journey.call
+        return call.stream if isinstance(call, Chat) else self._opened
 
     @property
     def is_open(self) -> bool:
@@ -166,6 +172,7 @@ class Note:
                 started=self._began,
                 seconds=time.monotonic() - self._journey.began,
                 journey=self._journey,
+                stream=self._streams,
                 outcome=outcome,
                 receipt=receipt,
                 usage=_of(result, "usage"),

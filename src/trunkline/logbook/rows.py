@@ -72,7 +72,7 @@ class Rows:
             model=str(call.model),
             outcome=ended.outcome,
             seconds=round(ended.seconds, 6),
-            stream=bool(getattr(call, "stream", False)),
+            stream=ended.stream,
             request_id=_request_id(ended),
             job=ended.job,
             provider=receipt.provider if receipt else told or asked_for,
