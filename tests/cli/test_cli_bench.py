@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from terminals import Open, Run
 
+from trunkline import Client
 from trunkline.sandbox import Sandbox, SandboxServer, serve_in_thread
+from trunkline.settings import read_settings
+from trunkline.types.route import Candidate
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 pytestmark = pytest.mark.slow
@@ -232,3 +235,25 @@ def test_ctrl_c_ends_a_watch_between_its_rounds(terminal: Open, at_odds: dict[st
     shown.expect("marked: novita")
     shown.interrupt_until("Stopped.")
     assert shown.end() == 0
+
+
+def test_routing_counts_what_was_measured_and_goes_around_who_is_marked(
+    run: Run, at_odds: dict[str, str]
+) -> None:
+    watch = ("--watch", "1h", "--rounds", "1", "-y", "--spend", "1", "--context", "0")
+    assert run("bench", LLAMA, *watch, env=at_odds).returncode == 0
+
+    def candidates() -> dict[str, Candidate]:
+        with Client("hf_sandbox", settings=read_settings(at_odds)) as client:
+            answer = client.chat(LLAMA, [{"role": "user", "content": "Hello"}], route="fastest")
+        assert answer.receipt is not None and answer.receipt.route is not None
+        return {candidate.name: candidate for candidate in answer.receipt.route.candidates}
+
+    found = candidates()
+    assert (found["novita"].excluded or "").startswith("marked since 20")
+    assert found["deepinfra"].excluded is None
+    assert found["deepinfra"].source == "measured"
+    assert found["deepinfra"].first_token is not None
+    assert found["featherless-ai"].source != "measured"  # it was not asked
+    assert run("bench", LLAMA, "--clear", env=at_odds).returncode == 0
+    assert candidates()["novita"].excluded is None

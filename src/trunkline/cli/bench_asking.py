@@ -11,13 +11,17 @@ from decimal import Decimal
 import click
 
 from trunkline.bench.asking import Asker, Plan, steps
+from trunkline.bench.measured import measured
 from trunkline.bench.measuring import LeftOut, bounds_of, result
 from trunkline.bench.sheet import dollars
 from trunkline.bench.spending import Purse
 from trunkline.bench.values import Run
 from trunkline.cli import bench_screen as screen
 from trunkline.cli.bench_options import read_dollars
+from trunkline.cli.report import describe, note
 from trunkline.client import AsyncClient
+from trunkline.measured import add_measures, measures_file
+from trunkline.settings import read_settings
 
 
 def agreed_cap(
@@ -75,4 +79,17 @@ def measure(plan: Plan, left_out: Sequence[LeftOut], purse: Purse) -> tuple[Run,
             f"{asked[0].unasked} of {len(wanted)} calls were not made."
         )
     ended = datetime.now(UTC)
-    return result(plan, left_out, samples, purse, began=began, ended=ended, notes=notes), whole
+    run = result(plan, left_out, samples, purse, began=began, ended=ended, notes=notes)
+    _remember(run)
+    return run, whole
+
+
+def _remember(run: Run) -> None:
+    """Add what was seen to what routing knows of places."""
+    path = measures_file(read_settings())
+    if path is None:
+        return
+    try:
+        add_measures(path, measured(run))
+    except OSError as error:
+        note(f"What was measured cannot be kept for routing: {describe(error)}")
