@@ -101,8 +101,12 @@ class AnswerMethods:
 
         ask = responses(self._calls, model, input, **parameters)
         if stream:
-            return self._streamed(ask, answer_stream_flow(ask, RESPONSES))
-        return self._drive(self._watched(ask, answer_flow(ask, RESPONSES)))
+            return self._streamed(
+                ask, self._calls.flow_of(ask, lambda one: answer_stream_flow(one, RESPONSES))
+            )
+        return self._drive(
+            self._watched(ask, self._calls.flow_of(ask, lambda one: answer_flow(one, RESPONSES)))
+        )
 
     @overload
     def messages(
@@ -150,8 +154,12 @@ class AnswerMethods:
 
         ask = asking(self._calls, model, messages, **parameters)
         if stream:
-            return self._streamed(ask, answer_stream_flow(ask, MESSAGES))
-        return self._drive(self._watched(ask, answer_flow(ask, MESSAGES)))
+            return self._streamed(
+                ask, self._calls.flow_of(ask, lambda one: answer_stream_flow(one, MESSAGES))
+            )
+        return self._drive(
+            self._watched(ask, self._calls.flow_of(ask, lambda one: answer_flow(one, MESSAGES)))
+        )
 
     @overload
     def text_completion(
@@ -180,13 +188,13 @@ class AnswerMethods:
     ) -> Any:
         """Continue a prompt (/v1/completions, text-generation); `stream=True` brings it in pieces."""
         from trunkline.routing.event_flow import text_stream_flow  # loads what chats need none of
-        from trunkline.routing.task_flow import ask_flow
 
         ask = text.text_completion(self._calls, model, prompt, **parameters)
         seekers = self._calls.seekers
         if stream:
-            return self._streamed(ask, text_stream_flow(ask, seekers))
-        return self._drive(self._watched(ask, ask_flow(ask, seekers)))
+            flow = self._calls.flow_of(ask, lambda one: text_stream_flow(one, seekers))
+            return self._streamed(ask, flow)
+        return self._drive(self._watched(ask, self._calls.task_flow(ask)))
 
 
 class AsyncAnswerMethods:
@@ -251,8 +259,12 @@ class AsyncAnswerMethods:
         ask = responses(self._calls, model, input, **parameters)
         if stream:
             empty = RESPONSES.reader().whole()
-            return await self._streamed(ask, answer_stream_flow(ask, RESPONSES), empty)
-        return await self._drive(self._watched(ask, answer_flow(ask, RESPONSES)))
+            return await self._streamed(
+                ask, self._calls.flow_of(ask, lambda one: answer_stream_flow(one, RESPONSES)), empty
+            )
+        return await self._drive(
+            self._watched(ask, self._calls.flow_of(ask, lambda one: answer_flow(one, RESPONSES)))
+        )
 
     @overload
     async def messages(
@@ -297,8 +309,12 @@ class AsyncAnswerMethods:
         ask = asking(self._calls, model, messages, **parameters)
         if stream:
             empty = MESSAGES.reader().whole()
-            return await self._streamed(ask, answer_stream_flow(ask, MESSAGES), empty)
-        return await self._drive(self._watched(ask, answer_flow(ask, MESSAGES)))
+            return await self._streamed(
+                ask, self._calls.flow_of(ask, lambda one: answer_stream_flow(one, MESSAGES)), empty
+            )
+        return await self._drive(
+            self._watched(ask, self._calls.flow_of(ask, lambda one: answer_flow(one, MESSAGES)))
+        )
 
     @overload
     async def text_completion(
@@ -327,12 +343,11 @@ class AsyncAnswerMethods:
     ) -> Any:
         """Continue a prompt (/v1/completions, text-generation); `stream=True` brings it in pieces."""
         from trunkline.routing.event_flow import text_stream_flow  # loads what chats need none of
-        from trunkline.routing.task_flow import ask_flow
         from trunkline.types.results import TextCompletion
 
         ask = text.text_completion(self._calls, model, prompt, **parameters)
         seekers = self._calls.seekers
         if stream:
-            flow = text_stream_flow(ask, seekers)
+            flow = self._calls.flow_of(ask, lambda one: text_stream_flow(one, seekers))
             return await self._streamed(ask, flow, TextCompletion([]))
-        return await self._drive(self._watched(ask, ask_flow(ask, seekers)))
+        return await self._drive(self._watched(ask, self._calls.task_flow(ask)))

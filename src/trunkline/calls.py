@@ -28,6 +28,7 @@ from trunkline.providers.mapping import ModelMaps
 from trunkline.providers.spec import Target, accepted
 from trunkline.providers.table import PROVIDERS
 from trunkline.providers.targets import Places, chat_target
+from trunkline.routed_calls import RoutedCalls, policy_of
 from trunkline.routing import spare
 from trunkline.routing.ask import Ask
 from trunkline.routing.carry import Account, CallT, Flow, Journey
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from trunkline.catalog import Catalog, Catalogs
     from trunkline.logbook.notes import Note
     from trunkline.logbook.opening import Logbook
-    from trunkline.routed import Roads, RoutedChat
     from trunkline.routing.policy import Policy
 
 T = TypeVar("T")
@@ -93,11 +93,12 @@ class Remembered:
         return Catalogs(Path(file) if file else None)
 
 
-class Calls:
+class Calls(RoutedCalls):
     """Makes flows, on one set of settings and defaults."""
 
     def __init__(self, settings: Settings, tokens: TokenSource, defaults: Defaults) -> None:
         """Keep them; nothing is looked up before the first call."""
+        super().__init__()
         self.settings = settings
         self.defaults = defaults
         self._tokens = tokens
@@ -107,7 +108,6 @@ class Calls:
             from trunkline.logbook.opening import Logbook  # loads a database's driver
 
             self._logbook = Logbook(defaults.log, self._prices_at_hand)
-        self._roads: Roads | None = None
         self._spare = spare.retries()
 
     def chat(
@@ -189,7 +189,8 @@ class Calls:
             on_progress=get("on_progress"),
         )
         places = self._places(options, parsed, api_base)
-        return Ask(self._journey(call, places), places, finish)
+        route = policy_of(get("route"))
+        return Ask(self._journey(call, places), places, finish, route=route)
 
     def note(self, journey: Journey[Any], what: str = "call") -> Note | None:
         """Begin the note of a call in the local log; None where calls are not logged."""
@@ -198,38 +199,6 @@ class Calls:
         if interposed.present() is not None and self.defaults.log.origin != ARGUMENT:
             return None  # a test records or replays: the user's own log is no place for that
         return self._logbook.note(journey)
-
-    def routed(
-        self, model: str, messages: Messages, given: Mapping[str, Any], *, whole: bool
-    ) -> RoutedChat | None:
-        """Return a chat with a route; None where neither the call nor the client has one.
-
-        Raises InvalidInputError before anything is sent.
-        """
-        route = given.get("route")
-        if route is None and self.defaults.route is None:
-            return None
-        from trunkline.routed import RoutedChat  # calls without a route do without it
-        from trunkline.routing.policy import read_policy
-
-        policy = self.defaults.route if route is None else read_policy(route)
-        return RoutedChat(
-            self, model, messages, given, policy or read_policy("fastest"), whole=whole
-        )
-
-    @property
-    def roads(self) -> Roads:
-        """What calls with routes know together."""
-        if self._roads is None:
-            from trunkline.routed import Roads  # as above
-
-            self._roads = Roads(self.settings)
-        return self._roads
-
-    def close(self) -> None:
-        """Keep what is to be kept."""
-        if self._roads is not None:
-            self._roads.close()
 
     @property
     def is_logging(self) -> bool:

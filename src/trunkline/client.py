@@ -15,6 +15,7 @@ from trunkline.faces import Asking, P, R
 from trunkline.interposed import seen, seen_async
 from trunkline.log_settings import LogWish
 from trunkline.providers.spec import Target
+from trunkline.routed_calls import routed_chat
 from trunkline.routed_methods import AsyncRoutedMethods, RoutedMethods
 from trunkline.routing.carry import Flow
 from trunkline.routing.flow import Opened, chat_flow, stream_flow
@@ -142,7 +143,7 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods, RoutedMethods):
         with its raw text, after `repair_rounds` further tries. Raises APIError.
         """
         if response_model is None:
-            routed = self._calls.routed(model, messages, parameters, whole=True)
+            routed = routed_chat(self._calls, model, messages, parameters, whole=True)
             if routed is not None:
                 return self._routed(routed).collect()
             journey, target = self._calls.chat(model, messages, parameters, stream=False)
@@ -162,7 +163,7 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods, RoutedMethods):
         self, model: str, messages: Messages, **parameters: Unpack[ChatParameters]
     ) -> Stream:
         """Chat with a model and return its answer as it is written; raises as `chat`."""
-        routed = self._calls.routed(model, messages, parameters, whole=False)
+        routed = routed_chat(self._calls, model, messages, parameters, whole=False)
         if routed is not None:
             return self._routed(routed)
         journey, target = self._calls.chat(model, messages, parameters, stream=True)
@@ -173,10 +174,8 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods, RoutedMethods):
     def carry_out(self, asking: Asking[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Carry out a call of a task; the methods above are this with a task's name."""
         ask = asking(self._calls, *args, **kwargs)
-        from trunkline.routing.task_flow import ask_flow  # loads what chats need none of
-
         note = self._calls.note(ask.journey, ask.what)
-        flow = watched(ask_flow(ask, self._calls.seekers), note)
+        flow = watched(self._calls.task_flow(ask), note)
         result = drive.run(flow, Switch(self._line), self._calls.renew)
         return result if ask.finish is None else ask.finish(result)
 
@@ -318,7 +317,7 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods, Asy
     ) -> Any:
         """Chat with a model and return its whole answer, as Client.chat does."""
         if response_model is None:
-            routed = self._calls.routed(model, messages, parameters, whole=True)
+            routed = routed_chat(self._calls, model, messages, parameters, whole=True)
             if routed is not None:
                 return await self._routed(routed).collect()
             journey, target = self._calls.chat(model, messages, parameters, stream=False)
@@ -341,7 +340,7 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods, Asy
 
         The stream opens when it is awaited, entered or iterated; bad input raises at once.
         """
-        routed = self._calls.routed(model, messages, parameters, whole=False)
+        routed = routed_chat(self._calls, model, messages, parameters, whole=False)
         if routed is not None:
             return self._routed(routed)
         journey, target = self._calls.chat(model, messages, parameters, stream=True)
@@ -356,10 +355,8 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods, Asy
     async def carry_out(self, asking: Asking[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Carry out a call of a task; the methods above are this with a task's name."""
         ask = asking(self._calls, *args, **kwargs)
-        from trunkline.routing.task_flow import ask_flow  # as above
-
         note = self._calls.note(ask.journey, ask.what)
-        flow = watched(ask_flow(ask, self._calls.seekers), note)
+        flow = watched(self._calls.task_flow(ask), note)
         result = await drive.run_async(flow, AsyncSwitch(self._line), self._calls.renew)
         return result if ask.finish is None else ask.finish(result)
 

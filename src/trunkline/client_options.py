@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from trunkline.calls import Calls, Defaults, given_secret
 from trunkline.log_settings import LogWish, log_wanted
 from trunkline.parameters import check_parameters, headers_from, timeouts_from
+from trunkline.routed_calls import policy_of
 from trunkline.settings import Settings, TokenSource, read_settings
 from trunkline.types import Timeouts
 from trunkline.types.route import RouteLike
-
-if TYPE_CHECKING:
-    from trunkline.routing.policy import Policy
 
 
 class ClientOptions(TypedDict):
@@ -61,15 +59,7 @@ def calls_with(
         timeouts=timeouts_from(given["timeout"], Timeouts()),
         deadline=given["deadline"],
         max_retries=given["max_retries"],
-        route=_policy(given["route"]),
+        route=policy_of(given["route"]),
         log=log_wanted(settings.log, given["log"], content=given["log_content"]),
     )
     return Calls(settings, TokenSource(), defaults)
-
-
-def _policy(route: RouteLike | None) -> Policy | None:
-    if route is None:
-        return None
-    from trunkline.routing.policy import read_policy  # clients without a route do without it
-
-    return read_policy(route)

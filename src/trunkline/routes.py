@@ -20,13 +20,12 @@ from trunkline.routing.policy import Need, Policy
 from trunkline.routing.ranking import Option, Wanted
 from trunkline.routing.record import count_tokens
 from trunkline.types import Completion, Secret
+from trunkline.types.route import SERVER
 from trunkline.wire import strict_json
 
 if TYPE_CHECKING:
     from trunkline.catalog import Catalog, ModelEntry
 
-SERVER = "endpoint"
-"""How a route names the server at `api_base`."""
 _NUMBERS = ("fastest", "cheapest", "balanced")
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from trunkline.providers.targets import Places
 from trunkline.routing.carry import Journey
+from trunkline.routing.policy import Policy
 from trunkline.types.job import Job
 from trunkline.types.tasks import TaskCall
 
@@ -24,5 +25,7 @@ class Ask(msgspec.Struct, Generic[R], frozen=True):
     """What is still to do with the result, without I/O."""
     what: Literal["call", "resume", "look", "cancel", "info"] = "call"
     """To call; to go on with `job`, ask after it once or cancel it; to ask what runs at the address."""
+    route: Policy | None = None
+    """Who may carry it out, in which order; None is whom the model string names."""
     job: Job | None = None
     """A job that was submitted before."""

@@ -30,8 +30,9 @@ from trunkline.routing.holding import Hold
 from trunkline.routing.needs import Reply, Send
 from trunkline.routing.task_flow import fitted, wish_for
 from trunkline.routing.where import find_target
-from trunkline.types import Attempt, Receipt, Timeouts, TokenCount
+from trunkline.types import Attempt, AttemptRole, Receipt, Timeouts, TokenCount
 from trunkline.types.results import TextCompletion
+from trunkline.types.route import RouteReport
 from trunkline.types.tasks import TaskCall
 from trunkline.wire import strict_json
 from trunkline.wire.message import HttpRequest
@@ -60,6 +61,8 @@ class OpenedEvents(msgspec.Struct, Generic[EventT, WholeT], frozen=True):
     """The attempts that failed first."""
     call: TaskCall
     began: float
+    route: RouteReport | None = None
+    role: AttemptRole | None = None
 
     @property
     def limits(self) -> Timeouts:
@@ -101,7 +104,8 @@ class OpenedEvents(msgspec.Struct, Generic[EventT, WholeT], frozen=True):
     def attempts(self, ended: float, error: APIError | None) -> tuple[Attempt, ...]:
         """Return every attempt, the stream's own last."""
         reply = msgspec.structs.replace(self.reply, ended=ended)
-        last = record.attempt(len(self.before) + 1, self.send, reply, error, self.began)
+        number = len(self.before) + 1
+        last = record.attempt(number, self.send, reply, error, self.began, role=self.role)
         return (*self.before, last)
 
     def whole(self, ended: float, error: APIError | None = None) -> WholeT:
@@ -110,6 +114,7 @@ class OpenedEvents(msgspec.Struct, Generic[EventT, WholeT], frozen=True):
         times = _Times(self.began, ended, self.reply.ended)
         attempts = self.attempts(ended, error)
         receipt = _receipt(attempts, self.call, whole, self.manner, times)
+        receipt = msgspec.structs.replace(receipt, route=self.route)
         made: WholeT = msgspec.structs.replace(whole, receipt=receipt)
         return made
 

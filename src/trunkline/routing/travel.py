@@ -99,6 +99,8 @@ class Travel(Generic[T]):
         self._failed = 0
         """Attempts in a row that failed at the present place."""
         self._role: AttemptRole = "first"
+        self._said: dict[str, str] = {}
+        """By place, what was wrong there before anything was sent."""
         self._after: Any = None
         self._only: frozenset[str] | None = None
         if not self.order:
@@ -177,6 +179,8 @@ class Travel(Generic[T]):
             result = yield from trip.leg(option, stage)
         except APIError as error:
             new = error.attempts[len(self.attempts) :]
+            if not new:
+                self._said[option.name] = error.message.partition("\n")[0]
             ended = trip.began + new[-1].started + new[-1].seconds if new else now
             trip.traffic.ended(option, ended, trip.wall, error, probe=probe)
             raise
@@ -284,8 +288,9 @@ class Travel(Generic[T]):
             said = f"{attempt.status} {attempt.error}" if attempt.status else str(attempt.error)
             ends.setdefault(f"{attempt.provider}", []).append(said)
         for candidate in self._report.candidates:
-            tried = ends.get(f"{candidate.provider}")
-            why = candidate.excluded or (", then ".join(tried) if tried else "it was not asked")
+            tried = ends.get(f"{candidate.provider}", [])
+            said = ", then ".join(tried) or self._said.get(candidate.name, "it was not asked")
+            why = candidate.excluded or said
             rows.append((candidate.name, why))
         width = max((len(name) for name, _ in rows), default=0)
         return "\n".join(f"  {name:<{width}}  {why}" for name, why in rows) or "  it has no places"

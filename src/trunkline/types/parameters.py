@@ -77,16 +77,15 @@ class EveryCall(TypedDict, total=False):
     deadline: float | None
     """Seconds for the whole call, with retries and waits."""
     max_retries: int | None
+    route: RouteLike | None
+    """Which providers may serve it, in which order, and what is done where one fails: a policy's name,
+    a list of providers, or a Policy."""
     drop_params: bool
     """Leave out parameters that the provider does not take, instead of refusing the call."""
 
 
 class CallOptions(EveryCall, total=False):
     """How a chat is made."""
-
-    route: RouteLike | None
-    """Which providers may serve it, in which order, and what is done where one fails: a policy's name,
-    a list of providers, or a Policy."""
 
     think_tags: bool
     """Read `<think>...</think>` at the start of the content as reasoning."""

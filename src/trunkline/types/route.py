@@ -22,6 +22,8 @@ class PolicyLike(Protocol):
 
 RouteLike: TypeAlias = str | Sequence[str] | Mapping[str, Any] | PolicyLike
 """What a caller may give as `route=`."""
+SERVER = "endpoint"
+"""How a route names the server at `api_base`."""
 NumberSource = Literal["measured", "catalog", "mixed", "unknown"]
 """Where a candidate's speed is from: seen by this program itself, told by the catalog, some of each."""
 
