@@ -87,6 +87,8 @@ def _attempt(one: LoggedAttempt) -> PastAttempt:
         role=one.role,
         moved=one.moved,
         request_id=one.request_id,
+        input_tokens=one.input_tokens,
+        output_tokens=one.output_tokens,
         cost=None if one.cost is None else Decimal(one.cost),
     )
 

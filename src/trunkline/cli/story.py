@@ -25,6 +25,9 @@ class PastAttempt(msgspec.Struct, frozen=True):
     moved: str | None = None
     """Why the call did not end with it."""
     request_id: str | None = None
+    input_tokens: int | None = None
+    """Of this exchange alone, where they are known."""
+    output_tokens: int | None = None
     cost: Decimal | None = None
 
 
@@ -92,6 +95,14 @@ _ROLES = {
     "restart": "the whole answer anew, as its stream had been cut",
     "continue": "the rest of the answer, as its stream had been cut",
 }
+_FOLLOWS = {
+    "retry": "It was asked again",
+    "hedge": "A second place was asked beside it",
+    "restart": "The whole answer was asked for anew",
+    "continue": "The rest of the answer was asked for",
+}
+"""What is said of an attempt by what the next one was for."""
+_MARGIN = " " * 11
 _NUMBERS = {
     "measured": "measured here",
     "catalog": "from the catalog",
@@ -128,7 +139,7 @@ def _route(call: PastCall) -> Iterator[str]:
     able = route.order
     total = len(route.candidates)
     yield (
-        f"The route went by {route.policy}. Of {total} {_plural(total, 'candidate')} "
+        f"Its route: {route.policy}. Of {total} {_plural(total, 'candidate')} "
         f"{len(able)} could be asked{':' if total else '.'}"
     )
     width = max((len(one.name) for one in route.candidates), default=0)
@@ -156,22 +167,33 @@ def _rated(one: Candidate) -> str:
 
 
 def _attempts(call: PastCall) -> Iterator[str]:
-    for one in call.attempts:
+    for at, one in enumerate(call.attempts, 1):
+        next_role = call.attempts[at].role if at < len(call.attempts) else ""
         where = one.provider or "the router, which chose the provider itself,"
         role = f" ({_ROLES[one.role]})" if one.role in _ROLES else ""
         yield (
             f"{one.started:7.2f} s  Attempt {one.number}{role} went to {where} as {one.model}: "
             f"{_came(one)} after {one.seconds:.2f} s."
         )
-        if one.cost is not None:
-            yield f"{'':11}It cost ${one.cost:f}."
+        used = _used(one)
+        if used:
+            yield f"{_MARGIN}{used}"
         if one.moved:
-            yield f"{'':11}The call moved on: {_sentence(one.moved)}"
+            yield f"{_MARGIN}{_FOLLOWS.get(next_role, 'The call moved on')}: {_sentence(one.moved)}"
     missing = call.attempt_count - len(call.attempts)
     if missing > 0 and call.attempts:
         yield f"Of {missing} further {_plural(missing, 'attempt')} no more is known."
     elif missing > 1:
         yield f"There were {missing} attempts; no more is known of the first {missing - 1}."
+
+
+def _used(one: PastAttempt) -> str:
+    """Return what is known of an exchange's own tokens and cost."""
+    counts = (("in", one.input_tokens), ("out", one.output_tokens))
+    tokens = ", ".join(f"{count:,} tokens {side}" for side, count in counts if count is not None)
+    cost = "" if one.cost is None else f"${one.cost:f}"
+    parts = [part for part in (tokens, cost) if part]
+    return f"It used {' for '.join(parts)}." if parts else ""
 
 
 def _came(one: PastAttempt) -> str:
