@@ -14,6 +14,7 @@ from running import CHAT, Gateway, running
 from trunkline.cli.ledger_calls import entry_of
 from trunkline.sandbox import SandboxServer, serve_in_thread
 
+pytestmark = pytest.mark.slow
 PROGRAM = str(Path(sys.executable).with_name("trunkline"))
 
 

@@ -307,6 +307,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_program_leaves_a_log_that_is_whole(path: Path) -> None:
     here = str(Path(__file__).parent)
     program = subprocess.Popen([sys.executable, "-c", KILLED, str(path), here],

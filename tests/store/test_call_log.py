@@ -197,6 +197,7 @@ log.close()
 """
 
 
+@pytest.mark.slow
 def test_several_processes_write_at_once_and_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "calls.db"
     here = str(Path(__file__).parent)
