@@ -136,9 +136,11 @@ class Front:
 
 
 @contextmanager
-def front(folder: Path, *, tls: Tls | None = None, seed: int = 1) -> Iterator[Front]:
+def front(
+    folder: Path, *, tls: Tls | None = None, seed: int = 1, pace: float | None = None
+) -> Iterator[Front]:
     """Run a gateway whose upstream is behind a proxy, as is the gateway for its clients."""
-    with scene(seed=seed, tls=tls) as behind:
+    with scene(seed=seed, tls=tls, pace=pace) as behind:
         environment = {
             "TRUNKLINE_ROUTER": f"{behind.url}/v1",
             "HF_ENDPOINT": behind.url,

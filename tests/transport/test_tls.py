@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
+import signal
 import ssl
 import subprocess
 import sys
@@ -12,7 +14,16 @@ import time
 import pytest
 
 from faces import ASKED, ONCE
-from loopback import STREAM_HEAD, answers, chunk, event, open_sockets, sockets_settle, then_waits
+from loopback import (
+    PATIENCE,
+    STREAM_HEAD,
+    answers,
+    chunk,
+    event,
+    open_sockets,
+    sockets_settle,
+    then_waits,
+)
 from trunkline import APIConnectionError, AsyncClient, ConfigurationError
 
 
@@ -137,3 +148,33 @@ def test_ssl_cert_file_names_further_authorities(serve, authority, context) -> N
         timeout=30,
     )
     assert (done.stdout, done.stderr) == ("Hello\nHello\n", "")
+
+
+INTERRUPTED = """
+import os, signal, sys
+from trunkline import Client
+
+client = Client(api_base=sys.argv[1])
+try:
+    client.chat("m", [{"role": "user", "content": "Hello?"}])
+except KeyboardInterrupt as caught:  # which knows every frame that it came through
+    links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+    print([os.readlink(link) for link in links if os.path.exists(link)])
+"""
+
+
+def test_ctrl_c_within_a_handshake_closes_the_socket(serve) -> None:
+    upstream = serve(lambda visit: (visit.note("here"), visit.until_gone()))
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", INTERRUPTED, upstream.url.replace("http:", "https:")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        upstream.wait("here")
+        hello = upstream.visits[0].sock
+        assert select.select([hello], [], [], PATIENCE)[0], "the handshake has begun"
+        program.send_signal(signal.SIGINT)
+        said, complained = program.communicate(timeout=30)
+    assert "socket:" not in said
+    assert (said[:1], complained) == ("[", "")

@@ -287,7 +287,10 @@ class BlockingTransport:
                 _tunnel(sock, url, proxy, connected_by)
             if context:
                 sock.settimeout(_left(min(until, time.monotonic() + timeouts.connect)))
-                sock = context.wrap_socket(sock, server_hostname=url.host)
+                sock = context.wrap_socket(
+                    sock, server_hostname=url.host, do_handshake_on_connect=False
+                )
+                sock.do_handshake()  # here, so that Ctrl-C within it finds the socket to close
         except BaseException as error:
             if sock is not None:
                 sock.close()
