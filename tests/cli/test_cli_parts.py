@@ -172,6 +172,12 @@ def test_a_footer_never_invents_a_number(
     assert footer(receipt) == f"unknown provider · 1.50 s · {said}"
 
 
+def test_a_footer_names_a_call_that_was_logged() -> None:
+    tokens = TokenCount(1, 2, "provider")
+    receipt = Receipt("groq", "m", "r", (), None, 1.0, tokens, call_id="call_1")
+    assert footer(receipt).endswith(" · call_1")
+
+
 def test_a_footer_counts_attempts() -> None:
     tries = tuple(Attempt(n, "groq", "m", "u", 200, None, None, 0.0, 0.1) for n in (1, 2))
     receipt = Receipt("groq", "m", None, tries, 0.25, 1.0, TokenCount(1, 2, "provider"))

@@ -113,6 +113,16 @@ def test_calls_are_listed_newest_first_as_filters_say(
     assert [int(one.id[5:]) for one in log.calls(wanted, 1)] == numbers[:1]
 
 
+def test_calls_are_read_with_their_attempts(log: CallLog) -> None:
+    rows = [
+        Logged(call(n), tuple(attempt(n, number=k) for k in range(1, n % 3 + 1)))
+        for n in range(1, 1201)
+    ]
+    log.add(rows)
+    assert log.with_attempts(LogFilter(), 9999) == rows[::-1]
+    assert log.with_attempts(LogFilter(failed=True), 9999) == []
+
+
 def test_a_call_that_is_there_already_stays_as_it_is(log: CallLog) -> None:
     log.add([logged(1)])
     log.add([logged(1, outcome="failed"), logged(2)])

@@ -207,6 +207,11 @@ LONG = "many words and " * 40
             "Receipt(groq, 0 attempts, 1.250s, 3+2 tokens (provider), request r-1)",
         ),
         (
+            msgspec.structs.replace(RECEIPT, call_id="call_1"),
+            "Receipt(groq, 0 attempts, 1.250s, 3+2 tokens (provider), request r-1, "
+            "logged as call_1)",
+        ),
+        (
             msgspec.structs.replace(RECEIPT, provider=None, time_to_first_token=0.5),
             (
                 "Receipt(unknown provider, 0 attempts, first 0.500s, 1.250s, "

@@ -82,6 +82,8 @@ def footer(receipt: Receipt) -> str:
         if count is not None
     ]
     said.append(f"tokens {' + '.join(counts)}" if counts else "tokens unknown")
+    if receipt.call_id is not None:
+        said.append(receipt.call_id)
     return " · ".join(said)
 
 

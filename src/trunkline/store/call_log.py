@@ -50,6 +50,8 @@ STEPS: tuple[Migration, ...] = (_FIRST,)
 
 BUSY_SECONDS = 2.0
 """How long a file that another process writes to is waited for."""
+_AT_ONCE = 500
+"""Ids in one statement: old versions of SQLite take no more than 999."""
 _SLICE = 2000
 """Calls that are deleted in one transaction: others write in between."""
 
@@ -116,6 +118,22 @@ class CallLog:
         with self._file.reading() as connection:
             rows = connection.execute(text, (*values, limit)).fetchall()
         return [_read(LoggedCall, row) for row in rows]
+
+    def with_attempts(self, wanted: LogFilter, limit: int) -> list[Logged]:
+        """Return the newest calls with their attempts and without content, the last one first."""
+        calls = self.calls(wanted, limit)
+        found: dict[str, list[LoggedAttempt]] = {call.id: [] for call in calls}
+        ids = list(found)
+        with self._file.reading() as connection:
+            for start in range(0, len(ids), _AT_ONCE):
+                part = ids[start : start + _AT_ONCE]
+                marks = ", ".join("?" * len(part))
+                rows = connection.execute(
+                    f"SELECT * FROM attempts WHERE call IN ({marks}) ORDER BY call, number", part
+                )
+                for row in rows:
+                    found[row[0]].append(_read(LoggedAttempt, row))
+        return [Logged(call, tuple(found[call.id])) for call in calls]
 
     def find(self, wanted: str) -> Logged | None:
         """Return the newest call of an id, a provider's request id, a job or an id's beginning."""

@@ -87,5 +87,6 @@ class Receipt(Record, msgspec.Struct, frozen=True):
         return (
             f"Receipt({self.provider or 'unknown provider'}, {tries} attempt{'s'[: tries != 1]}"
             f"{first}, {self.total_time:.3f}s, {self.tokens.input}+{self.tokens.output} tokens "
-            f"({self.tokens.source}), request {self.request_id})"
+            f"({self.tokens.source}), request {self.request_id}"
+            f"{'' if self.call_id is None else f', logged as {self.call_id}'})"
         )
