@@ -37,7 +37,7 @@ def run_of(samples: Iterable[Sample], **more: Any) -> Run:
     names = list(dict.fromkeys(s.provider for s in made))
     kinds = {s.prompt: any(o.judged for o in made if o.prompt == s.prompt) for s in made}
     prompts = tuple(
-        Asked(name, f"Asked: {name}?", constrained=kind) for name, kind in kinds.items()
+        Asked(name, f"Asked: {name}?", weight=1.0 if kind else 0.5) for name, kind in kinds.items()
     )
     return Run(
         model=MODEL,

@@ -17,7 +17,7 @@ def test_a_text_file_has_a_prompt_a_line() -> None:
         ("line 1", "Name a river."),
         ("line 3", "Name a lake."),
     ]
-    assert not found[0].constrained
+    assert found[0].counts == 0.5
 
 
 def test_an_object_a_line_may_have_all_that_a_chat_has() -> None:
@@ -96,7 +96,14 @@ def test_the_canaries_look_at_each_thing_that_breaks() -> None:
     assert {"arithmetic", "format", "copy", "system", "turns", "tool", "json"} <= set(names)
     assert len(set(names)) == len(names)
     assert all(prompt.looks_at for prompt in built_in())
-    assert sum(prompt.constrained for prompt in built_in()) >= 8
+    weights = {prompt.name: prompt.counts for prompt in built_in()}
+    assert {n for n, w in weights.items() if w == 1.0} == {
+        "system",
+        "turns",
+        "tool",
+        "json",
+        "needle",
+    }
 
 
 @pytest.mark.parametrize("tokens", [1, 100, 4_000, 50_000])

@@ -120,6 +120,10 @@ def test_nothing_is_spent_where_nobody_can_be_asked(
         (["--against", "missing.json"], "No such file or directory: missing.json"),
         (["--providers", "grok"], "Did you mean groq"),
         (["--watch", "1h", "--yes"], "give --spend"),
+        (["--watch", "1h", "--csv", "r.csv"], "--watch does not go with --csv"),
+        (["--marks", "--json"], "--marks does not go with --json"),
+        (["--marks", "--clear"], "--marks does not go with --clear"),
+        (["--rounds", "2"], "--rounds is for --watch"),
     ],
 )
 def test_bad_input_is_said_before_anything_is_asked(
@@ -186,6 +190,15 @@ def test_a_mark_can_be_lifted(run: Run, at_odds: dict[str, str]) -> None:
     assert "is marked" in other.stderr
     assert run("bench", LLAMA, "--clear", env=at_odds).stderr.strip() == "Lifted: novita."
     assert run("bench", LLAMA, "--marks", env=at_odds).stdout == ""
+
+
+def test_a_watch_can_tell_its_rounds_as_json(run: Run, at_odds: dict[str, str]) -> None:
+    watch = ("--watch", "1s", "--rounds", "2", "-y", "--spend", "1", "--context", "0", "--json")
+    done = run("bench", LLAMA, *watch, env=at_odds)
+    rounds = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(one["calls"], one["failed"], one["freed"]) for one in rounds] == [(54, 0, [])] * 2
+    assert rounds[1]["marked"][0]["provider"] == "novita"
+    assert 0 < float(rounds[0]["spent"]) < float(rounds[1]["spent"])
 
 
 def test_a_watch_ends_at_its_cap(run: Run, at_odds: dict[str, str]) -> None:

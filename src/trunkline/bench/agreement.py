@@ -21,8 +21,6 @@ GAP = 0.2
 """By how much less a place agrees with the others than they agree among themselves."""
 ENOUGH = 1.0
 """Weight of findings from which a place stands out."""
-_FREE = 0.5
-"""Weight of a difference where there is no one right answer."""
 
 Answers = dict[str, dict[int, Sample]]
 """The answered samples of one prompt: by provider, by run."""
@@ -68,7 +66,7 @@ def stand_out(prompts: Iterable[Asked], samples: Sequence[Sample]) -> tuple[Odd,
         for finding in [*_wrong(prompt, answers), *_different(prompt, answers)]:
             found.setdefault(finding.provider, []).append(finding)
     return tuple(
-        Odd(provider, _reason(findings), tuple(sorted(findings, key=lambda f: -f.weight)))
+        Odd(provider, _reason(findings), tuple(sorted(findings, key=_telling)))
         for provider, findings in sorted(found.items())
         if sum(finding.weight for finding in findings) >= ENOUGH
     )
@@ -152,8 +150,13 @@ def _finding(prompt: Asked, answers: Answers, provider: str, kind: str, what: st
         what=what,
         said=shortened(said.pop(provider).shown()),
         peers={name: shortened(answer.shown()) for name, answer in said.items()},
-        weight=1.0 if prompt.constrained else _FREE,
+        weight=prompt.weight,
     )
+
+
+def _telling(finding: Finding) -> tuple[float, bool]:
+    """Put what tells most first, and what is known to be wrong before what differs."""
+    return -finding.weight, finding.kind != "wrong"
 
 
 def _reason(findings: Sequence[Finding]) -> str:

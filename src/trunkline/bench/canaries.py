@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from functools import cache
+from typing import Any
 
 import msgspec
 
@@ -23,12 +24,8 @@ _STATES = ("in order", "lit at dusk", "cleaned", "checked twice", "without a fla
 def canaries() -> tuple[Prompt, ...]:
     """Return the short ones, as the package's file has them."""
     data = pkgutil.get_data("trunkline.bench", "canaries.json") or b"[]"
-    rows = msgspec.json.decode(data, type=list[dict[str, object]])
-    looks = [str(row.pop("looks_at")) for row in rows]
-    return tuple(
-        msgspec.structs.replace(prompt_of(row, str(row["name"])), looks_at=look)
-        for row, look in zip(rows, looks, strict=True)
-    )
+    rows = msgspec.json.decode(data, type=list[dict[str, Any]])
+    return tuple(_canary(row) for row in rows)
 
 
 def needle(tokens: int = NEEDLE_TOKENS) -> Prompt:
@@ -54,6 +51,12 @@ def needle(tokens: int = NEEDLE_TOKENS) -> Prompt:
         looks_at="long context",
         context=tokens + tokens // 4,
     )
+
+
+def _canary(row: dict[str, Any]) -> Prompt:
+    """Make a prompt of a row, which has fields that users' prompts have not."""
+    more = {name: row.pop(name) for name in ("looks_at", "weight") if name in row}
+    return msgspec.structs.replace(prompt_of(row, row["name"]), **more)
 
 
 def built_in(context: int = NEEDLE_TOKENS) -> tuple[Prompt, ...]:

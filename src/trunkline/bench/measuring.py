@@ -145,5 +145,5 @@ def _shown(prompt: Prompt) -> Asked:
         text if len(text) <= 300 else f"{text[:150]} ... {text[-100:]}",
         prompt.looks_at,
         None if prompt.expect is None else str(prompt.expect),
-        prompt.constrained,
+        prompt.counts,
     )

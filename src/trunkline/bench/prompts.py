@@ -52,10 +52,15 @@ class Prompt(msgspec.Struct, frozen=True):
     context: int = 0
     """Tokens, roughly, that a provider's context must hold for it."""
 
+    weight: float | None = None
+    """How much an answer that is wrong, or differs, tells of its place; 1.0 is enough by itself."""
+
     @property
-    def constrained(self) -> bool:
-        """Whether there is one right answer, so that two answers that differ tell something."""
-        return self.expect is not None
+    def counts(self) -> float:
+        """`weight`, or what is usual: all of it where one answer is right, else half."""
+        if self.weight is not None:
+            return self.weight
+        return 0.5 if self.expect is None else 1.0
 
     @property
     def text(self) -> str:

@@ -106,7 +106,7 @@ class Asked(msgspec.Struct, frozen=True):
     text: str
     looks_at: str = ""
     expected: str | None = None
-    constrained: bool = False
+    weight: float = 1.0
 
 
 class Finding(msgspec.Struct, frozen=True):

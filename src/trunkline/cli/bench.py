@@ -102,17 +102,39 @@ def command(model: str, **options: Unpack[Options]) -> int:
     What it can cost is shown and asked for first, and never exceeded. Prices are the catalog's.
     Where stdout is no terminal the table's columns are separated by tabs.
     """
+    _check(options)
     if options["marks"] or options["clear"]:
         from trunkline.cli.bench_watch import clear, show_marks  # needs none of what measures
 
         return clear(model, _names(options)) if options["clear"] else show_marks(model)
     wishes = _wishes(model, options)
     if options["watch"] is not None:
-        from trunkline.cli.bench_watch import watch
+        from trunkline.cli.bench_watch import Schedule, watch
 
-        cap = options["spend"]
-        return watch(wishes, options["watch"], options["rounds"], cap, yes=options["yes"])
+        schedule = Schedule(options["watch"], options["rounds"], as_json=options["as_json"])
+        return watch(wishes, schedule, options["spend"], yes=options["yes"])
     return _once(wishes, options)
+
+
+def _check(options: Options) -> None:
+    """Refuse options of which one would be passed over."""
+    asked = {
+        "--watch": options["watch"] is not None,
+        "--marks": options["marks"],
+        "--clear": options["clear"],
+    }
+    files = {
+        "--csv": options["csv_file"],
+        "--html": options["html_file"],
+        "--against": options["against"],
+    }
+    ways = [name for name, wanted in asked.items() if wanted]
+    given = [name for name, file in files.items() if file is not None]
+    given += ["--json"] if options["as_json"] and ways != ["--watch"] else []
+    if ways and (len(ways) > 1 or given):
+        raise click.UsageError(f"{(*ways, *given)[0]} does not go with {(*ways, *given)[1]}.")
+    if options["rounds"] is not None and options["watch"] is None:
+        raise click.UsageError("--rounds is for --watch.")
 
 
 def _once(wishes: Wishes, options: Options) -> int:

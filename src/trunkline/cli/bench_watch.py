@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import click
+import msgspec
 
 from trunkline.bench.measuring import Wishes, bounds_of, plan_for
 from trunkline.bench.sheet import dollars
@@ -17,7 +18,7 @@ from trunkline.bench.watching import Change, after_round
 from trunkline.catalog import Catalog
 from trunkline.cli import bench_screen as screen
 from trunkline.cli.bench_asking import asked_cap, measure
-from trunkline.cli.inert import inert_line
+from trunkline.cli.inert import inert_json, inert_line
 from trunkline.cli.report import describe, note
 from trunkline.client import Client
 from trunkline.errors import ConfigurationError, TrunklineError
@@ -29,34 +30,41 @@ from trunkline.settings import read_settings
 _DAY = timedelta(days=1)
 
 
-def watch(
-    wishes: Wishes, every: timedelta, rounds: int | None, spend: Decimal | None, *, yes: bool
-) -> int:
+class Schedule(msgspec.Struct, frozen=True):
+    """When rounds are, how many, and how they are told."""
+
+    every: timedelta
+    rounds: int | None = None
+    as_json: bool = False
+    """An object a round, a line each."""
+
+
+def watch(wishes: Wishes, schedule: Schedule, spend: Decimal | None, *, yes: bool) -> int:
     """Ask in rounds until Ctrl-C, the last round or the cap; returns the exit code."""
     path = _path()
     plan, left_out = plan_for(wishes, _catalog())
     calls, bound = bounds_of(plan)
     screen.announce(plan, left_out, calls, bound)
-    times = min(_DAY / every, rounds or _DAY / every)
-    note(f"That is a round; one every {every}. Marks are kept in {path}.")
+    times = min(_DAY / schedule.every, schedule.rounds or _DAY / schedule.every)
+    note(f"That is a round; one every {schedule.every}. Marks are kept in {path}.")
     if spend is None and yes:
         raise click.UsageError("A watch has no end of its own: give --spend for its cap.")
     usual = bound.most * Decimal(str(max(1.0, times)))
     purse = Purse(spend if yes and spend is not None else asked_cap(spend, usual))
     try:
-        return _rounds(wishes, every, rounds, purse, path)
+        return _rounds(wishes, schedule, purse, path)
     except KeyboardInterrupt:
         note("Stopped.")
         return 0
 
 
-def _rounds(wishes: Wishes, every: timedelta, rounds: int | None, purse: Purse, path: Path) -> int:
+def _rounds(wishes: Wishes, schedule: Schedule, purse: Purse, path: Path) -> int:
     number = 0
     while True:
-        due = time.monotonic() + every.total_seconds()
+        due = time.monotonic() + schedule.every.total_seconds()
         number += 1
         try:
-            enough = _round(wishes, every, purse, path)
+            enough = _round(wishes, schedule, purse, path)
         except TrunklineError as error:  # the router is away: the next round may find it
             if number == 1:
                 raise
@@ -65,12 +73,12 @@ def _rounds(wishes: Wishes, every: timedelta, rounds: int | None, purse: Purse, 
         if not enough:
             note("The cap is reached; the watch ends.")
             return 1
-        if number == rounds:
+        if number == schedule.rounds:
             return 0
         time.sleep(max(0.0, due - time.monotonic()))
 
 
-def _round(wishes: Wishes, every: timedelta, purse: Purse, path: Path) -> bool:
+def _round(wishes: Wishes, schedule: Schedule, purse: Purse, path: Path) -> bool:
     """Ask once; returns whether the purse sufficed."""
     plan, left_out = plan_for(wishes, _catalog())
     calls, _ = bounds_of(plan)
@@ -80,11 +88,14 @@ def _round(wishes: Wishes, every: timedelta, purse: Purse, path: Path) -> bool:
     found: list[Change] = []
 
     def change(marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
-        found.append(after_round(marks, run, every))
+        found.append(after_round(marks, run, schedule.every))
         return found[0].marks
 
     change_marks(path, change)
-    _tell(run, found[0], purse)
+    if schedule.as_json:
+        _tell_json(run, found[0], purse)
+    else:
+        _tell(run, found[0], purse)
     return len(run.samples) == calls
 
 
@@ -100,6 +111,20 @@ def _tell(run: Run, change: Change, purse: Purse) -> None:
     )
     for odd in run.odd:
         screen.say_odd(odd)
+
+
+def _tell_json(run: Run, change: Change, purse: Purse) -> None:
+    told = {
+        "model": run.model,
+        "ended": run.ended,
+        "calls": len(run.samples),
+        "failed": sum(sample.error is not None for sample in run.samples),
+        "marked": change.marked,
+        "freed": change.freed,
+        "spent": purse.known,
+        "unsure": purse.unsure,
+    }
+    click.echo(inert_json(msgspec.json.encode(told).decode()))
 
 
 def show_marks(model: str) -> int:
