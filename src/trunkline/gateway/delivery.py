@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trunkline.dialects.openai_server import DONE_EVENT
+from trunkline.gateway import mending
 from trunkline.gateway.line import Line
 from trunkline.gateway.refusals import EVENTS, JSON
 from trunkline.gateway.tap import StreamTap
@@ -25,6 +26,11 @@ class Delivery(Line):
     @staticmethod
     def _read_whole(data: bytes) -> Tokens | None:
         return read_whole(data)
+
+    @staticmethod
+    def _mended(data: bytes) -> bytes | None:
+        """Return an answer in the form that clients read; None where it says nothing."""
+        return mending.whole(data)
 
     def _deliver(self, data: bytes) -> None:
         """Answer with what came whole."""

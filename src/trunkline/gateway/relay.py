@@ -213,11 +213,12 @@ class Relay(Delivery):
     def _answer(self, data: bytes) -> None:
         """Answer with a 200 that came whole, unless it is none."""
         tokens = self._read_whole(data)
-        if tokens is None:
+        mended = None if tokens is None else self._mended(data)
+        if tokens is None or mended is None:
             self._failed(verdicts.no_answer(data))
             return
         entry, target = self.entry, self._target
-        self._deliver(data)
+        self._deliver(mended)
         tariff = target.tariff
         if entry.provider is not None or target.tariffs:
             tariff = target.tariff_of(entry.provider)

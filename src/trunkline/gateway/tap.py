@@ -13,7 +13,9 @@ import msgspec
 from trunkline.dialects import failures
 from trunkline.dialects.openai_read import DeltaReader
 from trunkline.errors import InvalidResponseError
-from trunkline.gateway.tokens import Tokens, UsageFrame, read_usage
+from trunkline.gateway.mending import Mender
+from trunkline.gateway.tap_frames import NOTHING, NULL_SIZE, ChunkFrame, decode_chunk, index_of
+from trunkline.gateway.tokens import Tokens, read_usage
 from trunkline.types import ChunkChoice
 from trunkline.wire import strict_json
 from trunkline.wire.sse import Event, EventReader, EventTooLargeError, write_event
@@ -29,39 +31,6 @@ _MOST_CHOICES = 1024
 """Choices that one answer may have."""
 _NO_INDEX: Any = object()
 
-_NO_RAW = msgspec.Raw()
-_NULL_SIZE = 4
-"""Bytes of `null`; a raw value that is no longer says nothing."""
-
-
-class _Delta(msgspec.Struct, gc=False):
-    content: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    reasoning_text: str | None = None
-    tool_calls: msgspec.Raw = _NO_RAW
-    refusal: str | None = None
-
-
-_NOTHING = _Delta()
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: Any = None
-    delta: _Delta | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    choices: list[_Choice] | None = None
-    usage: UsageFrame | None = None
-    error: Any = None
-    x_groq: dict[str, Any] | None = None
-
-
-_decode_chunk = msgspec.json.Decoder(_Chunk).decode
-
 
 class StreamTap:
     """Follows a streamed answer. Feed it the bytes; it gives back those that may go on."""
@@ -71,6 +40,7 @@ class StreamTap:
         "_hide_usage",
         "_index",
         "_mended",
+        "_mender",
         "_open",
         "_plain",
         "_reader",
@@ -100,6 +70,7 @@ class StreamTap:
         self._ended: set[int] = set()
         self._mended = b""
         """What goes on in place of the last event's data."""
+        self._mender = Mender()
         self.tokens = Tokens()
         self.done = False
         """Whether the end was marked."""
@@ -243,21 +214,21 @@ class StreamTap:
         if data[:1] != b"{" or name == "error":
             return self._rare(data, name)
         try:
-            chunk = _decode_chunk(data)
+            chunk = decode_chunk(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._odd(data)
         if chunk.error is not None:
             return self._odd(data)
         return self._look(chunk, data)
 
-    def _look(self, chunk: _Chunk, data: bytes) -> bool:
+    def _look(self, chunk: ChunkFrame, data: bytes) -> bool:
         usage, choices = chunk.usage, chunk.choices
         if usage is None and choices is not None and len(choices) == 1:
             choice = choices[0]
             delta = choice.delta
             if delta is not None and not choice.finish_reason and choice.index == self._index:
                 text = delta.content or delta.reasoning_content or delta.reasoning
-                if text and len(delta.tool_calls) <= _NULL_SIZE:  # a piece of text: nearly all are
+                if text and len(delta.tool_calls) <= NULL_SIZE:  # a piece of text: nearly all are
                     self.events += 1
                     self.said_bytes += len(text) if text.isascii() else _size(text)
                     return True
@@ -268,19 +239,49 @@ class StreamTap:
             self._count(read_usage(aside.get("usage")) if usage is None else usage.tokens())
         if not choices:
             return usage is None or not self._hide_usage
+        well = True
         for position, choice in enumerate(choices):
-            delta = choice.delta or _NOTHING
+            delta = choice.delta or NOTHING
             thought = delta.reasoning or delta.reasoning_content or delta.reasoning_text
             calls = len(delta.tool_calls)
             said = _size(choice.text or delta.content) + _size(thought) + _size(delta.refusal)
-            said += calls // 2 if calls > _NULL_SIZE else 0
+            if calls > NULL_SIZE:
+                said += calls // 2
+                well = self._reads_well(choice.index, position, delta.tool_calls, data) and well
+            elif choice.delta is None and choice.text is None:
+                well = False
             self._choice(choice.index, position, said, choice.finish_reason)
         self._index = choices[-1].index
-        return self.failure is None
+        return self.failure is None and (well or self._mend(data))
+
+    def _reads_well(self, told: Any, position: int, calls: msgspec.Raw, data: bytes) -> bool:
+        """Tell whether fragments of tool calls may go on as they came."""
+        try:
+            return self._mender.reads_well(index_of(told, position), position, calls)
+        except InvalidResponseError:
+            self._break(data)
+            return False
+
+    def _mend(self, data: bytes) -> bool:
+        """Put a chunk into the form that clients read; tells whether it was in it."""
+        mended = self._mender.chunk(data)
+        if mended == data:
+            return self._readable(data)
+        self._mended = mended
+        return False
+
+    def _mend_odd(self, data: bytes, body: dict[str, Any]) -> bool:
+        """Do the same for a chunk of which nothing has been looked at, given decoded, too."""
+        try:
+            self._mender.look(body)
+        except InvalidResponseError:
+            self._break(data)
+            return False
+        return self._mend(data)
 
     def _choice(self, told: Any, position: int, said: int, finish: str | None) -> None:
         """Take note of what one choice of an event says."""
-        index = told if isinstance(told, int) and told >= 0 else position
+        index = index_of(told, position)
         if finish:
             self._ended.add(index)
             self._open.discard(index)
@@ -338,7 +339,7 @@ class StreamTap:
             return False
         if usage is not None and self._hide_usage and not (chunk and chunk.choices):
             return False
-        return self._readable(data)
+        return self._mend_odd(data, strict_json.decode_sent(data))
 
     def _readable(self, data: bytes) -> bool:
         """Put marks for bytes that are no text, where clients would fail on them."""
