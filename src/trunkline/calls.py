@@ -237,7 +237,9 @@ class Calls(RoutedCalls):
         return self.remembered.seekers
 
     def _journey(self, call: CallT, places: Places) -> Journey[CallT]:
-        retry = Retry(call.max_retries, random.random, spare=self._spare)
+        # the budget of a test has no past: how fast its calls follow each other is no matter
+        budget = self._spare if interposed.present() is None else spare.retries()
+        retry = Retry(call.max_retries, random.random, spare=budget)
         account = Account(places.secret, places.bill_to)
         return Journey(call, retry, time.monotonic(), self.maps, self._hub_secret, account)
 

@@ -44,13 +44,17 @@ _LOOK_AGAIN = 30.0
 class Roads:
     """What the calls of one client know together of places, and what is kept of it."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Begin with what was kept; the files are beside the catalog's."""
-        file = measures_file(settings)
-        self._marks_file = marks_file(settings)
+    def __init__(self, settings: Settings, *, apart: bool = False) -> None:
+        """Begin with what was kept; the files are beside the catalog's.
+
+        `apart` from it nothing is known and nothing kept, and chance is the same each time.
+        """
+        file = None if apart else measures_file(settings)
+        chance = random.Random(0).random if apart else random.random  # noqa: S311 - no secret
+        self._marks_file = None if apart else marks_file(settings)
         self._marks: Marks = {}
         self._looked = -math.inf
-        self.traffic = Traffic(random.random, load_measures(file), self._standing, threading.Lock())
+        self.traffic = Traffic(chance, load_measures(file), self._standing, threading.Lock())
         self.keeper = Keeper(file, self.traffic.take_fresh)
 
     def close(self) -> None:

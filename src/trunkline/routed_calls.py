@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from trunkline import interposed
 from trunkline.errors import InvalidInputError
 from trunkline.providers.engines import Seekers
 from trunkline.routing.ask import Ask
@@ -36,10 +37,15 @@ class RoutedCalls:
 
     @property
     def roads(self) -> Roads:
-        """What calls with routes know together."""
-        if self._roads is None:
-            from trunkline.routed import Roads  # as above
+        """What calls with routes know together; while a test records or replays, each for itself.
 
+        When a call is made would count else: a place that has just failed is not asked for a while.
+        """
+        from trunkline.routed import Roads  # calls without a route do without it
+
+        if interposed.present() is not None:
+            return Roads(self.settings, apart=True)
+        if self._roads is None:
             self._roads = Roads(self.settings)
         return self._roads
 

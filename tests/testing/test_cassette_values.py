@@ -18,9 +18,10 @@ from trunkline.testing.interactions import (
     written_request,
 )
 from trunkline.testing.matching import alike, differences, line_of, same, told
+from trunkline.testing.recording import Note
 from trunkline.testing.replaying import error_of
 from trunkline.testing.scrub import Scrubber
-from trunkline.wire.message import HttpRequest, parse_url
+from trunkline.wire.message import HttpRequest, ResponseHead, parse_url
 
 JSON = st.recursive(
     st.none()
@@ -182,3 +183,15 @@ def test_differences_are_told_by_their_place() -> None:
 def test_many_differences_are_counted() -> None:
     found = differences(request({"n": list(range(20))}), request({"n": list(range(1, 21))}))
     assert told(found)[-1] == "and 14 more"
+
+
+def test_a_limit_after_which_more_was_read_is_no_end() -> None:
+    note = Note(HttpRequest("GET", parse_url("https://a.example/"), (), b""))
+    note.opened(ResponseHead(200, {"content-type": "text/event-stream"}))
+    note.arrived(b"data: 1\n\n")
+    note.failed(Timeout("late"))
+    assert note.answer().error is not None
+    note.arrived(b"data: 2\n\n")
+    note.arrived(b"")
+    told = note.answer()
+    assert (told.pieces, told.error, told.left) == ((b"data: 1\n\n", b"data: 2\n\n"), None, False)

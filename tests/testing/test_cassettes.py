@@ -554,3 +554,16 @@ def test_an_inner_cassette_counts_for_its_length(tmp_path) -> None:
         for name in ("outer.json", "inner.json")
     ]
     assert contents == [["one", "three"], ["two"]]
+
+
+@pytest.mark.timeout(30)
+def test_a_replay_has_as_many_retries_as_there_were(face: Face, bare_environment, path) -> None:
+    url = "http://127.0.0.1:9/v1"
+    busy = {"status": 503, "headers": {}, "text": "busy"}
+    good = {"status": 200, "headers": {"content-type": "application/json"}}
+    good["json"] = json.loads(completion())
+    written(path, *({"request": asked(url), "answer": a} for a in (busy, busy, good) * 20))
+    with replay(path):
+        client = face.client(url)
+        for _ in range(20):
+            assert len(face.chat(client).receipt.attempts) == 3

@@ -36,9 +36,9 @@ class Note:
 
     def arrived(self, data: bytes) -> None:
         """Note a piece of the body, or its end."""
-        if not data:
-            self._over = True
-        elif not self._over:
+        self._error = None  # a limit may pass of which the program thinks nothing
+        self._over = not data
+        if data:
             self._pieces.append(data)
         now = time.monotonic()
         if not (self.head and self.head.content_type == "text/event-stream"):
@@ -48,7 +48,7 @@ class Note:
 
     def failed(self, error: BaseException) -> None:
         """Note what a connection failed with; that somebody gave up is not the connection's."""
-        if self._over or not isinstance(error, APIError):
+        if not isinstance(error, APIError):
             return
         self._over = True
         told = error if isinstance(error, APIConnectionError) else None

@@ -1,0 +1,67 @@
+"""Calls with routes, recorded and replayed: the same places in the same order, for the same reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from routed_side import ASK, MODEL, Serve, chats, sandboxed, steps
+from trunkline import Client
+from trunkline.errors import APIError
+from trunkline.testing import record, replay
+
+__all__ = ["sandboxed"]
+
+PLACES = ["together", "groq", "novita"]
+ROUTES: list[Any] = [
+    PLACES,
+    "cheapest",
+    {"order": "weighted", "places": PLACES},
+    {"places": PLACES, "on_cut": "restart"},
+    {"places": PLACES, "on_cut": "hold", "hold_tokens": 5},
+]
+
+
+def outcome(client: Client, route: Any, *, stream: bool) -> tuple[Any, ...]:
+    try:
+        if stream:
+            opened = client.stream(MODEL, ASK, route=route, temperature=0)
+            text = "".join(opened.text)
+            receipt = opened.completion.receipt
+        else:
+            answer = client.chat(MODEL, ASK, route=route, temperature=0)
+            text, receipt = answer.text, answer.receipt
+    except APIError as error:
+        return type(error).__name__, error.message, [(a.provider, a.error) for a in error.attempts]
+    assert receipt is not None
+    return text, steps(receipt), [c.name for c in receipt.route.candidates]
+
+
+@pytest.mark.parametrize(
+    "at", [{}, {"together": "503"}, {"together": "cut"}, {"together": "402"}], ids=str
+)
+def test_a_route_is_taken_again(sandboxed: Serve, tmp_path: Path, at: dict[str, str]) -> None:
+    path = tmp_path / "c.json"
+    with sandboxed(at) as (client, server):
+        with record(path):
+            first = [outcome(client, r, stream=s) for r in ROUTES for s in (False, True)]
+        count = len(server.requests)
+        with replay(path):
+            again = [outcome(client, r, stream=s) for r in ROUTES for s in (False, True)]
+        assert len(server.requests) == count
+        assert chats(server).total() >= len(first)
+    assert again == first
+
+
+def test_what_is_replayed_is_no_measure_of_a_provider(sandboxed: Serve, tmp_path: Path) -> None:
+    with sandboxed() as (client, _):
+        with record(tmp_path / "c.json"):
+            client.chat(MODEL, ASK, route=PLACES)
+        with replay(tmp_path / "c.json"):
+            client.chat(MODEL, ASK, route=PLACES)
+    assert not list(tmp_path.rglob("measures*"))
+    with sandboxed() as (client, _):
+        client.chat(MODEL, ASK, route=PLACES)
+    assert list(tmp_path.rglob("measures*"))
