@@ -65,3 +65,26 @@ def test_what_is_replayed_is_no_measure_of_a_provider(sandboxed: Serve, tmp_path
     with sandboxed() as (client, _):
         client.chat(MODEL, ASK, route=PLACES)
     assert list(tmp_path.rglob("measures*"))
+
+
+def test_tasks_and_other_streams_with_routes_are_told_again(
+    sandboxed: Serve, tmp_path: Path
+) -> None:
+    def program(client: Client) -> list[Any]:
+        made = client.image_generation(
+            "black-forest-labs/FLUX.1-schnell", "a cat", route=["together", "nscale"]
+        )
+        told = client.responses(MODEL, "Hello?", route=PLACES, stream=True)
+        events = [str(event) for event in told]
+        assert made.receipt is not None
+        assert told.receipt is not None
+        return [steps(made.receipt), made.data[0].content, events, steps(told.receipt)]
+
+    with sandboxed({"together": "503"}) as (client, server):
+        with record(tmp_path / "c.json"):
+            first = program(client)
+        count = len(server.requests)
+        with replay(tmp_path / "c.json"):
+            assert program(client) == first
+        assert len(server.requests) == count
+    assert first[0][-1][0] == "nscale"
