@@ -6,13 +6,14 @@ import re
 import unicodedata
 from collections import Counter
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Any
 
 from trunkline.bench.prompts import Expect
 from trunkline.bench.values import Answer
 from trunkline.wire import strict_json
 
-_LONG = 1_500
+_LONG = 1_000
 """Words beyond which texts are compared by the words they share, not by their order."""
 _FENCE = re.compile(r"^```[a-z]*\n(.*?)\n?```$", re.DOTALL)
 
@@ -37,8 +38,12 @@ def same(one: Answer, other: Answer) -> bool:
     return all(isinstance(value, (dict, list)) for value in values) and values[0] == values[1]
 
 
+@lru_cache(maxsize=2_048)
 def similarity(one: Answer, other: Answer) -> float:
-    """Return how alike two answers are: 1.0 the same, 0.0 nothing in common."""
+    """Return how alike two answers are: 1.0 the same, 0.0 nothing in common.
+
+    The matrix and the search for who stands out ask for the same pairs.
+    """
     if same(one, other):
         return 1.0
     words = [normal(answer.shown()).split() for answer in (one, other)]
