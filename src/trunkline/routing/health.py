@@ -22,6 +22,8 @@ ENOUGH = 5.0
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 10.0
 """Seconds that a place is not asked: what has recovered is found within them and one call."""
+REST = 2.0
+"""Seconds between the end of a probe and the next one, however long the first had waited."""
 BUSY_PAUSE = 1.0
 """Seconds, after a 429 that does not say how many."""
 LONGEST_COOL_DOWN = 600.0
@@ -152,15 +154,14 @@ class Health:
                     self._breakers[place].at = now
                 return
             found = self._made(place)
-        if probe:
-            found.probing = None
+        began, found.probing = found.probing, None if probe else found.probing
         found.decay(now)
         if outcome == "busy" or (outcome == "bad" and retry_after is not None):
             self._cool(found, now, retry_after)
         if outcome == "good":
             self._did_well(found, probe=probe)
         elif outcome == "bad":
-            self._failed(found, now, probe=probe)
+            self._failed(found, now, (began or now) if probe else None)
         elif outcome == "busy":
             found.refused += 1
             if probe:  # it is alive, if only to say so
@@ -210,12 +211,16 @@ class Health:
             found.pause = FIRST_PAUSE
 
     @staticmethod
-    def _failed(found: Breaker, now: float, *, probe: bool) -> None:
+    def _failed(found: Breaker, now: float, probe: float | None) -> None:
+        """Note a failure; `probe` is when it began, if it was one.
+
+        The pause counts from there: a probe that waits long for nothing has been a part of it.
+        """
         found.bad += 1
         found.streak += 1
-        if probe:
+        if probe is not None:
             found.pause = min(LONGEST_PAUSE, found.pause * 2)
-            found.shut_until = now + found.pause
+            found.shut_until = max(probe + found.pause, now + REST)
         elif found.shut_until is None and found.failing:
             found.shut_until = now + found.pause
 
