@@ -117,10 +117,17 @@ def test_headers_that_mean_nothing_here_are_not_kept() -> None:
     ],
 )
 def test_an_error_is_made_again_by_its_name_if_it_is_one(name, kind) -> None:
-    error = error_of(Fault(name, "said", "do", sent=True, should_retry=False, seconds=2.0), 10.0)
+    error = error_of(
+        Fault(name, "said", "do", sent=True, should_retry=False, seconds=2.0), 10.0, 20.0
+    )
     assert type(error) is kind
     assert (error.message, error.hint, error.should_retry) == ("said", "do", False)
     assert getattr(error, "at", 12.0) == 12.0
+
+
+def test_what_was_late_is_late_by_the_limit_of_now() -> None:
+    late = error_of(Fault("Timeout", "late", seconds=2.0, late=True), 10.0, 20.0)
+    assert getattr(late, "at", None) == 20.0
 
 
 # what matches
@@ -189,7 +196,7 @@ def test_a_limit_after_which_more_was_read_is_no_end() -> None:
     note = Note(HttpRequest("GET", parse_url("https://a.example/"), (), b""))
     note.opened(ResponseHead(200, {"content-type": "text/event-stream"}))
     note.arrived(b"data: 1\n\n")
-    note.failed(Timeout("late"))
+    note.failed(Timeout("late"), 0.0)
     assert note.answer().error is not None
     note.arrived(b"data: 2\n\n")
     note.arrived(b"")

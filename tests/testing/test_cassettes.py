@@ -567,3 +567,16 @@ def test_a_replay_has_as_many_retries_as_there_were(face: Face, bare_environment
         client = face.client(url)
         for _ in range(20):
             assert len(face.chat(client).receipt.attempts) == 3
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("late", [True, False])
+def test_a_deadline_passes_however_long_the_program_took_before(
+    face: Face, bare_environment, path, late
+) -> None:
+    url = "http://127.0.0.1:9/v1"
+    error = {"type": "Timeout", "message": "late", "sent": True, "seconds": 3.0, "late": late}
+    written(path, {"request": asked(url), "answer": {"error": error}})
+    with replay(path):
+        found = failure(face, face.client(url), deadline=10)
+    assert type(found) is (trunkline.DeadlineExceeded if late else Timeout)

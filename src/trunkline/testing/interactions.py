@@ -57,6 +57,8 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
     """From the beginning of the request."""
     silent: float = 0.0
     """From the last event, of a stream."""
+    late: bool = False
+    """Whether the limit had passed that the program had set."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

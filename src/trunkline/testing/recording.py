@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from trunkline.errors import APIConnectionError, APIError
+from trunkline.errors import APIConnectionError, APIError, Timeout
 from trunkline.testing.interactions import Answer, Fault
 from trunkline.transport.seam import AsyncExchange, AsyncTransport, Exchange, Transport
 from trunkline.types import Timeouts
 from trunkline.wire.message import HttpRequest, ResponseHead
+
+_EARLY = 0.01
+"""Seconds by which a loop's alarm may come too soon."""
 
 
 class Note:
@@ -46,8 +49,11 @@ class Note:
         elif b"data" in data:
             self._last = now
 
-    def failed(self, error: BaseException) -> None:
-        """Note what a connection failed with; that somebody gave up is not the connection's."""
+    def failed(self, error: BaseException, until: float) -> None:
+        """Note what a connection failed with, which had until then.
+
+        That somebody gave up is not the connection's.
+        """
         if not isinstance(error, APIError):
             return
         self._over = True
@@ -61,6 +67,7 @@ class Note:
             received=bool(told and told.received),
             should_retry=error.should_retry,
             seconds=now - self.began,
+            late=isinstance(error, Timeout) and now >= until - _EARLY,
             silent=0.0 if self._last is None else now - self._last,
         )
 
@@ -127,7 +134,7 @@ class RecordedExchange(_Noted):
         try:
             data = self._exchange.read(until)
         except BaseException as error:
-            self._note.failed(error)
+            self._note.failed(error, until)
             raise
         self._note.arrived(data)
         return data
@@ -146,7 +153,7 @@ class AsyncRecordedExchange(_Noted):
         try:
             data = await self._exchange.read(until)
         except BaseException as error:
-            self._note.failed(error)
+            self._note.failed(error, until)
             raise
         self._note.arrived(data)
         return data
@@ -166,7 +173,7 @@ class Recording:
         try:
             exchange = self._transport.open(request, timeouts, until)
         except BaseException as error:
-            note.failed(error)
+            note.failed(error, until)
             raise
         return RecordedExchange(exchange, note)
 
@@ -189,7 +196,7 @@ class AsyncRecording:
         try:
             exchange = await self._transport.open(request, timeouts, until)
         except BaseException as error:
-            note.failed(error)
+            note.failed(error, until)
             raise
         return AsyncRecordedExchange(exchange, note)
 

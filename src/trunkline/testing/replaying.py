@@ -6,6 +6,7 @@ recorded, so that limits and deadlines pass where they passed then.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, Protocol, TypeVar
 
@@ -46,12 +47,12 @@ class _Played:
         self.started = time.monotonic() - _before(answer)
         self._left = list(reversed(answer.pieces))
 
-    def next(self) -> bytes:
+    def next(self, until: float) -> bytes:
         """Return the next piece; raises what the recorded connection failed with."""
         if self._left:
             return self._left.pop()
         if self._answer.error is not None:
-            raise error_of(self._answer.error, self.started)
+            raise error_of(self._answer.error, self.started, until)
         if self._answer.left:
             raise CassetteError(_GONE)
         return b""
@@ -78,18 +79,18 @@ _GONE = (
 class PlayedExchange(_Played):
     """An exchange with a cassette."""
 
-    def read(self, until: float) -> bytes:  # noqa: ARG002 - nothing takes time
+    def read(self, until: float) -> bytes:
         """Return the next bytes of the body, empty at its end; raises as seam.Exchange."""
-        return self.next()
+        return self.next(until)
 
 
 class AsyncPlayedExchange(_Played):
     """PlayedExchange, awaited."""
 
-    async def read(self, until: float) -> bytes:  # noqa: ARG002 - nothing takes time
+    async def read(self, until: float) -> bytes:
         """Return the next bytes of the body, empty at its end; raises as seam.Exchange."""
         await _turn()
-        return self.next()
+        return self.next(until)
 
 
 class Replaying:
@@ -105,7 +106,7 @@ class Replaying:
         found = self._deck.draw(request)
         if found is None:
             return self._transport.open(request, timeouts, until)
-        return PlayedExchange(_opened(found.answer))
+        return PlayedExchange(_opened(found.answer, until))
 
     def close(self) -> None:
         """Close every connection."""
@@ -126,18 +127,18 @@ class AsyncReplaying:
         if found is None:
             return await self._transport.open(request, timeouts, until)
         await _turn()
-        return AsyncPlayedExchange(_opened(found.answer))
+        return AsyncPlayedExchange(_opened(found.answer, until))
 
     def close(self) -> None:
         """Close every connection."""
         self._transport.close()
 
 
-def _opened(answer: Answer) -> Answer:
+def _opened(answer: Answer, until: float) -> Answer:
     if answer.status is not None:
         return answer
     if answer.error is not None:
-        raise error_of(answer.error, time.monotonic())
+        raise error_of(answer.error, time.monotonic(), until)
     raise CassetteError(_GONE)
 
 
@@ -148,8 +149,11 @@ async def _turn() -> None:
     await asyncio.sleep(0)
 
 
-def error_of(fault: Fault, began: float) -> APIError:
-    """Return the error that a connection failed with, of a request that began at `began`."""
+def error_of(fault: Fault, began: float, until: float) -> APIError:
+    """Return the error that a connection failed with, of a request that began at `began`.
+
+    What was late then is late now, by the limit `until` that is set now.
+    """
     kind: Any = getattr(errors, fault.type, None)
     known = isinstance(kind, type) and issubclass(kind, APIError)
     error: APIError = (kind if known else APIConnectionError)(
@@ -157,7 +161,8 @@ def error_of(fault: Fault, began: float) -> APIError:
     )
     if isinstance(error, APIConnectionError):
         error.sent, error.received = fault.sent, fault.received
-        error.at = time.monotonic() + fault.silent if fault.silent else began + fault.seconds
+        at = time.monotonic() + fault.silent if fault.silent else began + fault.seconds
+        error.at = max(at, until) if fault.late and until < math.inf else at
     return error
 
 
