@@ -14,7 +14,7 @@ from trunkline.dialects.reader import Reader
 from trunkline.errors import APIConnectionError, APIError, Timeout
 from trunkline.interposed import driven
 from trunkline.routing.carry import Flow
-from trunkline.routing.needs import Later, Renew, Reply, Send, Wait
+from trunkline.routing.needs import Later, Race, Renew, Reply, Send, Wait
 from trunkline.transport.seam import AsyncExchange, AsyncTransport, Exchange, Transport
 from trunkline.types import Secret
 
@@ -46,6 +46,10 @@ def run(
             elif isinstance(need, Later):
                 _begin(need.flow, transport, renew, sleep)
                 need = flow.send(None)
+            elif isinstance(need, Race):
+                from trunkline.race import race  # threads, which few calls need
+
+                need = flow.send(race(transport, need, _perform))
             else:
                 need = flow.send(_renewed(need, renew))
     except StopIteration as end:
@@ -75,6 +79,10 @@ async def run_async(
             elif isinstance(need, Later):
                 _begin_async(need.flow, transport, renew, sleep)
                 need = flow.send(None)
+            elif isinstance(need, Race):
+                from trunkline.race import race_async  # as above
+
+                need = flow.send(await race_async(transport, need, _perform_async))
             else:
                 need = flow.send(_renewed(need, renew))
     except StopIteration as end:
@@ -138,12 +146,16 @@ def _renewed(need: Renew, renew: Renewer) -> Secret | None:
     return fresh if fresh is not None and fresh.value != need.secret.value else None
 
 
-def _perform(transport: Transport, send: Send) -> Reply:
+def _perform(
+    transport: Transport, send: Send, opened: Callable[[Exchange], object] | None = None
+) -> Reply:
     began = time.monotonic()
     reader = send.reader
     exchange: Exchange | None = None
     try:
         exchange = transport.open(send.request, send.timeouts, send.until)
+        if opened is not None:
+            opened(exchange)
         if reader is None or exchange.head.status >= 300:
             body = _read_whole(exchange, send.until)
             reply = Reply(exchange.started, time.monotonic(), exchange.head, body)

@@ -16,13 +16,15 @@ from trunkline.errors import APIError, BadRequestError, UnprocessableEntityError
 from trunkline.providers.spec import Target
 from trunkline.routing.carry import Flow, Journey, carry
 from trunkline.routing.flow import Opened, accept_stream, named, write_chat
+from trunkline.routing.hedging import Stage
 from trunkline.routing.holding import Hold
 from trunkline.routing.needs import Send
+from trunkline.routing.pricing import priced
 from trunkline.routing.ranking import Option
 from trunkline.routing.record import count_tokens
 from trunkline.routing.restart import Delivered, RestartReader, delivered_of
 from trunkline.routing.traffic import Facts
-from trunkline.routing.travel import Stage, Travel, Trip
+from trunkline.routing.travel import Travel, Trip
 from trunkline.types import Attempt, Chat, Chunk, ChunkChoice, Completion, Delta
 from trunkline.types.route import RouteReport
 
@@ -55,10 +57,17 @@ class RoutedStream(Opened, frozen=True, kw_only=True):
     def whole(self, ended: float, error: APIError | None = None) -> Completion:
         """Return the whole so far with its receipt. Of a whole in two parts nobody counted the tokens."""
         completion = super().whole(ended, error)
-        if not self.rest or completion.receipt is None:
+        receipt = completion.receipt
+        if receipt is None:
             return completion
+        *before, last = receipt.attempts
+        last = msgspec.structs.replace(last, tokens=receipt.tokens)
+        attempts = priced((*before, last), self.travel.trip.options)
+        receipt = msgspec.structs.replace(receipt, attempts=attempts)
+        if not self.rest:
+            return msgspec.structs.replace(completion, receipt=receipt)
         tokens = count_tokens(None, completion, self.chat.messages)
-        receipt = msgspec.structs.replace(completion.receipt, tokens=tokens)
+        receipt = msgspec.structs.replace(receipt, tokens=tokens)
         return msgspec.structs.replace(completion, usage=None, receipt=receipt)
 
     def mend(self, failure: APIError, ended: float, *, delivered: bool) -> Flow[Opened] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import msgspec
@@ -47,7 +47,17 @@ class Later(msgspec.Struct, frozen=True):
     flow: Generator[Any, Any, Any]
 
 
-Need = Send | Wait | Renew | Later
+class Race(msgspec.Struct, frozen=True):
+    """Send a request, and another one where the first is slow; the answer is a Raced."""
+
+    first: Send
+    second: Callable[[float], Send | None]
+    """Makes the other one, at a time; None where there is to be none after all."""
+    after: float
+    """Seconds without an answer after which the first is slow."""
+
+
+Need = Send | Wait | Renew | Later | Race
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -62,3 +72,15 @@ class Reply(msgspec.Struct, frozen=True):
     exchange: Any = None
     """The open exchange of a stream, whose first events are in `chunks`."""
     chunks: list[Any] = []
+
+
+class Raced(msgspec.Struct, frozen=True):
+    """What came of a Race: the first good reply, else the first one's."""
+
+    won: int
+    """0 for the first, 1 for the second."""
+    reply: Reply
+    other: Send | None = None
+    """What was sent beside it."""
+    lost: Reply | None = None
+    """What came of that: its failure, or nothing, where it was not waited for."""

@@ -18,6 +18,7 @@ from trunkline.providers.task_targets import knows
 from trunkline.routing.ask import Ask
 from trunkline.routing.carry import Flow
 from trunkline.routing.event_flow import OpenedEvents
+from trunkline.routing.hedging import Stage
 from trunkline.routing.look_up import find_map
 from trunkline.routing.needs import Need
 from trunkline.routing.policy import Policy
@@ -25,7 +26,7 @@ from trunkline.routing.ranking import Option, Wanted
 from trunkline.routing.record import numbered
 from trunkline.routing.retry import Retry
 from trunkline.routing.traffic import Facts, Traffic
-from trunkline.routing.travel import Stage, Travel, Trip
+from trunkline.routing.travel import Travel, Trip
 from trunkline.types import Attempt, Receipt
 from trunkline.types.results import Items
 from trunkline.types.route import SERVER

@@ -14,6 +14,7 @@ import msgspec
 
 from trunkline.errors import APIError, RouteExhaustedError
 from trunkline.routing.carry import Flow
+from trunkline.routing.hedging import Stage, raced
 from trunkline.routing.moving import Step, next_step
 from trunkline.routing.needs import Wait
 from trunkline.routing.policy import Policy
@@ -27,20 +28,6 @@ T = TypeVar("T")
 
 _SHORT_WAIT = 0.25
 """The most seconds before a place that has just failed is asked once more."""
-
-
-class Stage(msgspec.Struct, frozen=True):
-    """What a leg has to know of the journey that it is a part of."""
-
-    now: float
-    """Monotonic time at which it begins."""
-    before: tuple[Attempt, ...]
-    """The attempts behind it."""
-    role: AttemptRole
-    silence: float
-    """Seconds that the place may be silent; infinite where no other one remains."""
-    after: Any = None
-    """What the leg has to know of an answer that broke off, after which it is asked."""
 
 
 class Result(Protocol[T]):
@@ -95,10 +82,14 @@ class Travel(Generic[T]):
         self.attempts: tuple[Attempt, ...] = ()
         self._report = ranking.report
         self._notes: list[str] = []
-        self._at = 0
+        self.at = 0
+        """Where the present place is in the order."""
+        self.probe = False
+        """Whether the present attempt finds out if its place does well again."""
         self._failed = 0
         """Attempts in a row that failed at the present place."""
-        self._role: AttemptRole = "first"
+        self.role: AttemptRole = "first"
+        """What the present attempt is for."""
         self._said: dict[str, str] = {}
         """By place, what was wrong there before anything was sent."""
         self._after: Any = None
@@ -115,7 +106,7 @@ class Travel(Generic[T]):
     @property
     def option(self) -> Option:
         """The place that is asked, or was last."""
-        return self.order[self._at]
+        return self.order[self.at]
 
     def note(self, said: str) -> None:
         """Add a remark to the report, once."""
@@ -148,7 +139,7 @@ class Travel(Generic[T]):
 
     def back(self) -> None:
         """Have the present place be the next one again: it refused how it was asked, not the call."""
-        self._at -= 1
+        self.at -= 1
 
     def _asking(self, now: float, role: AttemptRole) -> Flow[T]:
         while True:
@@ -166,47 +157,49 @@ class Travel(Generic[T]):
 
     def _leg(self, now: float) -> Flow[T]:
         trip, option = self.trip, self.option
-        others = self._next(now) is not None
+        others = self.next_place(now) is not None
         stage = Stage(
             now,
             self.attempts,
-            self._role,
+            self.role,
             trip.policy.first_token_seconds if others else math.inf,
             self._after,
         )
-        probe = trip.traffic.begun(option, now)
+        self.probe = trip.traffic.begun(option, now)
+        leg = trip.leg(option, stage)
         try:
-            result = yield from trip.leg(option, stage)
+            result = yield from raced(self, leg, stage) if trip.policy.hedge else leg
         except APIError as error:
-            new = error.attempts[len(self.attempts) :]
+            option = self.option
+            new = error.attempts[len(stage.before) :]
             if not new:
                 self._said[option.name] = error.message.partition("\n")[0]
+            self.attempts = self._joined(new)
             ended = trip.began + new[-1].started + new[-1].seconds if new else now
-            trip.traffic.ended(option, ended, trip.wall, error, probe=probe)
+            trip.traffic.ended(option, ended, trip.wall, error, probe=self.probe)
             raise
         except BaseException:  # nobody waits for it any more
-            trip.traffic.left(option, now, probe=probe)
+            trip.traffic.left(self.option, now, probe=self.probe)
             raise
+        option = self.option  # the other one, where it was sooner
         own = trip.result.attempts(result)
-        self.attempts = self._joined(own[len(self.attempts) :])
+        self.attempts = self._joined(own[len(stage.before) :])
         ended = trip.began + self.attempts[-1].started + self.attempts[-1].seconds
         facts = trip.result.facts(result)
-        trip.traffic.ended(option, ended, trip.wall, None, probe=probe, facts=facts)
+        trip.traffic.ended(option, ended, trip.wall, None, probe=self.probe, facts=facts)
         return trip.result.placed(result, self.attempts, self)
 
     def _joined(self, new: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
         """Return all attempts, the new ones said to be what they were for."""
         if new:
-            new = (msgspec.structs.replace(new[0], role=self._role), *new[1:])
+            new = (msgspec.structs.replace(new[0], role=self.role), *new[1:])
         return numbered((*self.attempts, *new))
 
     def _step(self, error: APIError, now: float, role: AttemptRole) -> Flow[float]:
         """Choose who is asked after an attempt that failed; raises where nobody is."""
         trip = self.trip
         self._failed += 1
-        if len(error.attempts) > len(self.attempts):
-            self.attempts = self._joined(error.attempts[len(self.attempts) :])
-        following = self._next(now)
+        following = self.next_place(now)
         step = next_step(
             error,
             failed=self._failed,
@@ -214,7 +207,7 @@ class Travel(Generic[T]):
             move_on=trip.policy.move_on,
         )
         if step.action == "longer":
-            following = self._next(now, longer=True)
+            following = self.next_place(now, longer=True)
             step = Step("stop" if following is None else "move", step.why)
         elsewhere = role != "failover" and following is not None
         if step.action == "again" and (elsewhere or not trip.retries):
@@ -227,11 +220,11 @@ class Travel(Generic[T]):
             raise self._given_up(error, step)
         self._went_on(step.why)
         if step.action == "again":
-            self._role = "retry" if role == "failover" else role
+            self.role = "retry" if role == "failover" else role
             after: float = yield Wait(wait)
             return after
-        self._at = self._at + 1 if following is None else following
-        self._failed, self._role = 0, role
+        self.at = self.at + 1 if following is None else following
+        self._failed, self.role = 0, role
         return now
 
     def _went_on(self, why: str) -> None:
@@ -239,10 +232,10 @@ class Travel(Generic[T]):
             last = msgspec.structs.replace(self.attempts[-1], moved=why)
             self.attempts = (*self.attempts[:-1], last)
 
-    def _next(self, now: float, *, longer: bool = False) -> int | None:
+    def next_place(self, now: float, *, longer: bool = False) -> int | None:
         """Return where the next place is that may be asked; None where there is none."""
         context = self.option.context
-        for at in range(self._at + 1, len(self.order)):
+        for at in range(self.at + 1, len(self.order)):
             option = self.order[at]
             if self._only is not None and option.name not in self._only:
                 continue

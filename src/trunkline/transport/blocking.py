@@ -151,10 +151,31 @@ class BlockingTransport:
         self._max_idle = max_idle
         self._idle: dict[_Place, deque[_Connection]] = {}
         self._busy: set[_Connection] = set()
+        self._asking: dict[int, _Connection | None] = {}
+        """What requests, by their identity, are sent on while their head is waited for."""
+        self._abandoned: set[int] = set()
         self._process = os.getpid()
 
     def open(self, request: HttpRequest, timeouts: Timeouts, until: float) -> BlockingExchange:
         """Send `request` and wait for the response's head; raises as seam.Transport."""
+        self._asking[id(request)] = None
+        try:
+            return self._opened(request, timeouts, until)
+        finally:
+            del self._asking[id(request)]
+            self._abandoned.discard(id(request))
+
+    def abandon(self, request: HttpRequest) -> None:
+        """Give up what another thread opens with this very `request`: it ends as if hung up."""
+        if id(request) not in self._asking:
+            return
+        self._abandoned.add(id(request))
+        connection = self._asking.get(id(request))
+        if connection is not None and connection in self._busy:
+            self._busy.discard(connection)
+            connection.hang_up()
+
+    def _opened(self, request: HttpRequest, timeouts: Timeouts, until: float) -> BlockingExchange:
         url = request.url
         proxy = self._proxies.choose(url)
         data = write_through(request, proxy)
@@ -164,6 +185,8 @@ class BlockingTransport:
                 return self._exchange(connection, data, request, until)
             except APIConnectionError as error:
                 if error.received or error.should_retry is False or isinstance(error, Timeout):
+                    raise
+                if id(request) in self._abandoned:
                     raise
                 # it had died while idle: once more, on a new one
         fresh = self._connect(request, proxy, timeouts, until)
@@ -244,7 +267,10 @@ class BlockingTransport:
         url = request.url
         reader = ResponseReader(self._limits.allowing(request.limit))
         received = False
+        self._asking[id(request)] = connection
         try:
+            if id(request) in self._abandoned:
+                raise hung_up(url, received=False)
             if request.public and self._proxies.choose(url) is None:
                 check_peer(request, connection.sock.getpeername())
             self._send(connection, data, until)

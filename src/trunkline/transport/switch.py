@@ -20,6 +20,12 @@ class Switch(msgspec.Struct, frozen=True):
         """Send `request` and wait for the response's head; raises as seam.Transport."""
         return self.choose(request.url).open(request, timeouts, until)
 
+    def abandon(self, request: HttpRequest) -> None:
+        """Give up what another thread opens with `request`, where its transport can."""
+        abandon = getattr(self.choose(request.url), "abandon", None)
+        if abandon is not None:
+            abandon(request)
+
     def close(self) -> None:
         """Do nothing: the transports are somebody else's."""
 
