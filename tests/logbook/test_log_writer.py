@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from trunkline.log_settings import Keep
-from trunkline.logbook.writer import WAITING, LogWriter, oldest_kept, utc_text
+from trunkline.logbook.writer import WAITING, WITH_CONTENT, LogWriter, oldest_kept, utc_text
 from trunkline.store.call_log import CallLog
-from trunkline.store.logged import LogFilter, Logged, LoggedCall
+from trunkline.store.logged import LogFilter, Logged, LoggedCall, LoggedContent
 
 PATIENCE = 30.0
 
@@ -30,9 +30,8 @@ def row(number: int) -> Logged:
         raise ZeroDivisionError("a row that cannot be made")
     started = utc_text(time.time() + number / 1000)
     tokens = 2**70 if number == 666 else 1
-    return Logged(
-        LoggedCall(f"call_{number:06}", started, "chat", "m", "ok", 0.1, input_tokens=tokens)
-    )
+    call = LoggedCall(f"call_{number:06}", started, "chat", "m", "ok", 0.1, input_tokens=tokens)
+    return Logged(call, content=LoggedContent(call.id, "{}", None))
 
 
 @pytest.fixture
@@ -147,6 +146,8 @@ def test_what_waits_for_a_file_that_never_comes_is_bounded(
     writer.flush()
     here = writer._here
     assert len(here._ready) + len(here._waiting) <= WAITING
+    kept = [one.content is not None for one in here._ready]
+    assert kept == [False] * (len(kept) - WITH_CONTENT) + [True] * WITH_CONTENT
 
 
 def test_a_child_writes_its_own_and_its_parent_what_it_had(path: Path) -> None:

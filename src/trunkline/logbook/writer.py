@@ -21,6 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from trunkline.log_settings import Keep
 from trunkline.store.call_log import BUSY_SECONDS, CallLog
 from trunkline.store.logged import Logged
@@ -30,6 +32,8 @@ T = TypeVar("T")
 
 WAITING = 10_000
 """Calls that wait for a file that cannot be written."""
+WITH_CONTENT = 200
+"""Of those, the ones that keep their content."""
 WINDOW = 0.05
 """Seconds in which calls are gathered for one transaction."""
 LINGER = 2.0
@@ -171,8 +175,15 @@ class _Process(Generic[T]):
                 self._prune()
             except StoreError as error:
                 self._tell(str(error))
+                self._lighten()
                 return False
             return True
+
+    def _lighten(self) -> None:
+        """Leave out the content of all but the last calls that wait: it may be as large as it likes."""
+        for at in range(len(self._ready) - WITH_CONTENT):
+            if self._ready[at].content is not None:
+                self._ready[at] = msgspec.structs.replace(self._ready[at], content=None)
 
     def _add(self) -> None:
         try:
