@@ -109,3 +109,16 @@ def test_a_whole_answer_that_breaks_off_everywhere_failed(sandboxed: Serve, file
     assert one.call.outcome == "failed"
     assert {a.provider for a in one.attempts} == {"together", "groq"}
     assert "not asked" not in told(one)
+
+
+def test_what_is_no_chat_is_told_with_its_route_too(sandboxed: Serve, file: Path) -> None:
+    with sandboxed({"together": "500"}, log=file) as (client, _):
+        made = client.image_generation(
+            "black-forest-labs/FLUX.1-dev", "a fox", route=["together", "fal-ai"]
+        )
+    one = last(file)
+    assert one.call.id == made.receipt.call_id
+    assert (one.call.task, one.call.outcome) == ("text-to-image", "ok")
+    assert one.call.provider == "fal-ai"
+    assert [a.provider for a in one.attempts][-1] == "fal-ai"
+    assert "Of 2 candidates" in told(one)
