@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 from terminals import PATIENCE, PROGRAM, Open, Run
 
-from trunkline.cli.checks import account_checks, lacks_permission, proxy_check, token_check
+from trunkline.cli.checks import (
+    account_checks,
+    lacks_permission,
+    log_check,
+    proxy_check,
+    token_check,
+)
 from trunkline.sandbox import SandboxServer
 from trunkline.settings import read_settings
 
@@ -280,3 +286,23 @@ def test_a_port_that_is_taken_is_said(run: Run, server: SandboxServer) -> None:
 
 def test_a_seed_that_is_no_number_is_a_wrong_use(run: Run) -> None:
     assert run("sandbox", "--seed", "x", "--env").returncode == 2
+
+
+# the log
+
+
+def test_whether_calls_are_logged_is_said_and_breaks_nothing(tmp_path: Path) -> None:
+    off = log_check(read_settings({"HOME": str(tmp_path)}).log)
+    assert (off.status, off.says) == ("ok", "calls are not logged")
+    file = tmp_path / "calls.db"
+    on = read_settings({"TRUNKLINE_LOG": str(file), "TRUNKLINE_LOG_CONTENT": "1"}).log
+    found = log_check(on)
+    assert found.status == "ok"
+    assert str(file) in found.says
+    assert "TRUNKLINE_LOG" in found.says
+    assert "answers included" in found.says
+    assert not file.exists()
+    file.write_text("no database at all, though it is there " * 50)
+    broken = log_check(on)
+    assert broken.status == "warning"
+    assert "no SQLite database" in (broken.hint or "")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -14,8 +16,12 @@ from trunkline._version import __version__
 from trunkline.catalog import ModelEntry, fetch_models, get
 from trunkline.cli.inert import hide_secrets, inert_line
 from trunkline.errors import APIError, AuthenticationError, TrunklineError
+from trunkline.log_settings import LogSettings
 from trunkline.providers.targets import Places, chat_target
 from trunkline.settings import Environment, Settings, find_token, read_settings
+from trunkline.store.call_log import CallLog
+from trunkline.store.logged import LogFilter
+from trunkline.store.seam import StoreError
 from trunkline.transport.blocking import BlockingTransport
 from trunkline.transport.proxy import Proxies
 from trunkline.transport.seam import Transport
@@ -49,6 +55,7 @@ def run_checks() -> Iterator[Check]:
         yield Check("settings", "failed", inert_line(str(error)), "Correct or unset the variable.")
         return
     yield proxy_check(settings.proxies, settings.router_url)
+    yield log_check(settings.log)
     transport = BlockingTransport(proxies=settings.proxies)
     try:
         secret, found = token_check(settings)
@@ -67,6 +74,22 @@ def versions() -> Iterator[Check]:
     yield Check("Python", "ok", f"{platform.python_version()} ({platform.system()})")
     for name in ("httptools", "msgspec"):
         yield Check(name, "ok", metadata.version(name))
+
+
+def log_check(log: LogSettings) -> Check:
+    """Tell whether calls are logged on this machine, and where; calls work without."""
+    if not log.wanted or log.file is None:
+        return Check("log", "ok", "calls are not logged")
+    content = ", prompts and answers included" if log.content else ""
+    told = f"calls are logged to {inert_line(log.file)} ({log.origin}){content}"
+    path = Path(log.file)
+    try:
+        if path.exists():
+            with closing(CallLog(path)) as opened:
+                opened.calls(LogFilter(), 1)
+    except StoreError as error:
+        return Check("log", "warning", f"{told}, but that cannot be read", inert_line(str(error)))
+    return Check("log", "ok", told)
 
 
 def proxy_check(proxies: Proxies, router: str) -> Check:
