@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from routed_side import ASK, MODEL, Serve, sandboxed, whole
+from test_routes_hedged import ROUTE, fill, has_been_quick
 from trunkline import errors
 from trunkline.cli.past_calls import from_log
 from trunkline.cli.story import story
@@ -122,3 +123,20 @@ def test_what_is_no_chat_is_told_with_its_route_too(sandboxed: Serve, file: Path
     assert one.call.provider == "fal-ai"
     assert [a.provider for a in one.attempts][-1] == "fal-ai"
     assert "Of 2 candidates" in told(one)
+
+
+def test_a_place_that_was_hung_up_on_for_a_sooner_one_is_told(sandboxed: Serve, file: Path) -> None:
+    with sandboxed({"together": "stall-head"}, log=file) as (client, _):
+        has_been_quick("together")
+        fill(client)
+        whole(client, ROUTE)
+    one = last(file)
+    assert [(a.provider, a.role, a.error) for a in one.attempts] == [
+        ("together", "first", "cancelled"),
+        ("groq", "hedge", None),
+    ]
+    assert one.attempts[1].cost is not None
+    said = told(one)
+    assert "nobody waited for it any more" in said
+    assert "A second place was asked beside it: the place beside it was sooner." in said
+    assert "Attempt 2 (a second place beside the one that was slow) went to groq" in said

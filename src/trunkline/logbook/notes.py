@@ -11,7 +11,7 @@ import msgspec
 from trunkline.errors import APIError
 from trunkline.logbook.writer import LogWriter
 from trunkline.routing.carry import Flow, Journey
-from trunkline.routing.needs import Need, Send
+from trunkline.routing.needs import Need, Race, Send
 from trunkline.types import Attempt, Chat, Receipt
 from trunkline.types.job import Job
 from trunkline.types.results import Items
@@ -149,8 +149,9 @@ class Note:
         return not self._ended
 
     def _sends(self, need: Need) -> None:
-        if isinstance(need, Send):
-            self._under_way, self._sent_at = need, time.monotonic()
+        if isinstance(need, (Send, Race)):
+            self._under_way = need.first if isinstance(need, Race) else need
+            self._sent_at = time.monotonic()
             self._count += 1
         else:
             self._under_way = None
