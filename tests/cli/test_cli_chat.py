@@ -301,3 +301,24 @@ def _hung_up(server: SandboxServer) -> float:
         assert time.monotonic() < until, "the connection stayed open"
         time.sleep(0.01)
     return when
+
+
+def test_a_route_decides_who_answers_and_the_receipt_has_it(
+    run: Run, routed: dict[str, str]
+) -> None:
+    done = run("chat", LLAMA, "hi", "--route", "novita,groq", "--json", env=routed)
+    receipt = json.loads(done.stdout)["receipt"]
+    assert receipt["provider"] == "novita"
+    assert [c["name"] for c in receipt["route"]["candidates"]] == ["novita", "groq"]
+    told = run("chat", LLAMA, "hi", "--route", '{"order": "cheapest"}', "--json", env=routed)
+    assert json.loads(told.stdout)["receipt"]["route"]["policy"] == "cheapest"
+
+
+@pytest.mark.parametrize(
+    ("route", "said"),
+    [("fastet", "Did you mean 'fastest'"), ('{"ordre": 1}', "'order'"), ("{", "no JSON")],
+)
+def test_a_route_that_cannot_be_meant_is_refused(run: Run, route: str, said: str) -> None:
+    done = run("chat", "sandbox/demo", "hi", "--route", route)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import click
 import msgspec
@@ -14,9 +14,13 @@ from trunkline.cli.conversation import Conversation
 from trunkline.cli.inert import inert_json
 from trunkline.cli.inputs import gather
 from trunkline.cli.program import INTERRUPTED
+from trunkline.cli.routes import HELP, ROUTE
 from trunkline.client import Client
 from trunkline.media import image_part
 from trunkline.types import Completion
+
+if TYPE_CHECKING:
+    from trunkline.routing.policy import Policy
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 
@@ -35,6 +39,7 @@ class Options(TypedDict):
     reasoning_effort: str | None
     api_base: str | None
     token: str | None
+    route: Policy | None
     bill_to: str | None
     timeout: float | None
     receipt: bool | None
@@ -67,6 +72,7 @@ class Options(TypedDict):
     help="The token to use. Others on this machine can see it: HF_TOKEN or `hf auth login` "
     "is safer.",
 )
+@click.option("--route", type=ROUTE, help=HELP)
 @click.option("--bill-to", metavar="ORG", help="The organisation that pays.")
 @click.option(
     "--timeout",
@@ -94,6 +100,7 @@ def command(model: str, prompt: str | None, **options: Unpack[Options]) -> int:
         options["token"],
         api_base=options["api_base"],
         bill_to=options["bill_to"],
+        route=options["route"],
         timeout=options["timeout"],
     )
     with client:
