@@ -10,7 +10,7 @@ import pytest
 
 from trunkline.errors import OutputValidationError
 from trunkline.structured import Ask, repair_messages, response_format_for, structured_chat
-from trunkline.types import Choice, Completion, Message
+from trunkline.types import Choice, Completion, Message, Receipt, TokenCount
 
 ADA = '{"name": "Ada", "age": 36}'
 
@@ -82,3 +82,17 @@ def test_a_format_of_the_callers_own_goes_out_as_it_is() -> None:
     own = {"type": "json_object", "schema": {"type": "object"}}
     _, ask = start(0, response_format=own)
     assert ask.parameters["response_format"] == own
+
+
+def timed(content: str, seconds: float) -> Completion:
+    made = Receipt(None, None, None, (), None, seconds, TokenCount(None, None, "unknown"))
+    return msgspec.structs.replace(answered(content), receipt=made)
+
+
+def test_all_rounds_are_over_by_the_deadline() -> None:
+    asking = structured_chat(Person, ASKED, {}, 5, deadline=10.0)
+    assert "deadline" not in next(asking).parameters
+    assert asking.send(timed("Ada.", 4.0)).parameters["deadline"] == 6.0
+    assert asking.send(timed("Ada.", 5.0)).parameters["deadline"] == 1.0
+    with pytest.raises(OutputValidationError):
+        asking.send(timed("Ada.", 1.0))

@@ -151,7 +151,8 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods, RoutedMethods):
             return self._run(watched(chat_flow(journey, target), note), target)
         from trunkline.structured import structured_chat  # loads schema code few calls need
 
-        asking = structured_chat(response_model, messages, parameters, repair_rounds)
+        deadline = parameters.get("deadline", self._calls.defaults.deadline)
+        asking = structured_chat(response_model, messages, parameters, repair_rounds, deadline)
         try:
             ask = next(asking)
             while True:
@@ -325,7 +326,8 @@ class AsyncClient(AsyncAnswerMethods, AsyncTaskMethods, AsyncCatalogMethods, Asy
             return await self._run(watched(chat_flow(journey, target), note), target)
         from trunkline.structured import structured_chat  # loads schema code few calls need
 
-        asking = structured_chat(response_model, messages, parameters, repair_rounds)
+        deadline = parameters.get("deadline", self._calls.defaults.deadline)
+        asking = structured_chat(response_model, messages, parameters, repair_rounds, deadline)
         try:
             ask = next(asking)
             while True:

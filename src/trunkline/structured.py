@@ -49,9 +49,15 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 def structured_chat(
-    model_type: type[T], messages: Messages, parameters: Mapping[str, Any], repair_rounds: int = 0
+    model_type: type[T],
+    messages: Messages,
+    parameters: Mapping[str, Any],
+    repair_rounds: int = 0,
+    deadline: float | None = None,
 ) -> Generator[Ask, Completion, T]:
     """Ask for a `model_type`, and again with what was wrong, at most `repair_rounds` times.
+
+    All of it within `deadline` seconds: where none are left, an answer that did not fit is the last.
 
     A `response_format` among the parameters goes out as it is, for servers that want a schema in
     a form of their own. Refusals and answers that were cut are not repaired: asking again would
@@ -67,6 +73,11 @@ def structured_chat(
         except OutputValidationError as error:
             if repair_rounds <= 0 or error.code in _FINAL:
                 raise
+            if deadline is not None:
+                deadline -= completion.receipt.total_time if completion.receipt else 0.0
+                if deadline <= 0:
+                    raise
+                parameters = {**parameters, "deadline": deadline}
             asked = repair_messages(asked, error)
             repair_rounds -= 1
 

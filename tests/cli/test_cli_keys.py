@@ -88,6 +88,7 @@ def test_every_option_is_kept(keys: Keys, store: SqliteStore) -> None:
         "--model", "org/*", "--model", "b", "--provider", "groq", "--endpoint", "chat",
         "--rpm", "60", "--tpm", "1000", "--concurrency", "4",
         "--budget", "$2.50/day", "--budget", "50/month", "--expires", "2099-01-31",
+        "--priority", "batch", "--deadline", "90s",
     )  # fmt: skip
     (key,) = store.keys()
     assert (key.name, key.role, key.owner, key.team) == (
@@ -98,6 +99,7 @@ def test_every_option_is_kept(keys: Keys, store: SqliteStore) -> None:
     )
     assert key.scope == Scope(("org/*", "b"), ("groq",), ("chat",))
     assert key.limits == Limits(60, 1000, 4)
+    assert (key.priority, key.deadline_seconds) == ("batch", 90.0)
     assert key.budgets == (Budget(25 * 10**11, "day"), Budget(5 * 10**13, "month"))
     assert shown_moment(key.expires) == "2099-01-31 00:00Z"
     assert told["key"]["budgets"][0] == {"amount": "2.5", "period": "day"}
@@ -106,6 +108,8 @@ def test_every_option_is_kept(keys: Keys, store: SqliteStore) -> None:
         "org/*, b",
         "60 requests/min, 1000 tokens/min, 4 at a time",
         "$2.5/day, $50/month",
+        "batch",
+        "90 s",
     ):
         assert words in shown
 
@@ -118,9 +122,11 @@ def test_a_change_keeps_the_rest(keys: Keys, store: SqliteStore) -> None:
     (key,) = store.keys()
     assert (key.limits, key.scope) == (Limits(5, 9), Scope(("a",), ("groq",)))
     assert key.budgets == (Budget(10**12, "day"),)
-    keys("change", key_id, "--budget", "none", "--expires", "never")
+    keys("change", key_id, "--deadline", "5m")
+    assert store.keys()[0].deadline_seconds == 300.0
+    keys("change", key_id, "--budget", "none", "--expires", "never", "--deadline", "none")
     (key,) = store.keys()
-    assert (key.budgets, key.expires) == ((), None)
+    assert (key.budgets, key.expires, key.deadline_seconds) == ((), None, None)
     assert "Say what is to change" in keys("change", key_id, fails=True).stderr
 
 

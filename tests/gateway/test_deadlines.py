@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from crowd import Caller, Said, Upstream, settled_book, upstream
-from hf_front import GROQS, front
+from hf_front import GROQS, LLAMA, front, hub_that, told_by_hub
+from raw import eventually
 from running import CHAT, Gateway, running
 
 from loopback import PATIENCE, STREAM_HEAD, Request, Visit, chunk, event
 from loopback import Upstream as Server
+from trunkline.sandbox import SandboxServer
 
 pytestmark = pytest.mark.slow
 
@@ -263,3 +265,63 @@ def test_below_hf_a_stream_of_text_is_told_too(tmp_path: Path, begun: bool) -> N
         else:
             assert (status, row["outcome"]) == (504, "failed")
             assert "deadline" in str(told)
+
+
+def test_a_job_that_is_followed_ends_with_its_calls_deadline_and_is_cancelled(
+    tmp_path: Path, sandbox_server: SandboxServer
+) -> None:
+    with running(tmp_path, "", sandbox_server.environment) as gateway:
+        model = "huggingface/fal-ai/text-to-image/fault-job-endless"
+
+        def seen(method: str, ending: str) -> bool:
+            return any(
+                r.method == method and r.path.endswith(ending) for r in sandbox_server.requests
+            )
+
+        status, headers, told = gateway.ask(
+            "POST",
+            "/v1/images/generations",
+            {"model": model, "prompt": "a cat"},
+            gateway.new_key(),
+            x_trunkline_deadline="2",
+        )
+        assert (status, told["error"]["code"]) == (504, "deadline_exceeded")
+        eventually(lambda: seen("PUT", "/cancel"), "the job is cancelled")
+        row = gateway.entry(headers["x-request-id"])
+        assert (row["outcome"], row["error"], row["cost"]) == ("failed", "deadline_exceeded", None)
+
+
+def test_what_only_asks_after_a_video_or_a_model_has_a_deadline_too(tmp_path: Path) -> None:
+    def never(visit: Visit, _request: Request) -> None:
+        visit.until_gone()
+
+    def told_or_never(visit: Visit, request: Request) -> None:
+        if request.target.startswith("/api/models/"):
+            visit.until_gone()
+        else:
+            visit.send(told_by_hub(request))
+
+    with front(tmp_path, never, hub=hub_that(told_or_never)) as there:
+        key = there.gateway.new_key()
+        for path in (f"/hf/api/models/{LLAMA}", "/hf/fal-ai/fal-ai/flux/requests/7/status"):
+            status, headers, told = there.gateway.ask(
+                "GET", path, key=key, x_trunkline_deadline="0.5"
+            )
+            assert status == 504, (path, told)
+            assert headers["x-should-retry"] == "false"
+            status, _, _ = there.gateway.ask("GET", path, key=key, x_trunkline_deadline="soon")
+            assert status == 400
+
+
+def test_a_video_that_is_asked_after_for_too_long_is_told_so(
+    tmp_path: Path, sandbox_server: SandboxServer
+) -> None:
+    with running(tmp_path, "", sandbox_server.environment) as gateway:
+        key = gateway.new_key()
+        wish = {"model": "huggingface/fal-ai/Wan-AI/Wan2.1-T2V-14B", "prompt": "a cat"}
+        status, _, video = gateway.ask("POST", "/v1/videos", wish, key)
+        assert status == 200
+        path = f"/v1/videos/{video['id']}"
+        status, _, told = gateway.ask("GET", path, key=key, x_trunkline_deadline="0.000001")
+        assert (status, told["error"]["code"]) == (504, "deadline_exceeded")
+        assert gateway.ask("GET", path, key=key, x_trunkline_deadline="30")[0] == 200

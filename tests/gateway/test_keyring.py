@@ -56,6 +56,8 @@ def lead(store: SqliteStore) -> Key:
         limits={"requests_per_minute": 100, "concurrency": 5},
         budgets=[{"amount": 10, "period": "day"}],
         expires=NOW + 30 * DAY,
+        priority="batch",
+        deadline_seconds=60,
     )
 
 
@@ -210,6 +212,7 @@ def test_a_team_admin_gives_what_it_has_where_nothing_is_said(
     assert (key.role, key.team) == ("caller", "red")
     assert (key.scope, key.limits, key.budgets) == (lead.scope, lead.limits, lead.budgets)
     assert key.expires == lead.expires
+    assert (key.priority, key.deadline_seconds) == ("batch", 60)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +235,9 @@ def test_a_team_admin_gives_what_it_has_where_nothing_is_said(
         {"budgets": [{"amount": 11, "period": "month"}]},
         {"expires": None},
         {"expires": NOW + 31 * DAY},
+        {"priority": "interactive"},
+        {"deadline_seconds": None},
+        {"deadline_seconds": 61},
     ],
 )
 def test_nobody_gives_more_than_they_have(
@@ -258,6 +264,7 @@ def test_nobody_gives_more_than_they_have(
         {"budgets": [{"amount": 10, "period": "month"}]},
         {"budgets": [{"amount": 1, "period": "day"}, {"amount": 99, "period": "month"}]},
         {"expires": NOW + DAY},
+        {"deadline_seconds": 59.5},
     ],
 )
 def test_a_team_admin_may_give_less(store: SqliteStore, lead: Key, fields: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -20,7 +19,7 @@ from trunkline.gateway.leased_rates import LeasedMeter
 from trunkline.gateway.leases import Leases
 from trunkline.gateway.plans import Plan
 from trunkline.gateway.refusals import of_refusal, tell
-from trunkline.gateway.urgency import PASSED, too_late
+from trunkline.gateway.urgency import PASSED, seconds_left, too_late
 
 _REASONS = {402: "budget", 429: "rate"}
 _REASONS_BY_CODE = {
@@ -153,7 +152,7 @@ class Admission:
             drop()
             self.refuse(exchange, too_late(urgency))
 
-        return Times().later(max(urgency.deadline - time.monotonic(), 0.0), ring)
+        return Times().later(seconds_left(urgency) or 0.0, ring)
 
     def refuse(self, exchange: Exchange, refusal: Refusal) -> None:
         """Say why a call is not sent, and count it."""

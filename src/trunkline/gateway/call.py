@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -22,6 +21,7 @@ from trunkline.gateway.plans import Plan, Target
 from trunkline.gateway.quote import Tariff
 from trunkline.gateway.refusals import STOPPING, Fault, in_band, of_error, tell
 from trunkline.gateway.tokens import Tokens
+from trunkline.gateway.urgency import passed, seconds_left
 from trunkline.store.records import Entry
 
 LEDGER_DOWN = Fault(
@@ -118,7 +118,7 @@ class Call:
         """The time by the clock that the entry began with."""
         self._alarm: asyncio.TimerHandle | None = None
         if exchange.urgency.deadline < math.inf:
-            left = max(exchange.urgency.deadline - time.monotonic(), 0.0)
+            left = seconds_left(exchange.urgency) or 0.0
             self._alarm = asyncio.get_running_loop().call_later(left, self._ring)
         exchange.on_gone = self.gone
 
@@ -162,8 +162,7 @@ class Call:
     def _ring(self) -> None:
         if self.settled:
             return
-        seconds = self.exchange.urgency.seconds
-        error = DeadlineExceeded(f"This call was to be over within {seconds:g} s, and was not.")
+        error = passed(self.exchange.urgency)
         if self.entry.upstream:
             self.expired(error)
             return

@@ -29,9 +29,15 @@ from trunkline.gateway.interpreted import Interpreted
 from trunkline.gateway.journal import Journal
 from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.plans import Plan, Plans, UnknownModelError
-from trunkline.gateway.refusals import of_request, tell
+from trunkline.gateway.refusals import of_error, of_request, tell
 from trunkline.gateway.relay import Relay
-from trunkline.gateway.urgency import DEADLINE_HEADER, PRIORITY_HEADER, read_urgency, too_late
+from trunkline.gateway.urgency import (
+    DEADLINE_HEADER,
+    PRIORITY_HEADER,
+    passed,
+    read_urgency,
+    too_late,
+)
 from trunkline.store.records import Endpoint, Entry
 
 Carrier = Callable[..., Call]
@@ -146,11 +152,32 @@ class Dispatch:
             or PRIORITY_HEADER in headers
         ):
             try:
-                self._look_how_urgent(exchange, caller, plan)
+                self.look_how_urgent(exchange, plan.deadline_seconds)
             except RequestError as wrong:
                 self.refuse(exchange, wrong)
                 return
         self._hold(exchange, caller, asked, endpoint, carrier, plan)
+
+    @staticmethod
+    def look_how_urgent(exchange: Exchange, seconds: float | None = None) -> None:
+        """Note by when a request has to be over, and whether it may wait; raises RequestError.
+
+        `seconds` is what its route allows.
+        """
+        caller, headers = _caller_of(exchange), exchange.head.headers
+        said = DEADLINE_HEADER in headers or PRIORITY_HEADER in headers
+        if not said and seconds is None and not caller.urgent:
+            return
+        key, edge = caller.key, exchange.connection.edge
+        given = [s for s in (key.deadline_seconds, seconds) if s is not None]
+        began = time.monotonic() - (edge.now - exchange.began)
+        most = min(given, default=math.inf)
+        exchange.urgency = read_urgency(headers, key.priority, most, began)
+
+    def out_of_time(self, exchange: Exchange) -> None:
+        """Say that a request's deadline has passed, which is no call's."""
+        self.admission.count("deadline")
+        tell(exchange, of_error(passed(exchange.urgency)))
 
     def pass_by(
         self, exchange: Exchange, asked: Asked, plan: Plan, endpoint: Endpoint, carrier: Carrier
@@ -265,15 +292,6 @@ class Dispatch:
         if plan.gated:
             call.enter(plan.targets[0].gates)
         self._journal.intend(entry, call)
-
-    @staticmethod
-    def _look_how_urgent(exchange: Exchange, caller: Caller, plan: Plan) -> None:
-        """Note by when a call has to be over, and whether it may wait; raises RequestError."""
-        key, edge = caller.key, exchange.connection.edge
-        given = [s for s in (key.deadline_seconds, plan.deadline_seconds) if s is not None]
-        began = time.monotonic() - (edge.now - exchange.began)
-        seconds = min(given, default=math.inf)
-        exchange.urgency = read_urgency(exchange.head.headers, key.priority, seconds, began)
 
     def _entry(
         self, exchange: Exchange, caller: Caller, asked: Asked, endpoint: Endpoint, reserved: int

@@ -44,6 +44,7 @@ from trunkline.gateway.quote import Tariff
 from trunkline.gateway.refusals import Fault, of_error, tell
 from trunkline.gateway.tariffs import configured_tariff, offer_tariff
 from trunkline.gateway.upstream import Upstream
+from trunkline.gateway.urgency import seconds_left
 from trunkline.wire import strict_json
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class HfPages:
     def serve(self, exchange: Exchange) -> None:
         """Take a request for a provider's route, or for what the Hub tells."""
         try:
+            self._dispatch.look_how_urgent(exchange)
             if exchange.head.path.startswith(b"/hf/api/"):
                 self._look_up(exchange)
             else:
@@ -255,17 +257,19 @@ class HfPages:
     # what has to wait
 
     def _later(self, exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(_guarded(exchange, work))
+        task = asyncio.get_running_loop().create_task(self._guarded(exchange, work))
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
-
-async def _guarded(exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
-    """Do what nobody waits for; a fault is told, as everywhere."""
-    try:
-        await work
-    except Exception:
-        failed(exchange)
+    async def _guarded(self, exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
+        """Do what nobody waits for; a fault is told, as everywhere, and that its time is over."""
+        try:
+            async with asyncio.timeout(seconds_left(exchange.urgency)):
+                await work
+        except TimeoutError:
+            self._dispatch.out_of_time(exchange)
+        except Exception:
+            failed(exchange)
 
 
 def _caller(exchange: Exchange) -> Caller:

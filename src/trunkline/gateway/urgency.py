@@ -1,4 +1,4 @@
-"""How urgent a request is: whether it may wait behind others, and by when it has to be over. Pure.
+"""How urgent a request is: whether it may wait behind others, and by when it has to be over.
 
 Said by its headers, its key and its route. A client can make a call less urgent than its key and
 route have it, never more.
@@ -7,11 +7,13 @@ route have it, never more.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 
 import msgspec
 
 from trunkline.dialects.openai_server import RequestError
+from trunkline.errors import DeadlineExceeded
 from trunkline.gateway.guard import Refusal
 from trunkline.store.records import Priority
 
@@ -92,6 +94,18 @@ def _number(told: bytes) -> float | None:
     except ValueError:
         return None
     return seconds if 0 < seconds <= _LONGEST else None
+
+
+def passed(urgency: Urgency) -> DeadlineExceeded:
+    """Return the error of what was not over by its deadline."""
+    return DeadlineExceeded(f"This was to be over within {urgency.seconds:g} s, and was not.")
+
+
+def seconds_left(urgency: Urgency) -> float | None:
+    """Return for how long what has this deadline may go on; None without one."""
+    if math.isinf(urgency.deadline):
+        return None
+    return max(urgency.deadline - time.monotonic(), 0.0)
 
 
 def too_late(urgency: Urgency, *, wait: float | None = None) -> Refusal:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from trunkline import errors
+from trunkline.dialects.openai_server import RequestError
 from trunkline.dialects.openai_videos_server import Status, VideoTold, gone_body, video_body
 from trunkline.errors import APIError
 from trunkline.gateway.asks import asking_after
@@ -25,6 +26,7 @@ from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.pages import failed
 from trunkline.gateway.refusals import JSON, Fault, of_error, tell
 from trunkline.gateway.translated_media import kind_line
+from trunkline.gateway.urgency import seconds_left
 from trunkline.gateway.video_ids import Ticket, read_id
 from trunkline.types.job import JobLook
 from trunkline.types.media import Media
@@ -104,6 +106,11 @@ class VideoPages:
         if ticket is None or caller is None or ticket.key != caller.key.id:
             tell(exchange, _NONE)
             return
+        try:
+            self._dispatch.look_how_urgent(exchange)
+        except RequestError as wrong:
+            self._dispatch.refuse(exchange, wrong)
+            return
         begin = partial(self._begin, exchange, video_id, ticket, work)
         self._dispatch.within_rates(exchange, begin)
 
@@ -115,7 +122,10 @@ class VideoPages:
 
     async def _done(self, exchange: Exchange, video_id: str, ticket: Ticket, work: Work) -> None:
         try:
-            await work(exchange, video_id, ticket)
+            async with asyncio.timeout(seconds_left(exchange.urgency)):
+                await work(exchange, video_id, ticket)
+        except TimeoutError:
+            self._dispatch.out_of_time(exchange)
         except errors.JobLostError:
             tell(exchange, _LOST)
         except errors.JobError as error:

@@ -25,6 +25,8 @@ from trunkline.types import Attempt, Chat, Secret
 from trunkline.types.tasks import TaskCall
 from trunkline.wire.message import ResponseHead
 
+_EARLY = 0.01
+"""Seconds by which an alarm may come too soon."""
 _ABOUT_THE_PROVIDER = frozenset({400, 403, 404, 410, 422})
 """Statuses that a provider's name may have to do with."""
 
@@ -161,7 +163,9 @@ def _refusal(head: ResponseHead, reply: Reply) -> APIError:
 
 def by_deadline(error: APIError, reply: Reply, end: float) -> APIError:
     """Call a time-out what it is when the call's own deadline made it."""
-    late = isinstance(error, errors.Timeout) and error.status is None and reply.ended >= end - 0.01
+    late = (
+        isinstance(error, errors.Timeout) and error.status is None and reply.ended >= end - _EARLY
+    )
     if not late or isinstance(error, errors.DeadlineExceeded):
         return error
     found = errors.DeadlineExceeded(
@@ -169,6 +173,14 @@ def by_deadline(error: APIError, reply: Reply, end: float) -> APIError:
     )
     found.sent = found.received = True
     return found
+
+
+def check_time(journey: Journey[CallT], now: float, what: str) -> None:
+    """Raise DeadlineExceeded, with what was not done, where the call's deadline has passed."""
+    if now >= journey.end - _EARLY:
+        raise errors.DeadlineExceeded(
+            f"The call's deadline passed. {what}", hint="Raise deadline= to allow more."
+        )
 
 
 def placed(error: APIError, send: Send, reply: Reply, attempts: tuple[Attempt, ...]) -> APIError:

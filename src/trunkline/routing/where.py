@@ -28,7 +28,7 @@ from trunkline.providers.task_targets import (
     sandbox_target,
     served_target,
 )
-from trunkline.routing.carry import Journey
+from trunkline.routing.carry import Journey, check_time
 from trunkline.routing.look_up import find_engine, find_map
 from trunkline.routing.needs import Need
 from trunkline.types.job import SERVED_JOB, Job
@@ -57,6 +57,7 @@ def find_target(journey: Journey[TaskCall], places: Places, seekers: Seekers) ->
     )
     serving = None if found is None else _chosen(found, call.task, way)
     if serving is None and way.provider is None:
+        check_time(journey, now, f"The Hub did not tell in time who serves {way.name}.")
         raise APIConnectionError(
             f"The Hub could not be asked which provider serves {way.name}.",
             model=str(call.model),
@@ -122,10 +123,11 @@ def find_info(
         raise InvalidInputError("There is no address.", hint="Give the endpoint's as api_base=.")
     call, base = journey.call, engine_base(places.api_base)
     target = served_target(call.task, call.model, places, base, "openai")
-    told, _ = yield from find_engine(
+    told, now = yield from find_engine(
         engines, places.api_base, target, timeouts=call.timeouts, now=journey.start, end=journey.end
     )
     if told.guessed:
+        check_time(journey, now, f"{base} did not tell in time what runs there.")
         raise APIConnectionError(
             f"{base} could not be asked what runs there.",
             hint="Is the server running there, and is the token one that it takes?",
