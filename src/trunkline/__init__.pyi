@@ -13,11 +13,13 @@ from trunkline.catalog_functions import acost as acost
 from trunkline.catalog_functions import aestimate as aestimate
 from trunkline.catalog_functions import amodel_info as amodel_info
 from trunkline.catalog_functions import amodels as amodels
+from trunkline.catalog_functions import aplan as aplan
 from trunkline.catalog_functions import asupports as asupports
 from trunkline.catalog_functions import cost as cost
 from trunkline.catalog_functions import estimate as estimate
 from trunkline.catalog_functions import model_info as model_info
 from trunkline.catalog_functions import models as models
+from trunkline.catalog_functions import plan as plan
 from trunkline.catalog_functions import supports as supports
 from trunkline.client import AsyncClient as AsyncClient
 from trunkline.client import Client as Client
@@ -67,6 +69,8 @@ from trunkline.functions import default_async_client as default_async_client
 from trunkline.functions import default_client as default_client
 from trunkline.functions import set_default_client as set_default_client
 from trunkline.media import image_part as image
+from trunkline.planning import Plan as Plan
+from trunkline.planning import PlannedPlace as PlannedPlace
 from trunkline.providers.engines import Engine as Engine
 from trunkline.routing.policy import Policy as Policy
 from trunkline.streams import AsyncEventStream as AsyncEventStream
@@ -260,6 +264,8 @@ __all__ = [
     "OutputValidationError",
     "PaymentRequiredError",
     "PermissionDeniedError",
+    "Plan",
+    "PlannedPlace",
     "Policy",
     "RateLimitError",
     "Receipt",
@@ -314,6 +320,7 @@ __all__ = [
     "amodel_info",
     "amodels",
     "aobject_detection",
+    "aplan",
     "aquestion_answering",
     "arerank",
     "aresponses",
@@ -365,6 +372,7 @@ __all__ = [
     "models",
     "object_detection",
     "parse_job",
+    "plan",
     "question_answering",
     "rerank",
     "responses",

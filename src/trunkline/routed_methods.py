@@ -1,16 +1,19 @@
-"""How both clients carry a chat along its route."""
+"""How both clients carry a chat along its route, and plan one."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 from trunkline.calls import Calls, watched
 from trunkline.routing.carry import Flow
 from trunkline.routing.flow import Opened
 from trunkline.streams import AsyncStream, Stream
+from trunkline.types.route import RouteLike
 
 if TYPE_CHECKING:
     from trunkline.catalog import Catalog
+    from trunkline.planning import Plan
     from trunkline.routed import RoutedChat
 
 T = TypeVar("T")
@@ -27,6 +30,33 @@ class RoutedMethods:
 
     def _drive(self, flow: Flow[T]) -> T:
         raise NotImplementedError
+
+    def plan(
+        self,
+        model: str,
+        *,
+        route: RouteLike | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        session_id: str | None = None,
+        offline: bool = False,
+    ) -> Plan:
+        """Return where a call would go now, at what price and how fast, and where if that fails.
+
+        Nothing is sent but the question for the router's list, unless `offline`. Without `route` the
+        client's counts, else the fastest. Raises InvalidInputError.
+        """
+        from trunkline import planning  # calls do without it
+
+        wanted = {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "session_id": session_id,
+        }
+        wish = planning.read_wish(self._calls, model, route, wanted)
+        catalog = self.catalog(offline=offline)
+        now, epoch = time.monotonic(), time.time()
+        return planning.make_plan(wish, catalog, self._calls.roads.traffic, now, epoch)
 
     def _routed(self, chat: RoutedChat) -> Stream:
         from trunkline.routing.chat_route import routed  # calls without a route do without it
@@ -48,6 +78,29 @@ class AsyncRoutedMethods:
 
     async def _drive(self, flow: Flow[T]) -> T:
         raise NotImplementedError
+
+    async def plan(
+        self,
+        model: str,
+        *,
+        route: RouteLike | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        session_id: str | None = None,
+        offline: bool = False,
+    ) -> Plan:
+        """Return where a call would go now, as Client.plan does."""
+        from trunkline import planning  # calls do without it
+
+        wanted = {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "session_id": session_id,
+        }
+        wish = planning.read_wish(self._calls, model, route, wanted)
+        catalog = await self.catalog(offline=offline)
+        now, epoch = time.monotonic(), time.time()
+        return planning.make_plan(wish, catalog, self._calls.roads.traffic, now, epoch)
 
     def _routed(self, chat: RoutedChat) -> AsyncStream:
         from trunkline.routing.chat_route import routed  # calls without a route do without it

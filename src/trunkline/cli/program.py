@@ -35,6 +35,7 @@ COMMANDS = {
     "chat": Row("trunkline.cli.chat", "Chat with a model, once or turn by turn."),
     "models": Row("trunkline.cli.models", "List the models that the router serves, and by whom."),
     "bench": Row("trunkline.cli.bench", "Measure a model at every provider, and compare answers."),
+    "plan": Row("trunkline.cli.plan", "Show where a call would go now, and where if that fails."),
     "logs": Row("trunkline.cli.logs", "List the calls that were logged on this machine."),
     "why": Row("trunkline.cli.why", "Tell the story of one call: where it went, and why."),
     "doctor": Row("trunkline.cli.doctor", "Check that calls can work, and say what to do if not."),
