@@ -79,8 +79,9 @@ class LogWriter(Generic[T]):
         here = _Process(file, self._make, self._keep, inherited)
         atexit.register(here.finish)
         weakref.finalize(self, _forget, here).atexit = False
-        util = sys.modules.get("multiprocessing.util")
-        if util is not None:  # whose processes end without telling anybody else
+        process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
+        if process and util and process.parent_process() is not None:
+            # A process of multiprocessing ends without telling anybody else.
             util.Finalize(None, here.finish, exitpriority=10)
         return here
 
