@@ -126,6 +126,13 @@ def test_what_an_error_says_is_told_without_secrets(
     assert (failed.outcome, failed.cost) == ("good", 0)
 
 
+def test_what_was_never_sent_cost_nothing(server: SandboxServer, catalog: Catalog) -> None:
+    odd = Prompt("odd", ({"role": "king", "content": "Hi"},))
+    run = measured(server, catalog, wishes(prompts=(odd,), providers=("novita",)))
+    assert run.samples[0].error == "InvalidInputError"
+    assert (run.samples[0].cost_is, run.unsure) == ("Nothing was sent.", 0)
+
+
 @pytest.mark.slow
 def test_a_slow_provider_is_seen_to_be_slow(server: SandboxServer, catalog: Catalog) -> None:
     model = "meta-llama/Llama-3.3-70B-Instruct"

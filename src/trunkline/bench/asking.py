@@ -271,17 +271,21 @@ def _ran_out(answer: Answer) -> bool:
 
 
 def _failed(ended: Sample, error: APIError) -> Sample:
-    refused = _is_refusal(error, ended.first_token)
+    free = _why_free(error, ended.first_token)
     return msgspec.structs.replace(
         ended,
         error=type(error).__name__,
         message=Secrets().clean(error.message),
         outcome=outcome_of(error),
-        cost=Decimal(0) if refused else None,
-        cost_is="Refused with a status." if refused else "It broke off.",
+        cost=None if free is None else Decimal(0),
+        cost_is=free or "It broke off.",
     )
 
 
-def _is_refusal(error: APIError, first: float | None) -> bool:
-    """Tell whether a provider refused by a status, before it made a token: nobody bills that."""
-    return first is None and error.status is not None and error.status >= 400
+def _why_free(error: APIError, first: float | None) -> str | None:
+    """Return why a call that failed cost nothing; None where nobody knows what it cost."""
+    if first is not None:
+        return None
+    if error.status is None:
+        return None if error.attempts else "Nothing was sent."
+    return "It was refused with a status." if error.status >= 400 else None
