@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -104,6 +103,12 @@ def test_a_run_without_an_answer_has_a_page_too() -> None:
     assert "no answer" in text
 
 
+def test_one_provider_has_nobody_to_be_compared_with() -> None:
+    text = page(run_of([sample("a")]))
+    assert "nobody to compare with" in text and "1 provider, 1 calls" in text
+    assert 'class="best"' not in text
+
+
 def test_changes_beyond_noise_are_shown_and_the_others_folded() -> None:
     def run(time: float) -> object:
         return run_of(sample("a", run=n, first_token=time + n / 1000) for n in range(6))
@@ -133,10 +138,23 @@ def test_strips_have_a_dot_for_each_value_within_the_picture() -> None:
 
 
 def test_labels_of_a_plane_do_not_lie_on_one_another() -> None:
-    root = drawn(scatter([Dot(n, 1.0, 5.0) for n in "abcd"], ("x", "y"), (str, str)))
+    dots = [Dot(f"name {n}", 1.0 + n % 3 / 9, 5.0 + n % 2 / 9) for n in range(9)]
+    root = drawn(scatter(dots, ("x", "y"), (str, str)))
     labels = [e for e in root.iter("text") if e.get("class") == "label"]
-    heights = sorted(float(e.get("y", "0")) for e in labels)
-    assert all(b - a >= 13 for a, b in pairwise(heights))
+    assert len(labels) == 9
+    boxes = []
+    for label in labels:
+        x, wide = float(label.get("x", "0")), 7.2 * len(label.text or "")
+        start = x if label.get("text-anchor") == "start" else x - wide
+        boxes.append((start, start + wide, float(label.get("y", "0"))))
+    for at, (a, b, y) in enumerate(boxes):
+        for c, d, z in boxes[at + 1 :]:
+            assert b <= c or d <= a or abs(y - z) >= 13
+
+
+def test_a_label_that_has_no_room_is_there_all_the_same() -> None:
+    root = drawn(scatter([Dot("x" * 40, 1.0, 5.0) for _ in range(30)], ("x", "y"), (str, str)))
+    assert len([e for e in root.iter("text") if e.get("class") == "label"]) == 30
 
 
 def test_a_matrix_tells_each_pair_and_leaves_out_what_is_not_known() -> None:

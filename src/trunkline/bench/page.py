@@ -60,11 +60,12 @@ def page(run: Run, changes: Sequence[Change] = (), earlier: Run | None = None) -
 def _head(run: Run) -> str:
     unsure = f" and up to ${dollars(run.unsure)} of unknown cost" if run.unsure else ""
     failed = sum(sample.error is not None for sample in run.samples)
+    count = len(run.asked)
     return (
         f"<h1>{escape(run.model)}</h1>"
         f'<p class="sub">{run.began:%Y-%m-%d %H:%M} to {run.ended:%H:%M} UTC, through '
         f"{escape(run.router)}</p>"
-        f'<p class="sub">{len(run.asked)} providers, {len(run.samples)} calls, {failed} failed, '
+        f'<p class="sub">{count} provider{"s"[: count != 1]}, {len(run.samples)} calls, {failed} failed, '
         f"${dollars(run.spent)} spent{unsure}</p>{_verdict(run)}"
     )
 
@@ -85,6 +86,8 @@ def _section(title: str, body: str) -> str:
 
 
 def _oddities(run: Run) -> str:
+    if len(run.asked) < 2:  # one has no peers
+        return "<p>There is nobody to compare with.</p>"
     if not run.odd:
         return "<p>No provider: their answers agree as far as these prompts can tell.</p>"
     return "".join(_oddity(run, odd) for odd in run.odd)
@@ -129,7 +132,7 @@ def _table(rows: Sequence[Figures]) -> str:
         "first": _best(rows, lambda r: r.first_token, min),
         "speed": _best(rows, lambda r: r.throughput, max),
         "total": _best(rows, lambda r: r.total, min),
-        "cost": min((r.cost for r in rows if r.cost is not None and not r.odd), default=None),
+        "cost": _least_cost(rows),
     }
 
     def cells(row: Figures) -> Iterable[Cell]:
@@ -159,6 +162,11 @@ def _best(
 ) -> float | None:
     known = [spread.p50 for row in rows if not row.odd and (spread := of(row)) is not None]
     return pick(known) if len(known) > 1 else None
+
+
+def _least_cost(rows: Sequence[Figures]) -> Decimal | None:
+    known = [row.cost for row in rows if row.cost is not None and not row.odd]
+    return min(known) if len(known) > 1 else None
 
 
 def _pair(

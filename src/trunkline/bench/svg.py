@@ -14,6 +14,12 @@ _RIGHT = 24
 _ROW = 34
 _CHARACTER = 7.2
 """Pixels that a letter of a label takes, about."""
+_LINE = 13
+"""Pixels from one line of names to the next."""
+_SHIFTS = (0, *(_LINE * step * way for step in range(1, 13) for way in (-1, 1)))
+"""How far above or below its point a name may be, the nearest first."""
+_FAR = 20
+"""From how far on a line leads to it."""
 _STEPS = (1, 2, 2.5, 5, 10)
 _WIDE = 40
 """Ratio of the largest to the smallest value from which an axis is logarithmic."""
@@ -67,6 +73,44 @@ class Axis:
         return self._start + (self._end - self._start) * part
 
 
+class Labels:
+    """Puts a name beside each point of a plane so that it lies on no other name or point."""
+
+    def __init__(self, points: Sequence[tuple[float, float]], between: tuple[float, float]) -> None:
+        """Take all points, and between which heights names may be."""
+        self._boxes = [(x - 6, x + 6, y) for x, y in points]
+        self._between = between
+
+    def label(self, name: str, x: float, y: float) -> str:
+        """Return a point's name: beside it where there is room, else nearby with a line to it."""
+        wide = _CHARACTER * len(name)
+        places = [(side, step) for step in _SHIFTS for side in (1, -1)]
+        free = (place for place in places if self._is_free(self._box(x, y, wide, *place)))
+        side, step = next(free, (1, 0))
+        box = self._box(x, y, wide, side, step)
+        self._boxes.append(box)
+        at = x + 11 * side
+        text = _text(at, box[2] + 4, name, "start" if side > 0 else "end", "label")
+        if abs(step) < _FAR:
+            return text
+        return (
+            f'<line class="leader" x1="{x:.1f}" y1="{y:.1f}" x2="{at:.1f}" y2="{box[2]:.1f}"/>{text}'
+        )
+
+    def _box(
+        self, x: float, y: float, wide: float, side: int, step: int
+    ) -> tuple[float, float, float]:
+        start = x + 9 if side > 0 else x - 9 - wide
+        return start, start + wide, y + step
+
+    def _is_free(self, box: tuple[float, float, float]) -> bool:
+        left, right, height = box
+        inside = self._between[0] <= height <= self._between[1] - 4 and left > 0 and right < _WIDTH
+        return inside and not any(
+            left < b and a < right and abs(height - y) < _LINE for a, b, y in self._boxes
+        )
+
+
 def strips(rows: Sequence[Strip], caption: str, write: Write) -> str:
     """Draw each place's values as dots, with a box for the middle half and a line at the median."""
     left = 16 + _CHARACTER * max((len(row.name) for row in rows), default=0)
@@ -93,16 +137,12 @@ def scatter(dots: Sequence[Dot], names: tuple[str, str], writes: tuple[Write, Wr
         )
         drawn.append(_text(left - 8, y + 4, writes[1](tick), "end", "quiet"))
     points = [(across.at(dot.x), up.at(dot.y)) for dot in dots]
-    labels: list[tuple[float, float]] = []
-    for dot in sorted(dots, key=lambda d: -d.y):
-        x, y = across.at(dot.x), up.at(dot.y)
-        label = _free(x, y, points, labels)
+    labels = Labels(points, (28.0, float(bottom)))
+    for dot, (x, y) in sorted(zip(dots, points, strict=True), key=lambda pair: pair[1][1]):
         kind = "dot odd" if dot.odd else "dot"
-        told = f"{dot.name}: {writes[0](dot.x)}, {writes[1](dot.y)}"
-        drawn.append(
-            f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="6"><title>{escape(told)}</title></circle>'
-        )
-        drawn.append(_text(x + 11, label + 4, dot.name, "start", "label"))
+        told = escape(f"{dot.name}: {writes[0](dot.x)}, {writes[1](dot.y)}")
+        circle = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="6">'
+        drawn.append(f"{circle}<title>{told}</title></circle>{labels.label(dot.name, x, y)}")
     drawn.append(_text(_WIDTH - 90, bottom + 36, names[0], "end", "quiet"))
     drawn.append(_text(8, 14, names[1], "start", "quiet"))
     return _frame(_WIDTH, height, f"{names[1]} by {names[0]}", drawn)
@@ -175,19 +215,6 @@ def _grid(axis: Axis, top: float, bottom: float, write: Write) -> str:
         drawn.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>')
         drawn.append(_text(x, bottom + 17, write(tick), "middle", "quiet"))
     return "".join(drawn)
-
-
-def _free(
-    x: float, y: float, points: list[tuple[float, float]], labels: list[tuple[float, float]]
-) -> float:
-    """Return a height for a label right of a point that lies on no other label or point."""
-    height = y
-    while any(abs(height - b) < 13 and abs(x - a) < 95 for a, b in labels) or any(
-        abs(height - b) < 10 and 2 < a - x < 90 for a, b in points
-    ):
-        height += 13
-    labels.append((x, height))
-    return height
 
 
 def _rounds(top: float) -> list[float]:
