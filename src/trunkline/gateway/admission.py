@@ -62,7 +62,7 @@ class Admission:
     def _open(self, entrant: Entrant, plan: Plan, start: int) -> int | None:
         """Return the first target from `start` that lets a call in; None where it waits, or ends."""
         exchange, door = entrant.exchange, self.door
-        standing = len(door.queue) and door.queue.waits(place_of(plan))
+        standing = door.queue.total and door.queue.waits(place_of(plan))
         if standing and exchange.queued is None and entrant.kind == "batch":
             door.line_up(entrant, plan)  # those before it were there first
             return None

@@ -105,7 +105,7 @@ class Doorkeeper:
 
     def look_soon(self) -> None:
         """Let calls in at the end of this turn of the loop: a gate may have opened."""
-        if not self._called and len(self.queue):
+        if self.queue.total and not self._called:
             self._called = True
             self._times.later(0.0, self._look)
 

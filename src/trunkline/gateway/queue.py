@@ -76,11 +76,12 @@ class Queue(Generic[C]):
         self.size = size
         self.counts: dict[Priority, int] = {"interactive": 0, "batch": 0}
         """Those that wait."""
+        self.total = 0
         self._lines: dict[Hashable, _Line[C]] = {}
 
     def __len__(self) -> int:
         """Return how many calls wait."""
-        return sum(self.counts.values())
+        return self.total
 
     def __iter__(self) -> Iterator[Ticket[C]]:
         """Yield all that wait."""
@@ -107,6 +108,7 @@ class Queue(Generic[C]):
             self._drop(line, gone)
         (line.batch if ticket.kind == "batch" else line.interactive)[ticket] = None
         self.counts[ticket.kind] += 1
+        self.total += 1
         return gone
 
     def leave(self, ticket: Ticket[C], now: float) -> bool:
@@ -167,6 +169,7 @@ class Queue(Generic[C]):
     def _drop(self, line: _Line[C], ticket: Ticket[C]) -> None:
         del (line.batch if ticket.kind == "batch" else line.interactive)[ticket]
         self.counts[ticket.kind] -= 1
+        self.total -= 1
 
     def _new_line(self, place: Hashable) -> _Line[C]:
         if len(self._lines) >= _MOST_LINES:
