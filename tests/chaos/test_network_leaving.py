@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from test_chaos_network_gateway import CHATS, Front, front
+from test_network_gateway import CHATS, Front, front
 from toxics import (
     Bandwidth,
     Blackhole,

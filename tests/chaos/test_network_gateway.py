@@ -12,7 +12,7 @@ import pytest
 from crowd import read_book
 from proxy import Proxy
 from running import Gateway, running
-from test_chaos_network import HARMFUL, HARMLESS, SEED, Weather
+from test_network import HARMFUL, HARMLESS, SEED, Weather
 from toxics import Corrupt, Slicer
 from wild_calls import Ended, many_async, told
 from wild_side import Scene, Tls, at_once, becomes, made_tls, open_sockets, scene
@@ -24,7 +24,7 @@ from trunkline.settings import read_settings
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 CHATS = ("chat", "stream")
 BELOW_HF = ("chat", "stream", "embedding", "stream", "image", "job")
-COUNT, RETRIES = 120, 1
+COUNT, RETRIES = 100, 1
 SHORT, LONG = 3.0, 60.0
 """The gateway waits for a second at most, so that it has its say before the callers' deadline."""
 CONFIG = """

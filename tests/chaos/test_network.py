@@ -32,7 +32,7 @@ from trunkline.providers.queued import QUEUED
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 CHATS = ("chat", "stream")
 ALL = ("chat", "stream", "embedding", "chat", "stream", "image", "video")
-COUNT = 140
+COUNT = 100
 SHORT, LONG = 0.6, 60.0
 
 HARMLESS: dict[str, tuple[Toxic, ...]] = {
@@ -124,7 +124,7 @@ def test_what_breaks_or_falls_silent_ends_in_time_and_leaves_nothing(
 
 
 @faces
-@pytest.mark.parametrize(("way", "every"), [("down", 8000), ("up", 1200)])
+@pytest.mark.parametrize(("way", "every"), [("down", 2000), ("up", 500)])
 def test_flipped_bits_over_tls_are_errors_and_never_another_answer(
     tls: Tls, face: str, way: Way, every: int
 ):
@@ -132,7 +132,7 @@ def test_flipped_bits_over_tls_are_errors_and_never_another_answer(
         with found.proxy.poisoned(Corrupt(every=every, way=way)):
             ends = run(found, face, SHORT)
         judge(found, ends, SHORT)
-        assert found.proxy.accepted > 60, "connections broke, and others took their place"
+        assert found.proxy.accepted > 50, "connections broke, and others took their place"
 
 
 @faces
