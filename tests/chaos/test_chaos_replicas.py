@@ -319,9 +319,7 @@ def test_an_upstreams_limit_counts_for_all_replicas_and_its_calls_go_elsewhere(
             alone = await asyncio.gather(
                 *[ask(g, secret, "alone", whole=True) for _ in range(4) for g in fleet.gateways]
             )
-            codes = told(list(alone))
-            assert set(codes) <= {"ok", "upstream_busy"}
-            assert codes["ok"] >= 5
+            assert told(list(alone)) == {"ok": 12}, "who finds no room waits until there is some"
             await fleet.settled()
             moved = [await ask(gateway, secret, "moving", whole=True) for gateway in fleet.gateways]
             assert told(moved) == {"ok": 3}, "a call that moves on waits for the next one's gate"

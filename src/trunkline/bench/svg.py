@@ -93,9 +93,7 @@ class Labels:
         text = _text(at, box[2] + 4, name, "start" if side > 0 else "end", "label")
         if abs(step) < _FAR:
             return text
-        return (
-            f'<line class="leader" x1="{x:.1f}" y1="{y:.1f}" x2="{at:.1f}" y2="{box[2]:.1f}"/>{text}'
-        )
+        return f'<line class="leader" x1="{x:.1f}" y1="{y:.1f}" x2="{at:.1f}" y2="{box[2]:.1f}"/>{text}'
 
     def _box(
         self, x: float, y: float, wide: float, side: int, step: int

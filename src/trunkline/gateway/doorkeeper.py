@@ -181,7 +181,7 @@ class Doorkeeper:
             self._timer.cancel()
             self._timer = None
         if len(self.queue):
-            pause = min(self.queue.until() - now, LOOK)
+            pause = min(self.queue.until - now, LOOK)
             self._timer = self._times.later(max(pause, 0.0), self._look)
 
     def _let_in(self, ticket: Ticket[Waits], now: float) -> bool:

@@ -77,6 +77,8 @@ class Queue(Generic[C]):
         self.counts: dict[Priority, int] = {"interactive": 0, "batch": 0}
         """Those that wait."""
         self.total = 0
+        self.until = math.inf
+        """When to look again for those that have waited long enough: none has before."""
         self._lines: dict[Hashable, _Line[C]] = {}
 
     def __len__(self) -> int:
@@ -107,6 +109,7 @@ class Queue(Generic[C]):
             gone = next(reversed(line.batch))
             self._drop(line, gone)
         (line.batch if ticket.kind == "batch" else line.interactive)[ticket] = None
+        self.until = min(self.until, ticket.until)
         self.counts[ticket.kind] += 1
         self.total += 1
         return gone
@@ -134,14 +137,13 @@ class Queue(Generic[C]):
 
     def late(self, now: float) -> list[Ticket[C]]:
         """Let go of those that have waited long enough, and return them."""
+        if now < self.until:
+            return []
         found = [ticket for ticket in self if ticket.until <= now]
         for ticket in found:
             self.leave(ticket, now)
+        self.until = min((ticket.until for ticket in self), default=math.inf)
         return found
-
-    def until(self) -> float:
-        """Return when the next of them has waited long enough."""
-        return min((ticket.until for ticket in self), default=math.inf)
 
     def estimate(self, place: Hashable, kind: Priority, now: float) -> float | None:
         """Return after about how many seconds a call that comes now is let in; None if unknown."""

@@ -52,6 +52,7 @@ class Translated(Call):
 
     def send(self) -> None:
         """Begin."""
+        self.entry.upstream = self.plan.targets[0].upstream
         self._task = asyncio.get_running_loop().create_task(self._carry())
 
     async def _ask(self, target: Target) -> None:
@@ -142,7 +143,10 @@ class Translated(Call):
             self._task.cancel()
         self._left()
         fault = of_error(error)
-        if self.exchange.begun:
+        if not self.entry.attempts:  # the task had not begun
+            tell(self.exchange, fault)
+            self.settle(fault.status, "failed", Tokens(0, 0), FREE, code=fault.code)
+        elif self.exchange.begun:
             self.exchange.end(in_band(self.exchange, fault))
             self._settle_partial(200, "truncated", fault.code)
         else:
