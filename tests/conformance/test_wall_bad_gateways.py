@@ -171,3 +171,41 @@ def test_a_gateway_that_is_not_there_is_told_so() -> None:
                 await Wall(place_of("http://127.0.0.1:9"), upstream, limit=5.0).ready(0.0)
 
     asyncio.run(run())
+
+
+def test_a_gateway_that_answers_nothing_any_more_is_given_up() -> None:
+    """What is left over hangs, and is not waited for."""
+
+    def dying(answer: Answer) -> Answer:
+        return msgspec.structs.replace(answer, body=b"", ends=HANG)
+
+    async def run() -> list[Result]:
+        async with Upstream() as upstream:
+            with bad_gateway(upstream.server.port, dying) as url:
+                wall = Wall(place_of(url), upstream, limit=0.5, at_once=1)
+                return await wall.run(calls_for(["huge-event", "no-done", "503"]))
+
+    first, *rest = sorted(asyncio.run(run()), key=lambda result: -result.asked)
+    assert (first.verdict, first.asked) == ("hang", 1)
+    assert "nothing else is answered behind it" in first.why
+    assert len(rest) == 4
+    for result in rest:
+        assert (result.verdict, result.asked, result.seconds) == ("hang", 0, 0.0)
+        assert result.why.startswith("the gateway answers nothing any more, since")
+
+
+def test_the_heavy_faults_come_last() -> None:
+    made: list[str] = []
+
+    async def run() -> list[Result]:
+        async with Upstream() as upstream:
+            with bad_gateway(upstream.server.port, as_it_comes) as url:
+                wall = Wall(place_of(url), upstream, limit=60.0)
+                calls = calls_for(["huge-event", "no-done", "503"])
+                results = await wall.run(calls, lambda result: made.append(result.fault))
+                assert [result.fault for result in results] == [call.row.fault for call in calls]
+                return results
+
+    assert len(asyncio.run(run())) == 5
+    assert made[-2:] == ["huge-event", "huge-event"]
+    assert set(made[:-2]) == {"no-done", "503"}

@@ -68,6 +68,7 @@ CASES: list[tuple[Row, Outcome, str, str]] = [
     (LIMITED, Outcome("broken"), "wrong", "the truth is that a rate limit"),
     (TOOLS, said(text="", calls=TWO, finish="tool_calls"), "pass", "two calls"),
     (TOOLS, said(text="", calls=TWO[::-1], finish="tool_calls"), "pass", "two calls"),
+    (TOOLS, said(text="", calls=TWO, finish="tool_calls", tokens=(1, 2, 3)), "pass", "two calls"),
     (TOOLS, said(text="", calls=TWO[:1], finish="tool_calls"), "wrong", "others"),
     (TOOLS, said(text="", calls=TWO, finish="stop"), "wrong", "finish reason"),
     (TOOLS, said(text="", calls=(TWO[0], Called("a", "g", TWO[1].arguments)), finish="tool_calls"),
@@ -102,6 +103,7 @@ def test_an_outcome_gets_its_verdict(row: Row, outcome: Outcome, verdict: str, w
         (Truth(SAID, left=False), Outcome("limit"), "still asked"),
         (Truth(asked=0), Outcome("finished", SAID), "no upstream gave"),
         (TRUTH, Outcome("finished", SAID, head=b"set-cookie: of-the-upstream"), "went on"),
+        (Truth(asked=0), Outcome("broken"), "was not asked"),
         (TRUTH, Outcome("error", error=Told(500), raw=b"an answer to somebody else"), "somebody"),
     ],
 )
@@ -197,6 +199,7 @@ WHOLES: list[tuple[int | None, bytes, str, str, str]] = [
     (503, b'{"error":{"message":"busy"}}', "whole", "error", ""),
     (503, b"<html>", "whole", "error", ""),
     (503, b"{", "broken", "error", ""),
+    (503, b"{", "limit", "limit", ""),
 ]
 
 

@@ -27,6 +27,8 @@ from trunkline.errors import ConfigurationError
 
 _SOON = 3.0
 """Seconds after which the client leaves an answer that has no end."""
+_TRIES = 2
+"""Plain calls without an answer, one after the other, after which a gateway is given up."""
 
 
 class Wall(msgspec.Struct, frozen=True):
@@ -43,16 +45,17 @@ class Wall(msgspec.Struct, frozen=True):
     async def run(
         self, calls: Sequence[Call], note: Callable[[Result], None] = lambda _: None
     ) -> list[Result]:
-        """Make every call, some at once; `note` is told of each result."""
-        turn = asyncio.Semaphore(self.at_once)
+        """Make every call, some at once and the heavy ones last; `note` is told of each result.
 
-        async def one(call: Call) -> Result:
-            async with turn:
-                result = await self._result(call)
-            note(result)
-            return result
-
-        return list(await asyncio.gather(*(one(call) for call in calls)))
+        A gateway that answers nothing any more is not asked again: what is left over hangs.
+        """
+        going = _Round(self, note)
+        light = [call for call in calls if not call.row.heavy]
+        found = dict(zip(light, await asyncio.gather(*map(going.make, light)), strict=True))
+        for call in calls:
+            if call.row.heavy:
+                found[call] = await going.make(call)
+        return [found[call] for call in calls]
 
     async def ready(self, wait: float) -> None:
         """See that the gateway answers and asks the sandbox; raises ConfigurationError.
@@ -61,14 +64,14 @@ class Wall(msgspec.Struct, frozen=True):
         """
         until = time.monotonic() + wait
         while True:
-            wrong = [told for shape in SHAPES if (told := await self._plain_wrong(shape))]
+            wrong = [told for shape in SHAPES if (told := await self.plain_wrong(shape))]
             if not wrong:
                 return
             if time.monotonic() >= until:
                 raise ConfigurationError(wrong[0])
             await asyncio.sleep(0.25)
 
-    async def _plain_wrong(self, shape: Shape) -> str:
+    async def plain_wrong(self, shape: Shape) -> str:
         """Return what is wrong with a call that has no fault, if anything."""
         verdict, truth, outcome = await self._ask(PLAIN_CALLS[shape])
         if verdict.name == "pass":
@@ -82,7 +85,8 @@ class Wall(msgspec.Struct, frozen=True):
             f"{seen}: {told}. Its upstream has to be {self.upstream.url}, with any key."
         )
 
-    async def _result(self, call: Call) -> Result:
+    async def result(self, call: Call) -> Result:
+        """Make one call, and those right behind it where they matter."""
         started = time.monotonic()
         verdict, truth, _ = await self._ask(call)
         if call.row.then and verdict.name in ("pass", "safe error"):
@@ -111,7 +115,52 @@ class Wall(msgspec.Struct, frozen=True):
         heard = await ask(self.place, msgspec.json.encode(body), limit, stream=stream)
         outcome = read(call.shape, heard)
         truth = self.upstream.truth(mark, call.model, call.fault)
+        if any(truth.secret in value for _, value in self.place.headers):
+            truth = msgspec.structs.replace(truth, secret="")  # the client's own: it knows it
         if row.leaves and outcome.ended == "limit":
             left = await self.upstream.left(mark)
             truth = msgspec.structs.replace(truth, left=left)
         return judge(row, call.shape, truth, outcome), truth, outcome
+
+
+class _Round:
+    """The calls of one run, and whether the gateway still answers."""
+
+    def __init__(self, wall: Wall, note: Callable[[Result], None]) -> None:
+        self._wall = wall
+        self._note = note
+        self._turn = asyncio.Semaphore(wall.at_once)
+        self._checking = asyncio.Lock()
+        self._since = ""
+        """The call since which nothing is answered."""
+
+    async def make(self, call: Call) -> Result:
+        """Make a call, if there is anybody to answer."""
+        async with self._turn:
+            if self._since:
+                result = self._given_up(call)
+            else:
+                result = await self._wall.result(call)
+                lost = result.verdict == "hang" or (result.verdict == "wrong" and not result.asked)
+                if (lost or call.row.heavy) and await self._is_down(call):
+                    result = self._given_up(call, result)
+        self._note(result)
+        return result
+
+    async def _is_down(self, call: Call) -> bool:
+        """Tell whether plain calls are not answered either, and since this call."""
+        async with self._checking:
+            if self._since:
+                return False
+            for _ in range(_TRIES):
+                if not await self._wall.plain_wrong("whole"):
+                    return False
+            self._since = f"{call.row.fault} ({call.shape})"
+            return True
+
+    def _given_up(self, call: Call, result: Result | None = None) -> Result:
+        if result is None:
+            why = f"the gateway answers nothing any more, since {self._since}"
+            return result_of("gateway", call, Verdict("hang", why, expected=False), 0, 0.0)
+        why = f"nothing else is answered behind it; it came to {result.verdict}: {result.why}"
+        return msgspec.structs.replace(result, verdict="hang", why=why, expected=False)

@@ -34,8 +34,9 @@ def _read(shape: Shape, heard: Heard) -> Outcome:
     status = heard.status
     if status is None:
         return Outcome("limit" if heard.ended == "limit" else "broken")
-    if status >= 400 and heard.ended != "limit":
-        return Outcome("error", error=_told(status, heard))
+    if status >= 400:
+        late = heard.ended == "limit"
+        return Outcome("limit") if late else Outcome("error", error=_told(status, heard))
     try:
         if status != 200:
             raise GarbageError(f"status {status}, which is neither an answer nor an error")

@@ -83,6 +83,8 @@ class Row(msgspec.Struct, frozen=True):
     """What no head of the client's answer may hold."""
     then: bool = False
     """Whether the calls right behind are looked at, too."""
+    heavy: bool = False
+    """Whether it is an attack on time or memory: such calls come last, one by one."""
     leaves: bool = False
     """Whether it has no end: the client leaves, and the upstream has to notice."""
 

@@ -72,11 +72,16 @@ FORMS: tuple[Row, ...] = (
     either("surrogate", "half a character: a mark for it, or an error",
            front=("x\ufffd ", "x\ud83d ")),
     either("huge-event", "an event of two megabytes may be more than is taken",
-           front=("x" * (2 << 20),)),
+           front=("x" * (2 << 20),), heavy=True),
 )  # fmt: skip
 
 TIMES: tuple[Row, ...] = (
-    fails("endless-line", "a line without end can be neither kept nor passed on", shapes=_STREAM),
+    fails(
+        "endless-line",
+        "a line without end can be neither kept nor passed on",
+        shapes=_STREAM,
+        heavy=True,
+    ),
     fails("huge-length", "10 GB are no chat", told="late"),
     either("endless", _ENDLESS, told="late", shapes=_STREAM, leaves=True),
     either("endless-empty", _ENDLESS, told="late", shapes=_STREAM, leaves=True),
@@ -117,11 +122,11 @@ CONNECTIONS: tuple[Row, ...] = (
     either("two-answers", "the second answer is nobody's, least of all the next caller's", then=True),
     either("gzip", "it was not asked for compressed, and can be read"),
     fails("gzip-short", _CUT),
-    fails("gzip-bomb", "80 MB from 80 kB are an attack on whoever unpacks them"),
+    fails("gzip-bomb", "80 MB from 80 kB are an attack on whoever unpacks them", heavy=True),
     bears("headers-foreign", "the answer is right; the upstream's cookies are not the client's",
           hidden=_COOKIE),
-    either("header-huge", _HEAD),
-    either("headers-many", _HEAD),
+    either("header-huge", _HEAD, heavy=True),
+    either("headers-many", _HEAD, heavy=True),
     either("header-split", "a head that breaks its own lines is suspect", hidden=(b"stolen",)),
     fails("bad-head", "it is not HTTP"),
     either("http-1.0", "an older HTTP, and all is there"),
