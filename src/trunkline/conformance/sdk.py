@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -29,6 +30,8 @@ from trunkline.types import Completion, Timeouts
 
 _KEY = "hf_conformance_of_the_sdk"
 _AT_ONCE = 8
+_LOADED_LATER = ("trunkline.tools", "trunkline.transport.aio", "trunkline.transport.blocking")
+"""What clients load when they first need it: here many would at once, in threads."""
 
 Ask = Callable[[Call, str], Awaitable[Completion]]
 Note = Callable[[Result], None]
@@ -46,6 +49,8 @@ class ClientSettings(TypedDict):
 
 async def run_sdk(calls: Sequence[Call], limit: float, note: Note = lambda _: None) -> list[Result]:
     """Make every call with both clients, each call within `limit` seconds."""
+    for name in _LOADED_LATER:
+        importlib.import_module(name)
     runs = (_run(name, calls, limit, note) for name in ("Client", "AsyncClient"))
     return [result for results in await asyncio.gather(*runs) for result in results]
 
@@ -94,9 +99,6 @@ async def _blocking(upstream: Upstream, limit: float) -> AsyncGenerator[Ask]:
 
         def in_thread(call: Call, mark: str) -> Awaitable[Completion]:
             return asyncio.get_running_loop().run_in_executor(threads, ask, call, mark)
-
-        for call in PLAIN_CALLS.values():
-            await in_thread(call, "first")  # loads what the others need, alone
 
         yield in_thread
 
