@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from trunkline import AsyncClient
@@ -17,7 +18,7 @@ from trunkline.bench.figures import figures
 from trunkline.bench.measuring import Wishes, bounds_of, plan_for, result
 from trunkline.bench.prompts import Prompt, read_prompts
 from trunkline.bench.spending import Purse
-from trunkline.bench.values import Run, Settings
+from trunkline.bench.values import Answer, Run, Settings
 from trunkline.catalog import Catalog, read_models
 from trunkline.errors import AuthenticationError, InvalidInputError, NotFoundError
 from trunkline.sandbox import Sandbox, SandboxServer, serve_in_thread
@@ -160,6 +161,24 @@ def test_who_goes_on_far_beyond_the_limit_is_hung_up_on(
     assert run.samples[0].error == "InvalidResponseError"
     assert "beyond max_tokens" in run.samples[0].message
     assert run.unsure > 0
+
+
+def test_what_makes_numbers_other_than_they_look_is_said(catalog: Catalog) -> None:
+    from bench_runs import sample
+
+    plan, _ = plan_for(wishes(), catalog)
+    silent = sample("novita", text="")
+    silent = msgspec.structs.replace(silent, answer=Answer("", finish="length"))
+    made = [
+        silent,
+        sample("cerebras", served_by="groq"),
+        sample("deepinfra", served_by="deepinfra"),
+    ]
+    run = result(plan, (), made, Purse(None), began=NOW, ended=NOW)
+    assert [note[:40] for note in run.notes] == [
+        "1 answers of novita reached the limit on",
+        "Calls to cerebras were answered by groq.",
+    ]
 
 
 def test_who_answers_otherwise_is_found_by_the_canaries(

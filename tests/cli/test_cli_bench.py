@@ -124,6 +124,7 @@ def test_nothing_is_spent_where_nobody_can_be_asked(
         (["--marks", "--json"], "--marks does not go with --json"),
         (["--marks", "--clear"], "--marks does not go with --clear"),
         (["--rounds", "2"], "--rounds is for --watch"),
+        (["--html", "no/such/folder/r.html", "-y"], "cannot be written"),
     ],
 )
 def test_bad_input_is_said_before_anything_is_asked(

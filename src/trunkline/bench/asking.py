@@ -210,7 +210,7 @@ class Asker:
         told = None if receipt is None else receipt.tokens
         output = None if told is None else told.output
         expect = step.prompt.expect
-        judged = expect is not None and not _ran_out(answer)
+        judged = expect is not None and not answer.ran_out
         return msgspec.structs.replace(
             timed,
             throughput=_throughput(timed, output),
@@ -263,11 +263,6 @@ def _answer(whole: Completion) -> Answer:
     calls = tuple(Call(c.function.name, c.function.arguments) for c in whole.tool_calls)
     finish = whole.choices[0].finish_reason if whole.choices else None
     return Answer(whole.text, calls, finish)
-
-
-def _ran_out(answer: Answer) -> bool:
-    """Tell whether the limit on tokens came before the answer, which then tells nothing."""
-    return answer.finish == "length" and answer.is_empty
 
 
 def _failed(ended: Sample, error: APIError) -> Sample:

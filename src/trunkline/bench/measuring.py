@@ -88,7 +88,7 @@ def result(  # noqa: PLR0913 - what a run consists of
     catalog = plan.catalog
     prompts = tuple(_shown(prompt) for prompt in plan.prompts)
     nobody = unanswered(prompts, samples)
-    said = [*notes]
+    said = [*notes, *_remarks(samples)]
     if nobody:
         said.append(
             f"No place gave the answer expected to {', '.join(nobody)}: that tells of the model, "
@@ -111,6 +111,25 @@ def result(  # noqa: PLR0913 - what a run consists of
         spent=purse.known,
         unsure=purse.unsure,
     )
+
+
+def _remarks(samples: Sequence[Sample]) -> list[str]:
+    """Say what makes a run's numbers other than they look."""
+    found: list[str] = []
+    silent = [sample for sample in samples if sample.answer is not None and sample.answer.ran_out]
+    if silent:
+        names = ", ".join(dict.fromkeys(sample.provider for sample in silent))
+        found.append(
+            f"{len(silent)} answers of {names} reached the limit on tokens before they said anything, "
+            "and count as none: a higher --max-tokens leaves room for reasoning."
+        )
+    strangers = {
+        (s.provider, s.served_by) for s in samples if s.served_by not in (None, s.provider)
+    }
+    found += [
+        f"Calls to {asked} were answered by {who}." for asked, who in sorted(strangers, key=str)
+    ]
+    return found
 
 
 def _named(model: str, offers: Iterable[Offer], names: Iterable[str]) -> list[Offer]:

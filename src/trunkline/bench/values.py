@@ -34,6 +34,11 @@ class Answer(msgspec.Struct, frozen=True):
         """Whether it says nothing: the tokens went into reasoning, say."""
         return not self.text.strip() and not self.calls
 
+    @property
+    def ran_out(self) -> bool:
+        """Whether the limit on tokens came before it said anything, so that it tells nothing."""
+        return self.finish == "length" and self.is_empty
+
     def shown(self) -> str:
         """Return it as text."""
         spelt = " ".join(f"{call.name}({call.arguments})" for call in self.calls)

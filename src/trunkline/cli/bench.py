@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -133,6 +134,9 @@ def _check(options: Options) -> None:
     given += ["--json"] if options["as_json"] and ways != ["--watch"] else []
     if ways and (len(ways) > 1 or given):
         raise click.UsageError(f"{(*ways, *given)[0]} does not go with {(*ways, *given)[1]}.")
+    for path in (options["csv_file"], options["html_file"]):
+        if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise click.UsageError(f"{path} cannot be written: is its folder there?")
     if options["rounds"] is not None and options["watch"] is None:
         raise click.UsageError("--rounds is for --watch.")
 
