@@ -15,10 +15,13 @@ class SpareMachine(RuleBasedStateMachine):
     """A budget, and every call and every retry with its second."""
 
     @initialize(
-        share=st.sampled_from([0.02, 0.2, 0.5, 1.0]), floor=st.sampled_from([0, 0.5, 3, 10])
+        share=st.sampled_from([0.02, 0.2, 0.5, 1.0]),
+        floor=st.sampled_from([0, 0.5, 3, 10]),
+        seconds=st.sampled_from([SECONDS, 3, 40]),
     )
-    def begin(self, share: float, floor: float) -> None:
-        self.spare = Spare(share, floor)
+    def begin(self, share: float, floor: float, seconds: int) -> None:
+        self.spare = Spare(share, floor, seconds)
+        self.seconds = seconds
         self.now = 50.0
         self.called: list[int] = []
         self.spent: list[int] = []
@@ -31,12 +34,12 @@ class SpareMachine(RuleBasedStateMachine):
         self.heard.append(second)
         began = second
         for one in sorted(set(self.heard), reverse=True):
-            if began - one >= SECONDS:
+            if began - one >= self.seconds:
                 break  # it began anew after a silence
             began = one
-        lately = range(second - SECONDS + 1, second + 1)
+        lately = range(second - self.seconds + 1, second + 1)
         share = self.spare.share * sum(one in lately for one in self.called)
-        floor = self.spare.floor * min(SECONDS, second - began + 1)
+        floor = self.spare.floor * min(self.seconds, second - began + 1)
         return max(0, int(max(share, floor) + 1e-9) - sum(one in lately for one in self.spent))
 
     @rule(seconds=st.floats(0, 1) | st.integers(0, 25))
@@ -100,3 +103,12 @@ def test_hedges_are_one_in_fifty_calls_and_none_before(calls: int) -> None:
     for _ in range(calls):
         budget.called(5.0)
     assert sum(budget.spend(5.0) for _ in range(100)) == min(100, int(calls * 0.02 + 1e-9))
+
+
+def test_few_calls_have_their_hedges_too() -> None:
+    """A call every two seconds: one of them in every fifty, though ten seconds have only five."""
+    budget, spent = hedges(), 0
+    for number in range(1000):
+        budget.called(2.0 * number)
+        spent += budget.spend(2.0 * number)
+    assert 15 <= spent <= 20
