@@ -344,3 +344,25 @@ def test_workers_let_in_who_waits_by_the_limit_that_they_share(tmp_path: Path, w
         assert len(spans) == 9
 
     play(tmp_path, work, more=f"[listen]\nworkers = {workers}\n")
+
+
+def test_a_call_that_its_line_would_keep_past_its_deadline_is_refused_at_once(tmp_path: Path):
+    async def work(there: Scene) -> None:
+        there.behind.pause = 0.4
+        await there.occupy()
+        for number in range(3):
+            await there.line_up(f"b{number}", **BATCH)
+        there.behind.gate.set()
+        await until(lambda: there.behind.seen["b1"] == 1)
+        there.behind.gate.clear()  # two were let in, 0.4 s apart or more
+        while await there.waiting() < 4:
+            await there.line_up(f"c{len(there.asked)}", **BATCH)
+        there.begin("hurried", **BATCH, x_trunkline_deadline="1")
+        hurried = await there.said("hurried")
+        assert (hurried.status, hurried.code) == (504, "deadline_exceeded")
+        assert int(hurried.headers["retry-after"]) >= 1
+        assert "deadline" not in await there.ends(), "it never waited"
+        assert "hurried" not in there.behind.seen
+        there.behind.gate.set()
+
+    play(tmp_path, work)
