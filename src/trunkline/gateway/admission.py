@@ -62,10 +62,11 @@ class Admission:
     def _open(self, entrant: Entrant, plan: Plan, start: int) -> int | None:
         """Return the first target from `start` that lets a call in; None where it waits, or ends."""
         exchange, door = entrant.exchange, self.door
-        standing = door.queue.total and door.queue.waits(place_of(plan))
-        if standing and exchange.queued is None and entrant.kind == "batch":
-            door.line_up(entrant, plan)  # those before it were there first
+        others = door.queue.total
+        if others and exchange.queued is None and entrant.kind == "batch":
+            door.line_up(entrant, plan)  # a gate that is open may be another one's
             return None
+        standing = others and door.queue.waits(place_of(plan))
         now = exchange.connection.edge.now
         for at in range(start, len(plan.targets)):
             gates = plan.targets[at].gates

@@ -31,7 +31,7 @@ _SCOUTS = 16
 """Leases that are asked for at a time on behalf of those who wait for the same gates."""
 End = Literal["let in", "full", "shed", "late", "deadline", "left", "stopping"]
 """How waiting ends. `full`: there was no room; `shed`: it made room; `late`: it waited long enough."""
-Place = tuple[Gates, ...]
+Place = frozenset[Gates]
 _log = logging.getLogger(__name__)
 
 
@@ -53,8 +53,8 @@ class Waits(msgspec.Struct, frozen=True, eq=False):
 
 
 def place_of(plan: Plan) -> Place:
-    """Return what the calls of a plan wait for."""
-    return tuple([target.gates for target in plan.targets])
+    """Return what the calls of a plan wait for, in whichever order it would ask."""
+    return frozenset([target.gates for target in plan.targets])
 
 
 def _nobody(kind: Priority, end: End, seconds: float) -> None:
