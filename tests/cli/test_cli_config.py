@@ -94,7 +94,7 @@ def test_what_takes_effect_is_shown_as_toml(
     shown = tomllib.loads(done.stdout)
     assert shown["listen"]["port"] == 8001
     assert shown["upstreams"]["vllm"]["prices"] == {"*": {"input": 0.1, "output": 0.3}}
-    assert list(shown)[:3] == ["listen", "edge", "upstreams"]
+    assert list(shown)[:3] == ["listen", "edge", "queue"]
     assert "# store.path is not set" in done.stdout.splitlines()
 
 

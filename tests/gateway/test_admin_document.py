@@ -123,7 +123,7 @@ def test_a_key_shows_these_fields_and_a_new_one_is_decided_on(admin: Admin) -> N
     assert [list(secret) for secret in shown["secrets"]] == [SHOWN_OF_A_SECRET.split()]
     assert list(shown["limits"]) == ["requests_per_minute", "tokens_per_minute", "concurrency"]
     assert list(shown["scope"]) == ["models", "providers", "endpoints"]
-    assert len(EntryView.__struct_fields__) == 32
+    assert len(EntryView.__struct_fields__) == 34
 
 
 def test_no_secret_or_digest_leaves_by_another_door(

@@ -21,7 +21,7 @@ EVERYTHING = Config(
     upstreams={
         "NAME": Upstream(prices={"MODEL": Price()}, providers={"PROVIDER": UpstreamProvider()})
     },
-    routes={"NAME": Route((Target("NAME", "MODEL"),))},
+    routes={"NAME": Route((Target("NAME", "MODEL"),), weights={"TARGET": 1.0})},
 )
 
 

@@ -94,7 +94,7 @@ def test_it_passes_at_the_second_target_too(tmp_path: Path):
             check_refused(await ask(gateway, key, "second"))
             assert behind.seen == {"second": 1}
             (row,) = (await settled_book(gateway)).rows
-            assert (row["upstream"], row["attempts"], row["outcome"]) == ("crowd", 2, "failed")
+            assert (row["upstream"], row["attempts"], row["outcome"]) == ("crowd", 3, "failed")
 
     asyncio.run(work())
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from trunkline.dialects.openai_server import RequestError
 from trunkline.gateway.config import Upstream
+from trunkline.gateway.connected import Connected
 from trunkline.gateway.hf_head import (
     answer_lines,
     job_base,
@@ -20,7 +21,6 @@ from trunkline.gateway.hf_head import (
     with_own_urls,
 )
 from trunkline.gateway.hf_routes import HfRoute
-from trunkline.gateway.plans import Connected
 from trunkline.types import Secret
 from trunkline.wire.message import Url, parse_url
 

@@ -81,7 +81,7 @@ def test_what_is_no_chat_goes_to_the_next_target(tmp_path: Path, body: Any) -> N
         answer = asked(gateway)
         assert answer.json["output"][0]["content"][0]["text"] == "Well."
         row = gateway.entry(answer.headers["x-request-id"])
-        assert (row["attempts"], row["outcome"], row["upstream"]) == (2, "ok", "second")
+        assert (row["attempts"], row["outcome"], row["upstream"]) == (3, "ok", "second")
         alone = asked(gateway, model="first/one")
         assert alone.status in (502, 503)
         row = gateway.entry(alone.headers["x-request-id"])

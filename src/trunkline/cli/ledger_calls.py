@@ -23,6 +23,7 @@ from trunkline.errors import (
 )
 from trunkline.settings import checked_secret, read_settings
 from trunkline.store.records import Entry
+from trunkline.store.tries import Try, write_tries
 from trunkline.transport.blocking import BlockingTransport
 from trunkline.transport.seam import Transport
 from trunkline.types import Secret
@@ -100,9 +101,23 @@ def entry_of(row: dict[str, Any]) -> Entry:
     for name in _MONEY:
         if known.get(name) is not None:
             known[name] = picos(Decimal(known[name]))
-    named = {"boot": "", **known}
+    named = {"boot": "", **known, **_route_of(known)}
     values = [named.get(f.name, f.default) for f in msgspec.structs.fields(Entry)]
     return msgspec.convert(values, Entry)
+
+
+def _route_of(row: dict[str, Any]) -> dict[str, str | None]:
+    """Return the fields of an entry that it keeps as JSON."""
+    tries: list[Try] = []
+    for shown in row.get("tries") or ():
+        cost = shown.get("cost")
+        told = {**shown, "cost": None if cost is None else picos(Decimal(cost))}
+        tries.append(msgspec.convert(told, Try))
+    report = row.get("route")
+    return {
+        "tries": write_tries(tries) if tries else None,
+        "route": None if report is None else strict_json.encode(report).decode(),
+    }
 
 
 def _called(entries: Iterable[Entry], wanted: str) -> Entry | None:

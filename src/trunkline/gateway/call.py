@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -23,6 +23,9 @@ from trunkline.gateway.refusals import STOPPING, Fault, in_band, of_error, tell
 from trunkline.gateway.tokens import Tokens
 from trunkline.gateway.urgency import passed, seconds_left
 from trunkline.store.records import Entry
+
+if TYPE_CHECKING:
+    from trunkline.gateway.course import Course
 
 LEDGER_DOWN = Fault(
     503,
@@ -93,6 +96,8 @@ class Call:
     _seen: list[bytes] | None = None
     until = float("inf")
     """Monotonic time at which the present step is late."""
+    course: Course | None = None
+    """Where it is on its route, if it has one."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a call is
         self,
@@ -109,6 +114,8 @@ class Call:
         self.exchange = exchange
         self.asked = asked
         self.plan = plan
+        if plan.course is not None:
+            self.course = plan.course
         self.holder = holder
         self.likely = likely
         """About how many tokens it will use, as the meters have it."""
@@ -179,11 +186,16 @@ class Call:
 
     def move(self, at: int, go_on: Callable[[int], None], end: Callable[[], None]) -> None:
         """Have `go_on` ask the first target from `at` that lets the call in, or `end` it."""
-        now = self.exchange.connection.edge.now
+        now, course = self.exchange.connection.edge.now, self.course
         for index in range(at, len(self.plan.targets)):
-            gates = self.plan.targets[index].gates
+            target = self.plan.targets[index]
+            if course is not None and not course.may(target):
+                continue
+            gates = target.gates
             refusal = blocked(gates, now)
             if refusal is None:
+                if course is not None:
+                    course.begin(target)
                 self.enter(gates)
                 go_on(index)
                 return
@@ -205,11 +217,20 @@ class Call:
         if not self.settled:
             self.move(at, go_on, end)
 
-    def not_answered(self, error: APIError, target: Target) -> None:
-        """Count an exchange with a target that did not end well."""
+    def not_answered(self, error: APIError, target: Target, *, free: bool = False) -> None:
+        """Count an exchange with a target that did not end well; `free` says that it bills nothing."""
+        if self.course is not None:
+            self.course.failed(error, free=free)
         self.desk.attempted(target.upstream, type(error).__name__)
         if isinstance(error, errors.AuthenticationError):
             self.desk.refused(target.upstream, error.message)
+
+    def no_target(self) -> None:
+        """Say that no target may be asked any more, before any was."""
+        if self.course is not None and not self.settled:
+            fault = self.course.fault(None, None)
+            tell(self.exchange, fault)
+            self.settle(fault.status, "refused", Tokens(0, 0), FREE, code=fault.code)
 
     def never_sent(self) -> None:
         """Settle a call whose client left before anything went upstream: it cost nothing."""
@@ -243,6 +264,8 @@ class Call:
         if told is not None:
             used = told + (entry.output_tokens or 0)
             entry.token_source = "estimated" if estimated else "provider"
+        if self.course is not None:
+            self.course.settled(entry, outcome)
         entry.charged = entry.reserved if entry.cost is None else entry.cost
         entry.ended = self.now()
         entry.state = "settled"
@@ -274,11 +297,27 @@ class Call:
     def lines(self, lines: bytes) -> bytes:
         """Return the header lines of an answer: who served it, and what is left of limits."""
         provider = self.entry.provider
-        if provider is not None:
+        if self.course is not None:
+            lines += self._served_by(self.course)
+        elif provider is not None:
             lines += b"x-inference-provider: %b\r\n" % provider.encode("ascii", "replace")
         if self.holder.meters:
             lines += self.holder.labels(self.exchange.connection.edge.now)
         return lines
+
+    def _served_by(self, course: Course) -> bytes:
+        """Return header lines that name who served a call with a route, and in how many attempts."""
+        entry = self.entry
+        named = (
+            (b"x-inference-provider", entry.provider or entry.upstream),
+            (b"x-trunkline-model", entry.target_model),
+            (b"x-trunkline-attempts", str(len(course.tries) + 1)),
+        )
+        return b"".join(
+            b"%b: %b\r\n" % (name, value.encode("ascii", "replace"))
+            for name, value in named
+            if value.isprintable()
+        )
 
     def keep(self, data: bytes) -> None:
         """Keep what goes to the client, where the operator wants answers kept."""
@@ -286,8 +325,3 @@ class Call:
             if self._seen is None:
                 self._seen = []
             self._seen.append(data)
-
-
-def may_have_run(error: APIError) -> bool:
-    """Tell whether a model may have worked on a call that failed: it may be billed, then."""
-    return not isinstance(error, errors.APIConnectionError) or error.sent

@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from trunkline.routing.policy import By, OnCut, Order
+
 UnknownPrice = Literal["refuse-if-budgeted", "refuse", "reserve", "count"]
 """What to do with a call whose most is unknown. `refuse-if-budgeted` refuses callers that have a
 budget and counts the others; `refuse` everybody; `reserve` holds and charges a fixed amount; `count`
@@ -165,10 +167,57 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     upstream: str
     model: str
+    name: str | None = None
+    """What `weights`, `allow`, `deny` and reports call it; without one `<upstream>/<model>`, or for a
+    model of Hugging Face the provider that it names."""
+    can: tuple[str, ...] | None = None
+    """What is known to work there, for `needs`; of Hugging Face's providers the catalog tells."""
 
 
-class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A public name and its targets, asked in their order: the next one where one fails to answer."""
+class RouteRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """In which order targets are asked, which are left out, when the next one is asked."""
+
+    order: Order = "fixed"
+    """With any other than `fixed`, and with limits, a model of Hugging Face that names no provider
+    stands for all that serve it."""
+    by: By = "first_token"
+    """What `fastest` and `balanced` go by."""
+    weights: dict[str, float] = {}
+    """For `weighted`, by the targets' names; one without a weight has 1, one with 0 is not asked."""
+    max_price: Decimal | None = None
+    """US dollars for a million tokens that neither price may exceed; unknown prices do."""
+    max_input_price: Decimal | None = None
+    """The same, of the price of input alone."""
+    min_context: int | None = None
+    """Tokens that the context has to be known to hold."""
+    needs: tuple[str, ...] | None = None
+    """What has to be known to work there: `tools`, `vision`, `audio`, `json_schema`, `reasoning`."""
+    allow: tuple[str, ...] | None = None
+    """Names of targets, or providers, that may be asked alone."""
+    deny: tuple[str, ...] | None = None
+    """Those that may not."""
+    regions: tuple[str, ...] | None = None
+    """Where a provider has to be known to be."""
+    fallbacks: tuple[str, ...] | None = None
+    """Routes or models whose targets are asked after all of these."""
+    move_on: tuple[str, ...] | None = None
+    """Refusals after which the next target is asked: `content`, `capability`."""
+    on_cut: OnCut = "error"
+    """What is done where a stream breaks after its first token."""
+    hold_tokens: int | None = None
+    """For `hold`: how many tokens are kept back before the first is delivered."""
+    hold_seconds: float | None = None
+    """For `hold`: how long."""
+    takes_prefix: tuple[str, ...] | None = None
+    """For `continue`: the targets that are known to go on from a beginning of their answer."""
+    first_token_seconds: float = 10.0
+    """How long a target may be silent before its stream begins, while another one remains."""
+    hedge: bool = False
+    """Whether a second target is asked too where the first is slower than it nearly ever is."""
+
+
+class Route(RouteRules, frozen=True, forbid_unknown_fields=True):
+    """A public name and its targets."""
 
     targets: tuple[Target, ...]
     deadline_seconds: float | None = None
@@ -239,6 +288,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_upstream: str = "huggingface"
     """Serves every model that no route names."""
     routes: dict[str, Route] = {}
+    default_route: RouteRules = RouteRules()
+    """For models of Hugging Face that no route names, and that name no provider; without a setting
+    the router chooses."""
     money: Money = Money()
     store: StoreConfig = StoreConfig()
     content: ContentConfig = ContentConfig()

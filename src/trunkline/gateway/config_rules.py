@@ -15,6 +15,7 @@ from trunkline.errors import InvalidInputError
 from trunkline.gateway.config import Config, ContentConfig, Listen, Money
 from trunkline.gateway.config_cors_rules import cors_problems
 from trunkline.gateway.config_problems import Problem, Where, quoted
+from trunkline.gateway.config_route_rules import rule_problems
 from trunkline.gateway.config_store_rules import store_problems
 from trunkline.gateway.config_upstream_rules import route_problems, upstream_problems
 from trunkline.gateway.config_values import leaves
@@ -49,16 +50,20 @@ _BOUNDS = {
     "input": Bounds(0, 1_000_000, " US dollars for a million tokens"),
     "output": Bounds(0, 1_000_000, " US dollars for a million tokens"),
     "request": Bounds(0, 1_000_000, " US dollars for a call"),
+    "price": Bounds(0, 1_000_000, " US dollars for a million tokens"),
+    "tokens": Bounds(1, 10**9, " tokens"),
     "reserve": Bounds(0, 1_000, " US dollars"),
 }
 """By the last word of a key."""
-_FREE = frozenset({"input", "output", "request"})
+_FREE = frozenset({"input", "output", "request", "price"})
 """Of the fractions, those that may be zero."""
 
 
 def problems(config: Config) -> Iterator[Problem]:
     """Yield everything that is wrong with what the values say."""
     for where, value in leaves(config):
+        if "weights" in where:
+            continue  # what stands last is a target's name
         if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
             yield from _range(where, value)
         elif isinstance(value, str):
@@ -67,6 +72,7 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from cors_problems(config.cors)
     yield from upstream_problems(config)
     yield from route_problems(config)
+    yield from rule_problems(config)
     yield from store_problems(config.store)
     yield from _content(config.content)
     yield from _money(config.money)

@@ -58,7 +58,8 @@ def without_passwords(config: Config) -> Config:
 def written(value: Any) -> str:
     """Return a value as TOML writes it on one line."""
     if isinstance(value, msgspec.Struct):
-        pairs = (f"{name} = {written(getattr(value, name))}" for name in value.__struct_fields__)
+        told = [(name, getattr(value, name)) for name in value.__struct_fields__]
+        pairs = (f"{name} = {written(each)}" for name, each in told if each is not None)
         return f"{{ {', '.join(pairs)} }}"
     if isinstance(value, tuple):
         return f"[{', '.join(written(item) for item in value)}]"

@@ -113,11 +113,15 @@ class _Reader:
         if not isinstance(raw, Mapping):
             self._say(where, f"must be tables by name, [{dotted(where)}.NAME], not {_got(raw)}.")
             return None
-        return {name: self.struct(kind, item, (*where, name)) for name, item in raw.items()}
+        if _is_struct(kind):
+            return {name: self.struct(kind, item, (*where, name)) for name, item in raw.items()}
+        found = {name: self._leaf(kind, item, (*where, name)) for name, item in raw.items()}
+        return {name: item for name, item in found.items() if item is not None}
 
     def _list(self, kind: type[Any], raw: Any, where: Where) -> tuple[Any, ...] | None:
         if not isinstance(raw, (list, tuple)):
-            names = ", ".join(f"{field.name} = ..." for field in msgspec.structs.fields(kind))
+            needed = [field.name for field in msgspec.structs.fields(kind) if field.required]
+            names = ", ".join(f"{name} = ..." for name in needed)
             self._say(where, f"must be a list of tables, [{{{names}}}], not {_got(raw)}.")
             return None
         return tuple(self.struct(kind, item, (*where, at)) for at, item in enumerate(raw))

@@ -29,8 +29,9 @@ from trunkline.gateway.interpreted import Interpreted
 from trunkline.gateway.journal import Journal
 from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.plans import Plan, Plans, UnknownModelError
-from trunkline.gateway.refusals import of_error, of_request, tell
+from trunkline.gateway.refusals import Fault, of_error, of_request, tell
 from trunkline.gateway.relay import Relay
+from trunkline.gateway.roads import Roads
 from trunkline.gateway.urgency import (
     DEADLINE_HEADER,
     PRIORITY_HEADER,
@@ -66,6 +67,7 @@ class Dispatch:
         money: Money,
         admission: Admission,
         translated: Carrier,
+        roads: Roads,
     ) -> None:
         """`translated` carries calls whose target speaks another dialect than the client's."""
         self.plans = plans
@@ -79,6 +81,8 @@ class Dispatch:
         self.admission = admission
         self._translated = translated
         self._aside = Aside()
+        self.roads = roads
+        """What is known of the targets of routes."""
 
         self.chat = partial(self.take, "chat")
         """Takes a request for a chat; the next two, for a text's continuation and for embeddings."""
@@ -156,6 +160,13 @@ class Dispatch:
             except RequestError as wrong:
                 self.refuse(exchange, wrong)
                 return
+        if plan.policy is not None:
+            found = self.roads.ordered(plan, plan.policy, asked, exchange)
+            if isinstance(found, Fault):
+                self.admission.count("route")
+                tell(exchange, found)
+                return
+            plan = found
         self._hold(exchange, caller, asked, endpoint, carrier, plan)
 
     @staticmethod

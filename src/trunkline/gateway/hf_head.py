@@ -11,8 +11,8 @@ import msgspec
 
 from trunkline._version import __version__
 from trunkline.dialects.openai_server import RequestError
+from trunkline.gateway.connected import Connected
 from trunkline.gateway.hf_routes import JOB_URLS, PREFIX, HfRoute
-from trunkline.gateway.plans import Connected
 from trunkline.wire import strict_json
 from trunkline.wire.json_splice import splice
 from trunkline.wire.message import Url

@@ -17,6 +17,7 @@ from trunkline.errors import APIError
 from trunkline.gateway.asked import Asked
 from trunkline.gateway.call import FREE
 from trunkline.gateway.config import Upstream as UpstreamConfig
+from trunkline.gateway.connected import Connected
 from trunkline.gateway.dispatch import Dispatch
 from trunkline.gateway.exchange import Exchange
 from trunkline.gateway.gates import Gates
@@ -33,12 +34,7 @@ from trunkline.gateway.hf_routes import (
 )
 from trunkline.gateway.hf_work import UNKNOWN, Work, read_work
 from trunkline.gateway.pages import failed
-from trunkline.gateway.plans import (
-    Connected,
-    Plan,
-    Target,
-    plan_of,
-)
+from trunkline.gateway.plans import Plan, Target, plan_of
 from trunkline.gateway.quote import UNKNOWN as NO_TARIFF
 from trunkline.gateway.quote import Tariff
 from trunkline.gateway.refusals import Fault, of_error, tell

@@ -14,6 +14,8 @@ from trunkline.store.records import Entry
 from trunkline.types.money import LARGEST
 
 _LONGEST = 1000
+_JSON = frozenset({"tries", "route"})
+_LONGEST_JSON = 64 * 1024
 NOTE = "values that cannot be kept were cut"
 
 
@@ -22,12 +24,20 @@ def keepable(entry: Entry) -> Entry:
     changes: dict[str, Any] = {}
     for name in entry.__struct_fields__:
         value = getattr(entry, name)
-        kept = _kept(value)
+        kept = _kept_json(value) if name in _JSON else _kept(value)
         if kept != value:
             changes[name] = kept
     if not changes:
         return entry
     return msgspec.structs.replace(entry, **(changes | {"note": NOTE}))
+
+
+def _kept_json(value: str | None) -> str | None:
+    """Keep all of a text that is JSON, which says nothing where a part of it is missing, or none."""
+    if value is None or (len(value) <= _LONGEST_JSON and value.isascii() and "\0" not in value):
+        return value
+    kept = value.encode("utf-8", "replace").decode().replace("\0", "?")
+    return kept if len(kept) <= _LONGEST_JSON else None
 
 
 def _kept(value: Any) -> Any:

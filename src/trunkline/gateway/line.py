@@ -10,12 +10,13 @@ import asyncio
 from trunkline import errors
 from trunkline.errors import APIError
 from trunkline.gateway import quote, verdicts
-from trunkline.gateway.call import FREE, Call, may_have_run
+from trunkline.gateway.call import FREE, Call
 from trunkline.gateway.plans import Target
 from trunkline.gateway.quote import Tariff
 from trunkline.gateway.refusals import tell
 from trunkline.gateway.tokens import Tokens
 from trunkline.gateway.upstream import Receiver, UpstreamConnection
+from trunkline.gateway.verdicts import may_have_run
 
 
 class Line(Call, Receiver):
@@ -107,6 +108,8 @@ class Line(Call, Receiver):
         """Say what was wrong with the target that was asked last."""
         error.provider = error.provider or self.entry.provider
         fault = self.fault_of(error, self._target)
+        if self.course is not None:
+            fault = self.course.fault(error, fault)
         tell(self.exchange, fault)
         if 400 <= self._status < 600 or not self._sent or not may_have_run(error):
             # an upstream that refuses bills nothing; neither does one that was not reached

@@ -163,6 +163,11 @@ def _events(tallies: Tallies) -> Iterator[Metric]:
     attempts.update(((upstream, "ok"), n) for upstream, n in list(tallies.answered.items()))
     waits = _now(tallies.waits)
     yield _counter("queue_calls", "Calls that waited to be let in.", ("kind", "end"), waits)
+    moves = _now(tallies.moves)
+    says = (
+        "Times that a call with a route went on after a target failed, to the same one or another."
+    )
+    yield _counter("route_moves", says, ("action", "reason"), moves)
     labels = ("upstream", "outcome")
     yield _counter("upstream_attempts", "Exchanges with upstreams.", labels, attempts)
 

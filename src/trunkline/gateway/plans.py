@@ -5,13 +5,14 @@ Plans are made once for a name and kept until the configuration or the catalog c
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
 
 from trunkline import model_id
-from trunkline._version import __version__
 from trunkline.catalog import Catalog
 from trunkline.catalog.questions import candidates, nearest
 from trunkline.errors import InvalidInputError
@@ -19,17 +20,24 @@ from trunkline.gateway.apis import head_for, speaks
 from trunkline.gateway.asked import MEDIA
 from trunkline.gateway.config import Config
 from trunkline.gateway.config import Upstream as UpstreamConfig
+from trunkline.gateway.connected import Connected, request_head
 from trunkline.gateway.gates import Gates
 from trunkline.gateway.quote import UNKNOWN, Tariff
+from trunkline.gateway.route_places import RoutePlaces, Spot, option_for
 from trunkline.gateway.tariffs import configured_tariff, dearest, offer_tariff
 from trunkline.gateway.upstream import Upstream
 from trunkline.model_id import ModelId
 from trunkline.providers.spec import Tune
 from trunkline.providers.table import PROVIDERS
-from trunkline.types import Secret
+from trunkline.routing.policy import Policy
+from trunkline.routing.ranking import Option
 from trunkline.wire import strict_json
-from trunkline.wire.message import Url, below, parse_url
+from trunkline.wire.message import Url, below
 
+if TYPE_CHECKING:
+    from trunkline.gateway.course import Course
+
+_log = logging.getLogger(__name__)
 _KEPT = 10_000
 """Names whose plan is kept."""
 _NAMED = 60
@@ -71,6 +79,8 @@ class Target(msgspec.Struct, frozen=True):
     """What has to let a call in before it is sent there."""
     served: bool = False
     """Whether its server speaks OpenAI's API: what the SDK has to know to ask it."""
+    option: Option | None = None
+    """What its route knows of it."""
 
     @property
     def sdk_name(self) -> str:
@@ -99,6 +109,10 @@ class Plan(msgspec.Struct, frozen=True):
     """Whether one of them has gates."""
     deadline_seconds: float | None = None
     """That a call may take in all."""
+    policy: Policy | None = None
+    """How targets are ordered, and when the next one is asked; None where there is one as it is."""
+    course: Course | None = None
+    """Of one call: where it is on its way along the targets, which are in their order then."""
 
     def after(self, count: int) -> Plan:
         """Return the plan without its first targets."""
@@ -106,9 +120,12 @@ class Plan(msgspec.Struct, frozen=True):
 
     def only(self, targets: Iterable[Target]) -> Plan:
         """Return the plan with these of its targets."""
-        return plan_of(
+        plan = plan_of(
             self.name, targets, native=self.native, deadline_seconds=self.deadline_seconds
         )
+        if self.policy is None:
+            return plan
+        return msgspec.structs.replace(plan, policy=self.policy, course=self.course)
 
 
 def plan_of(
@@ -137,15 +154,6 @@ class UnknownModelError(Exception):
         self.message = f"The model {shown!r} is not served here.{meant}"
 
 
-class Connected(msgspec.Struct, frozen=True):
-    """A configured upstream, its address read and its credential found."""
-
-    name: str
-    config: UpstreamConfig
-    base: Url
-    secret: Secret | None
-
-
 class Plans:
     """Finds the plan for a name."""
 
@@ -170,6 +178,7 @@ class Plans:
         self._missed = missed
         self._gates = gates
         self._kept: dict[tuple[str, str], Plan] = {}
+        self._routes = RoutePlaces(config, catalog, self._resolve)
 
     def find(self, name: str, endpoint: str) -> Plan:
         """Return the plan for a name; raises UnknownModelError, and InvalidInputError for no name."""
@@ -203,27 +212,41 @@ class Plans:
         return list({row[0]: row for row in reversed(found)}.values())[::-1]
 
     def _made(self, name: str, endpoint: str) -> Plan:
-        places = self._places(name)
-        native = all(speaks(upstream.config, endpoint) for upstream, _ in places)
+        way = self._routes.way(name, chats=endpoint in _UNIFIED)
+        uses = [self._upstreams[spot.upstream].config for spot in way.spots]
+        native = all(speaks(config, endpoint) for config in uses)
         spoken = endpoint if native else "chat"
-        targets = [self._target(upstream, model, spoken) for upstream, model in places]
+        targets = [t for spot in way.spots if (t := self._at(spot, spoken, way.policy)) is not None]
         route = self._config.routes.get(name)
         seconds = None if route is None else route.deadline_seconds
-        return plan_of(name, targets, native=native, deadline_seconds=seconds)
+        plan = plan_of(name, targets, native=native, deadline_seconds=seconds)
+        return plan if way.policy is None else msgspec.structs.replace(plan, policy=way.policy)
 
-    def _places(self, name: str) -> list[tuple[Connected, str]]:
-        """Return who may be asked for a name, and what they call it."""
-        route = self._config.routes.get(name)
-        if route is not None:
-            return [(self._upstreams[t.upstream], t.model) for t in route.targets]
+    def _at(self, spot: Spot, endpoint: str, policy: Policy | None) -> Target | None:
+        """Return the target at a place; None for a fallback that is not served any more."""
+        upstream = self._upstreams[spot.upstream]
+        try:
+            target = self._target(upstream, spot.model, endpoint)
+        except (UnknownModelError, InvalidInputError) as error:
+            if not spot.fallback:
+                raise
+            _log.warning(
+                "a fallback is not served", extra={"model": spot.name, "reason": str(error)}
+            )
+            return None
+        if policy is None:
+            return target
+        return msgspec.structs.replace(target, option=option_for(spot, target, upstream.config))
+
+    def _resolve(self, name: str) -> tuple[str, str]:
+        """Return who is asked for a name that is no route, and what they call it."""
         first, slash, rest = name.partition("/")
         upstream = self._upstreams.get(first) if slash else None
         if upstream is not None and rest and upstream.config.kind != "huggingface":
-            return [(upstream, rest)]
-        default = self._upstreams.get(self._config.default_upstream)
-        if default is None:
+            return first, rest
+        if self._config.default_upstream not in self._upstreams:
             raise self._unknown(name)
-        return [(default, name)]
+        return self._config.default_upstream, name
 
     def _target(self, upstream: Connected, model: str, endpoint: str) -> Target:
         target = self._ungated(upstream, model, endpoint)
@@ -331,41 +354,3 @@ def _in_path(model: str) -> str:
     if any(part in ("", ".", "..") for part in model.split("/")):
         raise InvalidInputError(f"{model[:_NAMED]!r} cannot be the name of a model there.")
     return quote(model, safe="/")
-
-
-def request_head(upstream: Connected, url: Url) -> bytes:
-    """Return a request's head up to the value of `content-length`; the client adds nothing to it."""
-    row = (
-        PROVIDERS.get(upstream.config.provider or "")
-        if upstream.config.kind == "provider"
-        else None
-    )
-    headers = {
-        "user-agent": f"trunkline/{__version__}",
-        "accept": "application/json, text/event-stream",
-        "accept-encoding": "identity",
-        "content-type": "application/json",
-    }
-    if upstream.secret is not None:
-        name, scheme = (row.auth_header, row.scheme) if row else ("authorization", "Bearer")
-        headers[name] = f"{scheme} {upstream.secret.value}".lstrip()
-    headers.update(row.headers if row else ())
-    if upstream.config.bill_to:
-        headers["x-hf-bill-to"] = upstream.config.bill_to
-    lines = [f"POST {url.target} HTTP/1.1", f"host: {url.authority}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join(lines).encode("ascii") + b"\r\ncontent-length: "
-
-
-def read_base(upstream: UpstreamConfig, router: str) -> Url:
-    """Return the address below which an upstream's paths lie; raises InvalidInputError."""
-    if upstream.kind == "provider":
-        row = PROVIDERS.get(upstream.provider or "")
-        if row is None:
-            raise InvalidInputError(f"No provider {upstream.provider!r} is known.")
-        return parse_url(upstream.base_url or row.base_url)
-    base = upstream.base_url or router
-    url = parse_url(base)
-    if upstream.kind == "huggingface" and not url.target.rstrip("/").endswith("/v1"):
-        return below(url, "v1")
-    return url

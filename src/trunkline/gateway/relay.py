@@ -6,8 +6,10 @@ whole event, so that what fails before that can still go to the next target, or 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from trunkline import errors
 from trunkline.dialects import failures
@@ -23,6 +25,9 @@ from trunkline.gateway.tokens import Tokens
 from trunkline.gateway.upstream import UpstreamConnection
 from trunkline.gateway.verdicts import header_of, note_head
 
+if TYPE_CHECKING:
+    from trunkline.gateway.course import Course
+
 _LARGE = 64 * 1024
 """Bytes of a body that is not joined to its head."""
 QUIET_SECONDS = 600.0
@@ -37,10 +42,15 @@ class Relay(Delivery):
     _parts: list[bytes] | None = None
     _quiet = float("inf")
     _idle_seconds = 60.0
+    _token_by = float("inf")
+    """When the first token of a stream is late, while another target remains."""
 
     def send(self) -> None:
         """Ask the present target."""
         target = self._target = self.plan.targets[self._at]
+        if self.course is not None and not self.course.begin(target):
+            self.move(self._at + 1, self._go_on, self.no_target)
+            return
         entry = self.entry
         entry.upstream, entry.target_model = target.upstream, target.model
         if target.provider is not None or self._at:
@@ -53,6 +63,10 @@ class Relay(Delivery):
         self._sent = True
         self.entry.attempts += 1
         self.until = exchange.connection.edge.now + target.first_byte_seconds
+        if self.course is not None and self.asked.stream:
+            silence = self.course.silence(self.plan.targets[self._at + 1 :])
+            self._token_by = exchange.connection.edge.now + silence
+            self.until = min(self.until, self._token_by)
         asked, body = self.asked, exchange.body
         if (
             asked.model != target.model
@@ -77,7 +91,8 @@ class Relay(Delivery):
             if kind[:17].lower() == b"text/event-stream":
                 self._idle_seconds = self._target.idle_seconds
                 self._tap = self._new_tap()
-                self._quiet = self.exchange.connection.edge.now + QUIET_SECONDS
+                now = self.exchange.connection.edge.now
+                self._quiet = min(now + QUIET_SECONDS, self._token_by)
                 self.exchange.on_flow = self._flow
 
     def piece(self, data: bytes) -> None:
@@ -94,7 +109,7 @@ class Relay(Delivery):
         out = tap.feed(data)
         until = now + self._idle_seconds
         if tap.events != events:
-            self._quiet = now + QUIET_SECONDS
+            self._quiet = now + QUIET_SECONDS if events else self._begins(now)
         elif until > self._quiet:
             until = self._quiet
         self.until = until
@@ -111,6 +126,12 @@ class Relay(Delivery):
         elif tap.done:
             self._drop()
             self._cut(verdicts.truncated())
+
+    def _begins(self, now: float) -> float:
+        """Take note of the first token; return when the stream has been quiet for too long."""
+        if self.course is not None:
+            self.course.token()
+        return now + QUIET_SECONDS
 
     def ended(self, status: int, headers: dict[bytes, bytes], rest: bytes) -> None:
         """Take the rest of an answer that is whole."""
@@ -271,6 +292,8 @@ class Relay(Delivery):
         if self._first:
             self._failed(error)
             return
+        if self.course is not None:
+            self.course.broke(error)
         self.exchange.end(in_band(self.exchange, fault))
         truncated = isinstance(error, errors.APIConnectionError)
         self._drop()
@@ -278,12 +301,37 @@ class Relay(Delivery):
 
     def _failed(self, error: APIError) -> None:
         """Go to the next target, or say what was wrong with the last."""
-        self.not_answered(error, self._target)
-        if self._at + 1 < len(self.plan.targets) and isinstance(error, MOVING) and self._first:
+        free = 400 <= self._status < 600 or not self._sent
+        self.not_answered(error, self._target, free=free)
+        if self.course is not None:
+            self._follow(self.course, error)
+        elif self._at + 1 < len(self.plan.targets) and isinstance(error, MOVING) and self._first:
             self.until = float("inf")  # a connection that is being opened has its own limit
             self.move(self._at + 1, self._go_on, partial(self._give_up, error))
         else:
             self._give_up(error)
+
+    def _follow(self, course: Course, error: APIError) -> None:
+        """Do what the route says follows a target that failed."""
+        if not self._first:
+            self._give_up(error)
+            return
+        others = self.plan.targets[self._at + 1 :]
+        move = course.after(error, others, self.exchange.urgency.deadline)
+        if move.action == "stop":
+            self._give_up(error)
+            return
+        self.until = float("inf")  # a connection that is being opened has its own limit
+        if move.action == "move":
+            self.move(self._at + 1, self._go_on, partial(self._give_up, error))
+            return
+        self._sent, self._status = False, 0  # nothing is on its way while it waits
+        asyncio.get_running_loop().call_later(move.wait, self._once_more)
+
+    def _once_more(self) -> None:
+        """Ask the present target again."""
+        if not self.settled:
+            self._go_on(self._at)
 
     def _go_on(self, at: int) -> None:
         """Ask another target."""

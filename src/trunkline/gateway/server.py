@@ -44,6 +44,7 @@ from trunkline.gateway.once import Once
 from trunkline.gateway.opening import Opened, Standing, open_store, standing_of, tls_context
 from trunkline.gateway.pages import Pages, Rule
 from trunkline.gateway.recovery import Recovered
+from trunkline.gateway.roads import Roads
 from trunkline.gateway.sdk_parts import SdkParts
 from trunkline.gateway.sharing import Sharing
 from trunkline.gateway.siblings import Siblings
@@ -101,6 +102,7 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self._hurried = False
         self._sdk = SdkParts(self._configured)
+        self._roads = Roads(moved=self._telemetry.moved)
         self._state = State(lambda: self.loaded)
         at = store_place(config, environment)
         self._store = store_at(at, config.store)
@@ -317,6 +319,7 @@ class Gateway:
             self.loaded.config.money,
             admission,
             self._sdk.carry,
+            self._roads,
         )
 
     def _doing_once(self) -> Once:

@@ -184,6 +184,8 @@ class Tallies:
         """Calls that waited for an upstream to let them in, by kind and how that ended."""
         self.wait_seconds: dict[str, Histogram] = {}
         """For how long those did that were let in, by kind."""
+        self.moves = Counts()
+        """Calls with routes that went on after a target failed: `again` or `move`, and after what."""
         self.commits = Histogram(COMMIT_SECONDS)
         self.recovered_entries = 0
         self.gauges: dict[str, Callable[[], float | None]] = {}

@@ -86,6 +86,10 @@ class Telemetry(Tallies):
         elif end == "left":
             self.disconnected("queued")
 
+    def moved(self, action: str, reason: str) -> None:
+        """Count a call with a route that went on after a target failed, and after what."""
+        self.moves.add(action, reason)
+
     def attempted(self, upstream: str, outcome: str) -> None:
         """Count one exchange with an upstream that did not end well; `ended` counts the others."""
         self.attempts.add(upstream, outcome)

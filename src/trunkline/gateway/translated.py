@@ -16,10 +16,11 @@ import msgspec
 from trunkline import errors
 from trunkline.errors import APIError
 from trunkline.gateway.asks import Asking, Manner
-from trunkline.gateway.call import FREE, MOVING, Call, may_have_run
+from trunkline.gateway.call import FREE, MOVING, Call
 from trunkline.gateway.plans import Target
 from trunkline.gateway.refusals import STOPPING, Fault, in_band, of_error, tell
 from trunkline.gateway.tokens import Tokens
+from trunkline.gateway.verdicts import may_have_run
 
 if TYPE_CHECKING:
     from trunkline.client import AsyncClient
@@ -60,7 +61,7 @@ class Translated(Call):
         raise NotImplementedError
 
     async def _carry(self) -> None:
-        at: int | None = 0
+        at: int | None = await self._first_of_course()
         while at is not None:
             target = self._target = self.plan.targets[at]
             self._begin(target)
@@ -68,8 +69,7 @@ class Translated(Call):
                 await self._ask(target)
             except APIError as error:
                 self.not_answered(error, target)
-                moves = isinstance(error, MOVING) and not self.exchange.begun
-                at = await self._next(at) if moves else None
+                at = await self._following(at, error)
                 if at is None:
                     self._failed(error, target)
                 continue
@@ -80,6 +80,29 @@ class Translated(Call):
                 failed = errors.InternalServerError("The gateway failed.", status=500)
                 self._failed(failed, target, ours=True)
             return
+
+    async def _first_of_course(self) -> int | None:
+        """Return the first target that may be asked by now."""
+        if self.course is None or self.course.begin(self.plan.targets[0]):
+            return 0
+        at = await self._next(0)
+        if at is None:
+            self.no_target()
+        return at
+
+    async def _following(self, at: int, error: APIError) -> int | None:
+        """Return which target is asked after one that failed; None where none is."""
+        if self.exchange.begun:
+            return None
+        course = self.course
+        if course is None:
+            return await self._next(at) if isinstance(error, MOVING) else None
+        move = course.after(error, self.plan.targets[at + 1 :], self.exchange.urgency.deadline)
+        if move.action == "again":
+            await asyncio.sleep(move.wait)
+            if course.begin(self.plan.targets[at]):
+                return at
+        return None if move.action == "stop" else await self._next(at)
 
     async def _next(self, at: int) -> int | None:
         """Return the next target that lets the call in; None where there is none."""
@@ -107,6 +130,8 @@ class Translated(Call):
     def _failed(self, error: APIError, target: Target, *, ours: bool = False) -> None:
         error.provider = error.provider or self.entry.provider
         fault = _after_all(error, self.fault_of(error, target))
+        if self.course is not None and not self.exchange.begun:
+            fault = self.course.fault(error, fault)
         if self.exchange.begun:
             self.exchange.end(in_band(self.exchange, fault))
             cut = isinstance(error, errors.APIConnectionError)

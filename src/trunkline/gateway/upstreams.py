@@ -10,8 +10,8 @@ import msgspec
 from trunkline.errors import AuthenticationError, ConfigurationError
 from trunkline.gateway.config import Config
 from trunkline.gateway.config import Upstream as UpstreamConfig
+from trunkline.gateway.connected import Connected, read_base
 from trunkline.gateway.outbox import Outbox
-from trunkline.gateway.plans import Connected, read_base
 from trunkline.gateway.upstream import Upstream
 from trunkline.providers.targets import placeholder
 from trunkline.settings import Settings, checked_secret, find_token

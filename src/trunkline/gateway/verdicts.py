@@ -68,6 +68,11 @@ def no_answer(data: bytes) -> APIError:
     )
 
 
+def may_have_run(error: APIError) -> bool:
+    """Tell whether a model may have worked on a call that failed: it may be billed, then."""
+    return not isinstance(error, errors.APIConnectionError) or error.sent
+
+
 def nothing_received(error: APIError) -> bool:
     """Tell whether a connection broke before any of an answer had come."""
     return isinstance(error, errors.APIConnectionError) and not error.received

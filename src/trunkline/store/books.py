@@ -50,7 +50,7 @@ TABLES: dict[str, Table] = {
     "leases": Table(("boot", "scope", "whose", "granted", "settled"), ("boot", "scope", "whose")),
 }
 """In an order in which what is leant on comes first."""
-STAY = frozenset({"migrations", "rates", "slots"})
+STAY = frozenset({"migrations", "rates", "slots", "told"})
 """Tables that are each store's own, or of the present minute."""
 SUMS = (
     ("ledger", "cost"),

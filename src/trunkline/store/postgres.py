@@ -42,6 +42,7 @@ from trunkline.store.records import (
     RateWish,
     Replica,
     Spend,
+    Told,
 )
 from trunkline.store.rows import read, written
 from trunkline.store.seam import SpendBy, StoreConflictError, StoreMissingError, StoreValueError
@@ -281,6 +282,18 @@ class PostgresStore:
                 await connection.execute(numbered(text), boot)
 
         self._pool.run(work, writing=True)
+
+    def tell(self, boot: str, said: bytes, *, seconds: float) -> list[Told]:
+        """Keep what a process says, and return what all others said within so long."""
+
+        async def work(connection: Any) -> list[Told]:
+            now: float = await connection.fetchval(f"SELECT {self._clock}")
+            await connection.execute(numbered(sql.FORGET_TOLD), now - seconds)
+            await connection.execute(numbered(sql.TELL), boot, said, now)
+            rows = await connection.fetch(numbered(sql.TOLD), boot)
+            return [Told(row[0], bytes(row[1]), max(now - row[2], 0.0)) for row in rows]
+
+        return self._pool.run(work, writing=True)
 
     def reloads(self) -> int:
         """Return how often all processes were asked to read their configuration again."""

@@ -100,7 +100,16 @@ _FIFTH = Migration(
         "ALTER TABLE keys ADD COLUMN deadline_seconds float8",
     ),
 )
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+_SIXTH = Migration(
+    "tries and routes",
+    (
+        "ALTER TABLE ledger ADD COLUMN tries text",
+        "ALTER TABLE ledger ADD COLUMN route text",
+        """CREATE TABLE told (
+            boot text COLLATE "C" PRIMARY KEY, said bytea NOT NULL, seen float8 NOT NULL)""",
+    ),
+)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 
 _LOCK = "SELECT pg_advisory_xact_lock($1, $2)"
 _TABLES = (

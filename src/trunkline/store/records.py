@@ -166,6 +166,10 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     queued: float | None = None
     """Seconds that the call waited, before it started, for an upstream to let it in; None where it did
     not."""
+    tries: str | None = None
+    """Of a call with a route: each try at a target (`tries.Try`), as JSON."""
+    route: str | None = None
+    """How its targets were chosen (`RouteReport`), as JSON."""
 
 
 class Spend(msgspec.Struct, frozen=True):
@@ -231,6 +235,15 @@ class Replica(msgspec.Struct, frozen=True):
     """Whether it was given up."""
     seen: float = 0.0
     """When its last beat came, by the store's own clock; the store sets it."""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a process has said to the others on its store."""
+
+    boot: str
+    said: bytes
+    age: float
+    """Seconds since then, by the store's clock."""
 
 
 class MoneyWish(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from trunkline.store.records import (
     RateWish,
     Replica,
     Spend,
+    Told,
 )
 
 SpendBy = Literal["day", "key", "owner", "team", "model", "provider"]
@@ -210,6 +211,13 @@ class SharedStore(Store, Rates, Claims, Protocol):
 
     def leave(self, boot: str) -> None:
         """Forget a process, its leases and slots: nothing of it is in flight, and all is committed."""
+        ...
+
+    def tell(self, boot: str, said: bytes, *, seconds: float) -> list[Told]:
+        """Keep what a process says in place of what it said before; return what all others said.
+
+        What was said longer ago than `seconds` is forgotten. It outlives the process that said it.
+        """
         ...
 
     def reloads(self) -> int:

@@ -29,6 +29,7 @@ from trunkline.store.records import (
     RateWish,
     Replica,
     Spend,
+    Told,
 )
 from trunkline.store.rows import read, written
 from trunkline.store.seam import SpendBy, StoreMissingError, StoreValueError
@@ -257,6 +258,11 @@ class SqliteStore:
         """Forget a process, its leases and slots."""
         with self._file.writing() as connection:
             sharing.leave(connection, boot)
+
+    def tell(self, boot: str, said: bytes, *, seconds: float) -> list[Told]:
+        """Keep what a process says, and return what all others said within so long."""
+        with self._file.writing() as connection:
+            return sharing.tell(connection, boot, said, self._clock(), seconds)
 
     def reloads(self) -> int:
         """Return how often all processes were asked to read their configuration again."""

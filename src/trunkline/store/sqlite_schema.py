@@ -113,7 +113,24 @@ _SIXTH = Migration(
         "ALTER TABLE keys ADD COLUMN deadline_seconds REAL",
     ),
 )
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
+_SEVENTH = Migration(
+    "tries and routes",
+    (
+        "ALTER TABLE ledger ADD COLUMN tries TEXT",
+        "ALTER TABLE ledger ADD COLUMN route TEXT",
+        """CREATE TABLE told (
+            boot TEXT PRIMARY KEY NOT NULL, said BLOB NOT NULL, seen REAL NOT NULL) WITHOUT ROWID""",
+    ),
+)
+MIGRATIONS: tuple[Migration, ...] = (
+    _FIRST,
+    _SECOND,
+    _THIRD,
+    _FOURTH,
+    _FIFTH,
+    _SIXTH,
+    _SEVENTH,
+)
 
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 _CREATE = """CREATE TABLE IF NOT EXISTS migrations (

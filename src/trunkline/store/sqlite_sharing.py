@@ -13,7 +13,7 @@ import msgspec
 from trunkline.store import sqlite_statements as own
 from trunkline.store import statements as sql
 from trunkline.store.leasing import MINUTE, Meter, Purse, first_day, grant_money, grant_rates
-from trunkline.store.records import MoneyLease, MoneyWish, RateLease, RateWish, Replica
+from trunkline.store.records import MoneyLease, MoneyWish, RateLease, RateWish, Replica, Told
 from trunkline.store.sharing import given_up, joined_already
 
 
@@ -37,6 +37,16 @@ def beat(
     rows = connection.execute(sql.REPLICAS, (boot,)).fetchall()
     told = [dict(zip(Replica.__struct_fields__, row, strict=True)) for row in rows]
     return [msgspec.convert(each | {"lost": bool(each["lost"])}, Replica) for each in told]
+
+
+def tell(
+    connection: sqlite3.Connection, boot: str, said: bytes, now: float, seconds: float
+) -> list[Told]:
+    """Keep what a process says, and return what the others said."""
+    connection.execute(sql.FORGET_TOLD, (now - seconds,))
+    connection.execute(sql.TELL, (boot, said, now))
+    rows = connection.execute(sql.TOLD, (boot,)).fetchall()
+    return [Told(other, bytes(words), max(now - seen, 0.0)) for other, words, seen in rows]
 
 
 def leave(connection: sqlite3.Connection, boot: str) -> None:

@@ -92,3 +92,10 @@ LEAVE = (
 )
 RELOADS = "SELECT number FROM reloads"
 ASK_RELOAD = "UPDATE reloads SET number = number + 1"
+
+FORGET_TOLD = "DELETE FROM told WHERE seen < ?"
+TELL = (
+    "INSERT INTO told (boot, said, seen) VALUES (?, ?, ?) "
+    "ON CONFLICT (boot) DO UPDATE SET said = excluded.said, seen = excluded.seen"
+)
+TOLD = "SELECT boot, said, seen FROM told WHERE boot <> ? ORDER BY boot"

@@ -27,7 +27,9 @@ from trunkline.store.records import (
     State,
     TokenSource,
 )
+from trunkline.store.tries import Try, read_report, read_tries
 from trunkline.types import money
+from trunkline.types.route import RouteReport
 
 Dollars = Annotated[str, Meta(description="US dollars, exactly.", pattern=r"^[0-9]+(\.[0-9]+)?$")]
 
@@ -113,6 +115,25 @@ class AccountList(msgspec.Struct, frozen=True):
     data: list[AccountView]
 
 
+class TryView(msgspec.Struct, frozen=True):
+    """One try of a call at a target of its route; null is unknown."""
+
+    target: str
+    upstream: str
+    model: str
+    provider: str | None
+    role: str
+    status: int | None
+    error: str | None
+    started: float
+    seconds: float
+    first_token: float | None
+    moved: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost: Dollars | None
+
+
 class EntryView(msgspec.Struct, frozen=True):
     """One call in the ledger; null is unknown."""
 
@@ -148,6 +169,8 @@ class EntryView(msgspec.Struct, frozen=True):
     note: str | None
     client_request_id: str | None
     queued: float | None
+    tries: tuple[TryView, ...]
+    route: RouteReport | None
 
 
 class EntryPage(msgspec.Struct, frozen=True):
@@ -201,9 +224,15 @@ def account_view(account: Account) -> AccountView:
 def entry_view(entry: Entry) -> EntryView:
     """Show an entry of the ledger."""
     same = {name: getattr(entry, name) for name in EntryView.__struct_fields__}
+    same["tries"], same["route"] = tuple(map(_try_view, read_tries(entry))), read_report(entry)
     for name in ("reserved", "cost", "charged", "input_price", "output_price"):
         same[name] = dollars(same[name])
     return EntryView(**same)
+
+
+def _try_view(one: Try) -> TryView:
+    same = {name: getattr(one, name) for name in TryView.__struct_fields__}
+    return TryView(**same | {"cost": dollars(one.cost)})
 
 
 def dollars(amount: int | None) -> str | None:

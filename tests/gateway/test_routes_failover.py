@@ -1,0 +1,126 @@
+"""What follows a target of a route that fails, and what the ledger has of it."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from routes_side import answering, refusing, resetting, routed, silent, text_of, turning
+
+pytestmark = pytest.mark.slow
+
+
+def roles(row: dict[str, object]) -> list[tuple[object, ...]]:
+    tries = row["tries"]
+    assert isinstance(tries, list)
+    return [(one["target"], one["role"], one["status"], one["error"]) for one in tries]
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_a_target_that_fails_is_asked_once_more_and_then_the_next_one(
+    tmp_path: Path, streamed: bool
+) -> None:
+    with routed(tmp_path, "", refusing(500), answering()) as scene:
+        answer = scene.ask(stream=streamed)
+        assert (answer.status, text_of(answer)) == (200, "hello")
+        assert answer.headers["x-inference-provider"] == "b"
+        assert answer.headers["x-trunkline-model"] == "m-b"
+        assert answer.headers["x-trunkline-attempts"] == "3"
+        row = scene.row(answer)
+        assert roles(row) == [
+            ("a", "first", 500, "InternalServerError"),
+            ("a", "retry", 500, "InternalServerError"),
+            ("b", "failover", 200, None),
+        ]
+        assert row["attempts"] == 3
+        assert [one["cost"] for one in row["tries"]][:2] == ["0", "0"]
+        assert Decimal(row["cost"]) == Decimal(row["tries"][2]["cost"]) > 0
+        assert row["charged"] == row["cost"]
+        assert row["tries"][0]["moved"].startswith("it answered 500")
+        assert [c["name"] for c in row["route"]["candidates"]] == ["a", "b"]
+
+
+def test_a_busy_target_is_left_alone_for_as_long_as_it_says(tmp_path: Path) -> None:
+    with routed(tmp_path, "", refusing(429, retry_after="30"), answering()) as scene:
+        assert [text_of(scene.ask()) for _ in range(5)] == ["hello"] * 5
+        assert scene.asked(0) == 1
+        row = scene.row(scene.ask())
+        assert roles(row) == [("b", "first", 200, None)]
+        [left_out] = [c for c in row["route"]["candidates"] if c["excluded"]]
+        assert left_out["name"] == "a"
+        assert "without calls" in left_out["excluded"]
+
+
+def test_the_last_target_is_waited_for_as_it_says(tmp_path: Path) -> None:
+    with routed(tmp_path, "", refusing(503), turning(429)) as scene:
+        answer = scene.ask()
+        assert (answer.status, text_of(answer)) == (200, "hello")
+        assert roles(scene.row(answer))[-2:] == [
+            ("b", "failover", 429, "RateLimitError"),
+            ("b", "retry", 200, None),
+        ]
+
+
+def test_a_silent_stream_is_asked_for_elsewhere_and_not_there_again(tmp_path: Path) -> None:
+    with routed(tmp_path, "first_token_seconds = 0.5", silent, answering()) as scene:
+        answer = scene.ask(stream=True)
+        assert text_of(answer) == "hello"
+        assert roles(scene.row(answer)) == [
+            ("a", "first", None, "Timeout"),
+            ("b", "failover", 200, None),
+        ]
+
+
+def test_the_callers_own_errors_and_having_to_pay_end_a_call(tmp_path: Path) -> None:
+    with routed(tmp_path, "", turning(400, 402), answering()) as scene:
+        assert scene.ask().status == 400
+        answer = scene.ask()
+        assert answer.status == 402
+        assert len(scene.row(answer)["tries"]) == 1
+        assert scene.asked(1) == 0
+
+
+def test_a_context_that_is_too_short_leads_to_a_longer_one_alone(tmp_path: Path) -> None:
+    full = {"error": {"message": "maximum context length", "code": "context_length_exceeded"}}
+    with routed(
+        tmp_path, "", refusing(400, full), answering("short"), answering("long"),
+        contexts=(1000, 900, 4000),
+    ) as scene:  # fmt: skip
+        answer = scene.ask()
+        assert text_of(answer) == "long"
+        assert scene.asked(1) == 0
+
+
+def test_everything_failing_is_told_of_each_target(tmp_path: Path) -> None:
+    with routed(tmp_path, "", refusing(500), resetting) as scene:
+        answer = scene.ask()
+        assert (answer.status, answer.error["code"]) == (503, "no_target_left")
+        assert "a  500 InternalServerError, then 500" in answer.error["message"]
+        assert [one["target"] for one in answer.error["attempts"]] == ["a", "a", "b", "b"]
+        for server in scene.servers:
+            assert str(server.port) not in answer.body.decode()
+        row = scene.row(answer)
+        assert (row["status"], row["error"]) == (503, "no_target_left")
+
+
+def test_a_target_that_fails_all_the_time_is_given_up_and_tried_by_one_call_at_a_time(
+    tmp_path: Path,
+) -> None:
+    with routed(tmp_path, "", refusing(500), refusing(500)) as scene:
+        calls = 0
+        until = time.monotonic() + 20
+        while True:
+            began = time.monotonic()
+            answer = scene.ask()
+            calls += 1
+            if "calls in a row failed" in answer.error["message"] and not answer.error["attempts"]:
+                assert int(answer.headers["retry-after"]) >= 1
+                assert time.monotonic() - began < 5
+                break
+            assert time.monotonic() < until
+        before = scene.asked(0) + scene.asked(1)
+        for _ in range(20):
+            assert scene.ask().status == 503
+        assert scene.asked(0) + scene.asked(1) <= before + 4
