@@ -14,6 +14,7 @@ from trunkline.errors import InvalidResponseError
 from trunkline.gateway import mending
 from trunkline.gateway.mending import Mender
 from trunkline.gateway.tap import StreamTap
+from trunkline.gateway.tokens import read_answer
 
 ARGUMENTS = '{"city":"Paris"}'
 
@@ -170,6 +171,26 @@ UNTOUCHED = [
 @pytest.mark.parametrize("data", UNTOUCHED)
 def test_a_whole_answer_that_reads_well_is_not_touched(data: bytes) -> None:
     assert mending.whole(data) is data
+    read = read_answer(data)
+    assert read is not None
+    assert read[1] is False
+
+
+ODD = [
+    whole(tool_calls=WHOLE),
+    whole(tool_calls=[{**WHOLE, "function": {"name": "f", "arguments": {"city": "Paris"}}}]),
+    whole(content="caf?").replace(b"?", b"\xe9"),
+    b'{"choices":[{"index":0}]}',
+    b'{"choices":[{"index":0,"message":{}}],"usage":{"prompt_tokens":-1}}',
+]
+
+
+@pytest.mark.parametrize("data", ODD)
+def test_what_has_to_be_mended_is_known_when_it_is_read(data: bytes) -> None:
+    read = read_answer(data)
+    assert read is not None
+    assert read[1] is True
+    assert mending.whole(data) != data
 
 
 def test_a_whole_answers_calls_become_a_list_with_text() -> None:

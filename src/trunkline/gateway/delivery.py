@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from trunkline.dialects.openai_server import DONE_EVENT
-from trunkline.gateway import mending
 from trunkline.gateway.line import Line
 from trunkline.gateway.refusals import EVENTS, JSON
 from trunkline.gateway.tap import StreamTap
-from trunkline.gateway.tokens import Tokens, read_whole
+from trunkline.gateway.tokens import Read, read_answer
 
 
 class Delivery(Line):
@@ -24,13 +23,8 @@ class Delivery(Line):
         return StreamTap(hide_usage=self.asked.hide_usage)
 
     @staticmethod
-    def _read_whole(data: bytes) -> Tokens | None:
-        return read_whole(data)
-
-    @staticmethod
-    def _mended(data: bytes) -> bytes | None:
-        """Return an answer in the form that clients read; None where it says nothing."""
-        return mending.whole(data)
+    def _read_whole(data: bytes) -> Read | None:
+        return read_answer(data)
 
     def _deliver(self, data: bytes) -> None:
         """Answer with what came whole."""

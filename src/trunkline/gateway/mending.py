@@ -1,6 +1,6 @@
 """Answers in forms on which OpenAI's clients fail, put into the form that they read. Pure.
 
-Nearly every answer goes on as it came: what is looked for here is looked for in its bytes first.
+Nearly every answer goes on as it came; who reads it on its way says which does not.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from typing import Any
 import msgspec
 
 from trunkline.errors import InvalidResponseError
+from trunkline.gateway.tokens import is_text
 from trunkline.wire import strict_json
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-_SAYS = (b'"message":{', b'"message": {', b'"text"', b'"data"')
-"""What an answer of a chat, a completion or an embedding has in it, one each."""
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -149,20 +148,11 @@ class Mender:
 
 def whole(data: bytes) -> bytes | None:
     """Return a whole answer in the form that clients read; None where it says nothing."""
-    plain = data.isascii() or _is_text(data)
-    if (
-        plain
-        and b'"tool_calls"' not in data
-        and b":-" not in data
-        and b": -" not in data
-        and any(said in data for said in _SAYS)
-    ):
-        return data
     try:
         body = strict_json.decode_sent(data)
     except strict_json.JsonError:
         return None
-    changed = _mend_usage(body) or not plain
+    changed = _mend_usage(body) or not is_text(data)
     choices = body.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         message = choice.get("message") if isinstance(choice, dict) else None
@@ -171,14 +161,6 @@ def whole(data: bytes) -> bytes | None:
         elif not isinstance(choice, dict) or choice.get("text") is None:
             return None
     return strict_json.encode(body) if changed else data
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _mend_usage(body: dict[str, Any]) -> bool:

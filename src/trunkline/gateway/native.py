@@ -8,7 +8,7 @@ from trunkline.gateway.refusals import Fault
 from trunkline.gateway.relay import Relay
 from trunkline.gateway.responses_tap import ResponseTap, read_response
 from trunkline.gateway.responses_voice import cause_of, code_of
-from trunkline.gateway.tokens import Tokens
+from trunkline.gateway.tokens import Read
 from trunkline.gateway.voices import Untouched
 from trunkline.wire import strict_json
 from trunkline.wire.sse import write_event
@@ -25,12 +25,9 @@ class Native(Relay):
         return tap
 
     @staticmethod
-    def _read_whole(data: bytes) -> Tokens | None:
-        return read_response(data)
-
-    @staticmethod
-    def _mended(data: bytes) -> bytes:
-        return data
+    def _read_whole(data: bytes) -> Read | None:
+        tokens = read_response(data)
+        return None if tokens is None else (tokens, False)
 
 
 class _Own(Untouched):

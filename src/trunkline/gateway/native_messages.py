@@ -6,7 +6,7 @@ from trunkline.gateway.messages import broken_message
 from trunkline.gateway.messages_tap import MessageTap, read_message
 from trunkline.gateway.refusals import Fault
 from trunkline.gateway.relay import Relay
-from trunkline.gateway.tokens import Tokens
+from trunkline.gateway.tokens import Read
 from trunkline.gateway.voices import Untouched
 
 
@@ -20,12 +20,9 @@ class NativeMessages(Relay):
         return MessageTap()
 
     @staticmethod
-    def _read_whole(data: bytes) -> Tokens | None:
-        return read_message(data)
-
-    @staticmethod
-    def _mended(data: bytes) -> bytes:
-        return data
+    def _read_whole(data: bytes) -> Read | None:
+        tokens = read_message(data)
+        return None if tokens is None else (tokens, False)
 
 
 class _Own(Untouched):

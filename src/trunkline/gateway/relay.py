@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from trunkline import errors
 from trunkline.dialects import failures
 from trunkline.errors import APIError
-from trunkline.gateway import quote, verdicts
+from trunkline.gateway import mending, quote, verdicts
 from trunkline.gateway.call import MOVING
 from trunkline.gateway.delivery import Delivery
 from trunkline.gateway.outgoing import body_for
@@ -233,11 +233,12 @@ class Relay(Delivery):
 
     def _answer(self, data: bytes) -> None:
         """Answer with a 200 that came whole, unless it is none."""
-        tokens = self._read_whole(data)
-        mended = None if tokens is None else self._mended(data)
-        if tokens is None or mended is None:
+        read = self._read_whole(data)
+        mended = mending.whole(data) if read is not None and read[1] else data
+        if read is None or mended is None:
             self._failed(verdicts.no_answer(data))
             return
+        tokens = read[0]
         entry, target = self.entry, self._target
         self._deliver(mended)
         tariff = target.tariff

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -51,28 +51,68 @@ class UsageFrame(msgspec.Struct, gc=False):
         return Tokens(self.prompt_tokens, self.completion_tokens, cached)
 
 
+class _Function(msgspec.Struct, gc=False):
+    arguments: str | None = None
+
+
+class _Call(msgspec.Struct, gc=False):
+    function: _Function | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    tool_calls: list[_Call] | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    message: _Message | None = None
+    text: str | None = None
+
+
 class _Whole(msgspec.Struct, gc=False):
     usage: UsageFrame | None = None
     error: Any = None
-    choices: msgspec.Raw = _NO_RAW
+    choices: list[_Choice] | None = None
     data: msgspec.Raw = _NO_RAW
 
 
 _decode_whole = msgspec.json.Decoder(_Whole).decode
 
 
+Read: TypeAlias = tuple[Tokens, bool]
+"""What a whole answer tells of tokens; and whether clients may fail on its form."""
+
+
 def read_whole(data: bytes) -> Tokens | None:
     """Read an answer that was not streamed; None where it is no answer: no JSON, or an error."""
+    read = read_answer(data)
+    return None if read is None else read[0]
+
+
+def read_answer(data: bytes) -> Read | None:
+    """Do the same, and tell whether its form is one that every client reads."""
     try:
         whole = _decode_whole(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _read_loosely(data)
-    if whole.error is not None or (len(whole.choices) < _SHORT and len(whole.data) < _SHORT):
+    choices = whole.choices
+    if whole.error is not None or (not choices and len(whole.data) < _SHORT):
         return _read_loosely(data)
-    return Tokens() if whole.usage is None else whole.usage.tokens()
+    odd = not data.isascii() and not is_text(data)
+    for choice in choices or ():
+        odd = odd or (choice.message is None and choice.text is None)
+    return (Tokens() if whole.usage is None else whole.usage.tokens()), odd
 
 
-def _read_loosely(data: bytes) -> Tokens | None:
+def is_text(data: bytes) -> bool:
+    """Tell whether bytes are UTF-8, as JSON has to be."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _read_loosely(data: bytes) -> Read | None:
     """Read an answer of which some field is not what it mostly is, or whose text is damaged."""
     try:
         body = strict_json.decode_sent(data)
@@ -83,7 +123,7 @@ def _read_loosely(data: bytes) -> Tokens | None:
     choices = body.get("choices")
     if not (isinstance(choices, list) and choices) and not isinstance(body.get("data"), list):
         return None
-    return read_usage(body.get("usage"))
+    return read_usage(body.get("usage")), True
 
 
 def read_usage(usage: Any) -> Tokens:
