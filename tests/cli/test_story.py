@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
+from trunkline.cli.ledger_calls import entry_of
 from trunkline.cli.past_calls import from_ledger, from_log
 from trunkline.cli.story import ENDS, PastAttempt, PastCall, story
+from trunkline.gateway.admin.views import entry_view
 from trunkline.store.logged import Logged, LoggedAttempt, LoggedCall
 from trunkline.store.records import Entry
+from trunkline.store.tries import Try, write_report, write_tries
 from trunkline.types.route import Candidate, RouteReport
 
 CALL = PastCall(
@@ -212,8 +216,28 @@ def test_an_entry_that_is_otherwise_is_told_otherwise(
     assert said in "\n".join(story(from_ledger(replace(ENTRY, **changes))))
 
 
-def test_attempts_that_a_ledger_keeps_one_day_are_told_as_they_are() -> None:
-    said = "\n".join(story(from_ledger(ENTRY, (FIRST, SECOND), ROUTE)))
-    assert "Attempt 1 went to groq" in said
-    assert "Of 3 candidates 2 could be asked:" in said
+def test_a_ledgers_call_with_a_route_is_told_with_its_tries_and_candidates() -> None:
+    tries = [
+        Try("fast", "hf", "gpt:groq", "groq", status=503, error="upstream_error", seconds=0.3,
+            moved="it answered 503", input_tokens=10, cost=10**6),
+        Try("near", "near", "gpt", status=200, role="failover", started=0.31, seconds=1.0),
+    ]  # fmt: skip
+    entry = replace(ENTRY, tries=write_tries(tries), route=write_report(ROUTE))
+    said = "\n".join(story(from_ledger(entry)))
+    for part in (
+        "Of 3 candidates 2 could be asked:",
+        "Attempt 1 went to groq (through the upstream hf) as gpt:groq: upstream_error, HTTP 503",
+        "           It used 10 tokens in for $0.000001.",
+        "           The call moved on: it answered 503.",
+        "Attempt 2 (the next place on the route) went to near as gpt: HTTP 200 after 1.00 s.",
+    ):
+        assert part in said
     assert "no more is known" not in said
+    assert "Who else" not in said
+
+
+def test_what_the_admin_api_shows_of_a_route_is_told_alike() -> None:
+    tries = [Try("fast", "hf", "gpt:groq", "groq", status=200, seconds=0.3, cost=10**6)]
+    entry = replace(ENTRY, tries=write_tries(tries), route=write_report(ROUTE))
+    row = msgspec.json.decode(msgspec.json.encode(entry_view(entry)))
+    assert story(from_ledger(entry_of(row))) == story(from_ledger(entry))

@@ -10,6 +10,7 @@ from trunkline.cli.given import shown_moment
 from trunkline.cli.story import PastAttempt, PastCall
 from trunkline.store.logged import Logged, LoggedAttempt
 from trunkline.store.records import Entry
+from trunkline.store.tries import Try, read_report, read_tries
 from trunkline.types.money import dollars
 from trunkline.types.route import RouteReport
 
@@ -93,10 +94,9 @@ def _attempt(one: LoggedAttempt) -> PastAttempt:
     )
 
 
-def from_ledger(
-    entry: Entry, attempts: tuple[PastAttempt, ...] = (), route: RouteReport | None = None
-) -> PastCall:
-    """Return a call of a gateway's ledger; `attempts` and `route` where those were kept, too."""
+def from_ledger(entry: Entry) -> PastCall:
+    """Return a call of a gateway's ledger, of one with a route with its tries and candidates."""
+    tries, route = read_tries(entry), read_report(entry)
     return PastCall(
         id=entry.id,
         record=LEDGER,
@@ -108,8 +108,8 @@ def from_ledger(
         seconds=None if entry.ended is None else entry.ended - entry.started,
         first_token=entry.first_byte,
         account=_whose(entry),
-        attempts=attempts,
-        attempt_count=entry.attempts,
+        attempts=tuple(_tried(number, one) for number, one in enumerate(tries, 1)),
+        attempt_count=max(entry.attempts, len(tries)),
         route=route,
         choice="Who else could have been asked is not in the ledger.",
         provider=_served_by(entry),
@@ -123,6 +123,25 @@ def from_ledger(
         error=entry.error,
         status=entry.status,
         remarks=tuple(_remarks(entry)),
+    )
+
+
+def _tried(number: int, one: Try) -> PastAttempt:
+    provider = one.provider or one.target
+    through = "" if one.upstream in (provider, "") else f" (through the upstream {one.upstream})"
+    return PastAttempt(
+        number=number,
+        provider=f"{provider}{through}",
+        model=one.model,
+        status=one.status,
+        error=one.error,
+        started=one.started,
+        seconds=one.seconds,
+        role=one.role,
+        moved=one.moved,
+        input_tokens=one.input_tokens,
+        output_tokens=one.output_tokens,
+        cost=None if one.cost is None else dollars(one.cost),
     )
 
 
