@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from routes_side import answering, refusing, routed
 from running import CHAT, Gateway, running
 
 from trunkline.cli.ledger_calls import entry_of
@@ -81,3 +82,18 @@ def test_what_the_admin_api_shows_is_the_entry_again(gateway: Gateway) -> None:
             row["attempts"],
         )
         assert entry.cost is None or isinstance(entry.cost, int)
+
+
+def test_a_call_with_a_route_is_told_with_every_try(tmp_path: Path) -> None:
+    with routed(tmp_path, "", refusing(500), answering()) as scene:
+        row = scene.row(scene.ask())
+        told = why(scene.gateway, tmp_path, row["id"], "--url", scene.gateway.url)
+    assert told.returncode == 0, told.stderr
+    for part in (
+        "Of 2 candidates 2 could be asked:",
+        "Attempt 1 went to a as m-a: InternalServerError, HTTP 500",
+        "It was asked again: it answered 500",
+        "Attempt 3 (the next place on the route) went to b as m-b: HTTP 200",
+        "b answered as m-b.",
+    ):
+        assert part in told.stdout, told.stdout
