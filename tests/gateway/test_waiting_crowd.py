@@ -103,7 +103,8 @@ def test_after_a_crowd_the_gates_are_free_and_every_call_sent_is_in_the_books(
                 assert len(rows) == len(book.rows), "no call was sent twice"
                 assert set(behind.seen) <= set(rows)
                 for model, row in rows.items():
-                    assert model in behind.seen or row["charged"] == 0, row
+                    ended_early = row["status"] in (499, 504)  # perhaps before it was read
+                    assert model in behind.seen or row["charged"] == 0 or ended_early, row
                 for after in range(3):  # nothing has stayed in a gate
                     caller = Caller(gateway.port, key)
                     assert (await caller.ask(f"after{after}")).done
