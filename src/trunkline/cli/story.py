@@ -191,6 +191,8 @@ def _used(one: PastAttempt) -> str:
     """Return what is known of an exchange's own tokens and cost."""
     counts = (("in", one.input_tokens), ("out", one.output_tokens))
     tokens = ", ".join(f"{count:,} tokens {side}" for side, count in counts if count is not None)
+    if one.cost == 0 and not tokens:
+        return "It cost nothing."
     cost = "" if one.cost is None else f"${one.cost:f}"
     parts = [part for part in (tokens, cost) if part]
     return f"It used {' for '.join(parts)}." if parts else ""
