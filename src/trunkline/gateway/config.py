@@ -291,6 +291,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_route: RouteRules = RouteRules()
     """For models of Hugging Face that no route names, and that name no provider; without a setting
     the router chooses."""
+    marks_file: str | None = None
+    """Where `trunkline bench --watch` keeps its marks: routes leave out the providers marked there."""
     money: Money = Money()
     store: StoreConfig = StoreConfig()
     content: ContentConfig = ContentConfig()

@@ -12,7 +12,7 @@ import msgspec
 from trunkline.gateway.course import Course, Way, no_target
 from trunkline.gateway.refusals import Fault
 from trunkline.routing.ranking import Wanted
-from trunkline.routing.traffic import Traffic
+from trunkline.routing.traffic import Marks, Traffic
 
 if TYPE_CHECKING:
     from trunkline.gateway.asked import Asked
@@ -36,6 +36,10 @@ def _nobody(action: str, reason: str) -> None:
     """Count nothing."""
 
 
+def _no_marks(_: float) -> Marks:
+    return {}
+
+
 class Roads:
     """How targets do, how fast they are, and what may still be spent on retries."""
 
@@ -44,9 +48,13 @@ class Roads:
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
         moved: Callable[[str, str], None] = _nobody,
+        marks: Callable[[float], Marks] = _no_marks,
     ) -> None:
-        """`moved` is told when a call goes on after a target failed, and after what."""
-        self.traffic = Traffic(chance)
+        """`moved` is told when a call goes on after a target failed, and after what.
+
+        `marks` gives the places to be routed around at a time.
+        """
+        self.traffic = Traffic(chance, marks=marks)
         self._clock = clock
         self._moved = moved
 

@@ -39,6 +39,7 @@ from trunkline.gateway.listening import bound
 from trunkline.gateway.listing import Listing
 from trunkline.gateway.log import Log
 from trunkline.gateway.lookout import Lookout
+from trunkline.gateway.marking import LOOK, Marking
 from trunkline.gateway.membership import Membership
 from trunkline.gateway.once import Once
 from trunkline.gateway.opening import Opened, Standing, open_store, standing_of, tls_context
@@ -102,7 +103,8 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self._hurried = False
         self._sdk = SdkParts(self._configured)
-        self._roads = Roads(moved=self._telemetry.moved)
+        self._marking = Marking(lambda: self.loaded.config.marks_file)
+        self._roads = Roads(moved=self._telemetry.moved, marks=self._marking.standing)
         self._state = State(lambda: self.loaded)
         at = store_place(config, environment)
         self._store = store_at(at, config.store)
@@ -389,6 +391,7 @@ class Gateway:
             (partial(sweep, self.edge, self._live, self._configured.pools), _LOOK_SECONDS),
             (self._configured.keep_prices, _LOOK_SECONDS),
             (self._once.purge, _PURGE_SECONDS),
+            (self._marking.look, LOOK),
         )
         return [asyncio.create_task(lasting(each, pause)) for each, pause in work]
 
