@@ -70,6 +70,7 @@ class Admin:
             status=status,
             replicas=lambda: [REPLICA],
             config=lambda: [ConfigSetting("listen.port", 4000, "default")],
+            places=list,
             changed=changed,
             clock=lambda: self.now,
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from raw import Answer, ask, post
 from running import Gateway, running
@@ -26,6 +27,7 @@ from loopback import (
 
 Script = Callable[[Visit], None]
 Body = dict[str, Any]
+T = TypeVar("T")
 CHAT = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50}
 
 
@@ -157,3 +159,14 @@ def text_of(answer: Answer) -> str:
     return "".join(
         c["choices"][0]["delta"].get("content") or "" for c in chunks if c.get("choices")
     )
+
+
+def until(look: Callable[[], T], fits: Callable[[T], bool], patience: float = 20.0) -> T:
+    """Look again and again until what is seen fits."""
+    end = time.monotonic() + patience
+    while True:
+        seen = look()
+        if fits(seen):
+            return seen
+        assert time.monotonic() < end, seen
+        time.sleep(0.05)

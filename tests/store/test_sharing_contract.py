@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from store_samples import NOON, Clock, a_batch, a_replica, ended
 
-from trunkline.store.records import Batch, Budget, Entry, MoneyLease, MoneyWish
+from trunkline.store.records import Batch, Budget, Entry, MoneyLease, MoneyWish, Told
 from trunkline.store.seam import SharedStore, StoreConflictError, StoreLostError
 from trunkline.store.sums import spend_of
 from trunkline.types.money import LARGEST
@@ -301,3 +301,18 @@ def test_a_batch_that_was_done_settles_nothing_again(store: SharedStore, books: 
     entry = books.charge("a", 20)
     store.commit(a_batch(1, entry, spend=tuple(spend_of([entry]))))
     assert lease(store, "b", 100) == MoneyLease("key", "k", 50, (20,), 30)
+
+
+def test_what_a_process_says_is_heard_by_the_others_and_outlives_it(
+    store: SharedStore, reopen: Reopen, clock: Clock
+):
+    joined(store, "a", "b")
+    assert store.tell("a", b"\x00first", seconds=60) == []
+    clock.now += 10
+    assert reopen().tell("b", b"", seconds=60) == [Told("a", b"\x00first", 10.0)]
+    assert store.tell("a", b"second", seconds=60) == [Told("b", b"", 0.0)]
+    store.leave("a")
+    clock.now += 20
+    assert store.tell("b", b"", seconds=60) == [Told("a", b"second", 20.0)]
+    clock.now += 60
+    assert store.tell("b", b"", seconds=60) == []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from trunkline.gateway.journal_files import Frame
+from trunkline.gateway.journal_files import Frame, boot_of, segments
 from trunkline.gateway.keepable import keepable
 from trunkline.store.records import Batch, Entry
 from trunkline.store.seam import Store, StoreValueError
@@ -81,6 +81,13 @@ def as_sent(entry: Entry) -> Entry:
     return msgspec.structs.replace(
         entry, state="open", ended=None, status=None, outcome="", cost=None, charged=0
     )
+
+
+def drop_segments_of(store: Store, folder: Path, boot: str) -> None:
+    """Delete all of a process's journal, which is in the store; raises StoreError."""
+    for path in segments(folder):
+        if boot_of(path) == boot:
+            drop_segment(store, path)
 
 
 def drop_segment(store: Store, path: Path) -> None:

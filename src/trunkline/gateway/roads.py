@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -9,16 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from trunkline.gateway.admin.parts import PlaceView
 from trunkline.gateway.course import Course, Way, no_target
+from trunkline.gateway.hearsay import ROUND_SECONDS, Hearsay
 from trunkline.gateway.refusals import Fault
+from trunkline.routing.measures import place_of
 from trunkline.routing.ranking import Wanted
 from trunkline.routing.traffic import Marks, Traffic
+from trunkline.store.seam import SharedStore, StoreError
 
 if TYPE_CHECKING:
     from trunkline.gateway.asked import Asked
     from trunkline.gateway.exchange import Exchange
     from trunkline.gateway.plans import Plan
+    from trunkline.gateway.telemetry import Telemetry
     from trunkline.routing.policy import Need, Policy
+
+__all__ = ["ROUND_SECONDS", "Roads"]
 
 SESSION_HEADER = b"x-trunkline-session"
 _LONGEST_SESSION = 512
@@ -30,6 +38,9 @@ _PARTS: Mapping[str, Need] = {
     "input_audio": "audio",
 }
 """What parts of messages need, by their type."""
+
+
+_log = logging.getLogger(__name__)
 
 
 def _nobody(action: str, reason: str) -> None:
@@ -57,6 +68,64 @@ class Roads:
         self.traffic = Traffic(chance, marks=marks)
         self._clock = clock
         self._moved = moved
+        self._hearsay: Hearsay | None = None
+        self._deaf = False
+        """Whether the store did not do it, and that was told."""
+
+    def join(self, store: SharedStore, boot: str, telemetry: Telemetry) -> None:
+        """Share what is known with all who serve from a store, and with those to come."""
+        self._hearsay = Hearsay(self.traffic, store, boot)
+        telemetry.gauges["targets_shut"] = self.shut
+
+    async def round(self) -> None:
+        """Tell the others what is new, and take over what they know."""
+        if self._hearsay is None:
+            return
+        try:
+            await self._hearsay.round()
+        except StoreError as error:
+            if not self._deaf:
+                said = "other replicas are not told how the targets of routes do"
+                _log.warning(said, extra={"reason": str(error)})
+            self._deaf = True
+        else:
+            self._deaf = False
+
+    def close(self) -> None:
+        """Leave what was measured to those to come. Blocking; what goes wrong is told."""
+        try:
+            if self._hearsay is not None:
+                self._hearsay.close()
+        except StoreError as error:
+            _log.warning("what was measured of routes is lost", extra={"reason": str(error)})
+
+    def places(self) -> list[PlaceView]:
+        """Return how every target stands that was asked lately, or of which others told."""
+        now, traffic = self._clock(), self.traffic
+        wall = time.time()
+        found: list[PlaceView] = []
+        for place, standing in traffic.health.standings(now):
+            seen = traffic.measures.seen(place_of(place.provider, place.model), wall)
+            found.append(
+                PlaceView(
+                    upstream=place.account,
+                    provider=place.provider,
+                    model=place.model,
+                    state=standing.state,
+                    why=standing.why,
+                    seconds=round(standing.seconds, 3),
+                    error_rate=seen.error_rate,
+                    first_token=seen.first_token,
+                    slow_first_token=seen.slow_first_token,
+                    throughput=seen.throughput,
+                )
+            )
+        return found
+
+    def shut(self) -> int:
+        """Return how many targets are given up just now."""
+        found = self.traffic.health.standings(self._clock())
+        return sum(standing.state != "closed" for _, standing in found)
 
     def ordered(self, plan: Plan, policy: Policy, asked: Asked, exchange: Exchange) -> Plan | Fault:
         """Return a call's plan with its targets in their order; or why none of them may be asked."""

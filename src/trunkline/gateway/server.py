@@ -19,7 +19,7 @@ from trunkline.gateway.admin.app import AdminApp
 from trunkline.gateway.admin.parts import AdminParts, ReloadReport
 from trunkline.gateway.admission import Admission
 from trunkline.gateway.background import lasting, sweep
-from trunkline.gateway.booking import drop_segment
+from trunkline.gateway.booking import drop_segments_of
 from trunkline.gateway.bridge import Bridge, serve
 from trunkline.gateway.call import Call, Desk
 from trunkline.gateway.config_file import Loaded
@@ -33,7 +33,6 @@ from trunkline.gateway.dispatch import Dispatch
 from trunkline.gateway.edge import Edge
 from trunkline.gateway.hf_pages import HfPages
 from trunkline.gateway.journal import Journal
-from trunkline.gateway.journal_files import boot_of, segments
 from trunkline.gateway.ledger import Ledger
 from trunkline.gateway.listening import bound
 from trunkline.gateway.listing import Listing
@@ -45,7 +44,7 @@ from trunkline.gateway.once import Once
 from trunkline.gateway.opening import Opened, Standing, open_store, standing_of, tls_context
 from trunkline.gateway.pages import Pages, Rule
 from trunkline.gateway.recovery import Recovered
-from trunkline.gateway.roads import Roads
+from trunkline.gateway.roads import ROUND_SECONDS, Roads
 from trunkline.gateway.sdk_parts import SdkParts
 from trunkline.gateway.sharing import Sharing
 from trunkline.gateway.siblings import Siblings
@@ -101,8 +100,7 @@ class Gateway:
         self._telemetry = Telemetry(config.routes)
         self._live: set[Call] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        self._hurried = False
-        self._sdk = SdkParts(self._configured)
+        self._hurried, self._sdk = False, SdkParts(self._configured)
         self._marking = Marking(lambda: self.loaded.config.marks_file)
         self._roads = Roads(moved=self._telemetry.moved, marks=self._marking.standing)
         self._state = State(lambda: self.loaded)
@@ -113,6 +111,7 @@ class Gateway:
         self._sharing = Sharing(config, environment, self._store, self._member)
         self._configured.gates = self._sharing.gates.of
         self._directory = Directory(self._sharing.guard)
+        self._roads.join(self._store, self._member.own.boot, self._telemetry)
         self._lookout = Lookout(self._store, self._directory, self._sharing.clock)
         self._standing: Standing = standing_of(at, place)
         self._siblings: Siblings | None = None
@@ -225,12 +224,11 @@ class Gateway:
         self._keeper.close()
         self._member.end()
         self._sharing.release()
+        self._roads.close()
         if done:
             try:
                 self._member.leave()
-                for path in segments(self._folder):
-                    if boot_of(path) == self._journal.boot:
-                        drop_segment(self._store, path)
+                drop_segments_of(self._store, self._folder, self._journal.boot)
             except StoreError as error:
                 _log.warning(
                     "what is over was not forgotten in the store", extra={"reason": str(error)}
@@ -271,8 +269,9 @@ class Gateway:
 
     def _keep_books(self, folder: Path) -> None:
         self._folder, store = folder, self.loaded.config.store
+        count = self._telemetry.committed
         spool = store.spool_bytes if store.on_down == "spool" else 0
-        self._ledger = Ledger(self._store, folder, spool_bytes=spool, committed=self._committed)
+        self._ledger = Ledger(self._store, folder, spool_bytes=spool, committed=count)
         self._journal = Journal(
             folder,
             self._member.own.boot,
@@ -369,6 +368,7 @@ class Gateway:
             status=self._status,
             replicas=self._member.views,
             config=self._state.settings,
+            places=self._roads.places,
             changed=self._changed,
             clock=self._sharing.clock,
         )
@@ -380,9 +380,6 @@ class Gateway:
         self._telemetry.ended(entry)
         self._log.ended(entry)
 
-    def _committed(self, seconds: float, entries: int) -> None:  # noqa: ARG002 - counted elsewhere
-        self._telemetry.committed(seconds)
-
     # in the background
 
     def _background(self) -> list[asyncio.Task[None]]:
@@ -392,6 +389,7 @@ class Gateway:
             (self._configured.keep_prices, _LOOK_SECONDS),
             (self._once.purge, _PURGE_SECONDS),
             (self._marking.look, LOOK),
+            (self._roads.round, ROUND_SECONDS),
         )
         return [asyncio.create_task(lasting(each, pause)) for each, pause in work]
 

@@ -31,6 +31,7 @@ GAUGES: dict[str, str] = {
     "inflight_requests": "Requests being answered now.",
     "queued_interactive": "Calls that wait for an upstream to let them in.",
     "queued_batch": "The same of batch calls, which wait behind the others.",
+    "targets_shut": "Targets of routes that failed, and are given up or tried by one call.",
     "open_connections": "Clients' connections that are open now.",
     "ledger_pending_entries": "Ledger entries that wait to be committed to the store.",
     "journal_bytes": "Bytes of journal on disk.",

@@ -94,7 +94,7 @@ class Telemetry(Tallies):
         """Count one exchange with an upstream that did not end well; `ended` counts the others."""
         self.attempts.add(upstream, outcome)
 
-    def committed(self, seconds: float) -> None:
+    def committed(self, seconds: float, entries: int = 0) -> None:  # noqa: ARG002 - counted elsewhere
         """Count one transaction of the ledger."""
         self.commits.add(seconds)
 

@@ -168,6 +168,10 @@ class Health:
                 found.shut_until = None
                 found.streak = 0
 
+    def standings(self, now: float) -> list[tuple[Place, Standing]]:
+        """Return how every place stands of which something is known."""
+        return [(place, self.standing(place, now)) for place in list(self._breakers)]
+
     def told(self, now: float) -> list[Bad]:
         """Return what other processes should know."""
         rows = [

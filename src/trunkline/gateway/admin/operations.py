@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from trunkline.gateway.admin.openapi import document
-from trunkline.gateway.admin.parts import ConfigSetting, ReloadReport, ReplicaView
+from trunkline.gateway.admin.parts import ConfigSetting, PlaceView, ReloadReport, ReplicaView
 from trunkline.gateway.admin.table import Visit
 from trunkline.gateway.wishes import RefusedError
 
@@ -16,6 +16,12 @@ class ConfigView(msgspec.Struct, frozen=True):
     """The running configuration, setting by setting, without secrets."""
 
     data: list[ConfigSetting]
+
+
+class PlaceList(msgspec.Struct, frozen=True):
+    """Targets of routes that were asked, or of which other processes told."""
+
+    data: list[PlaceView]
 
 
 class ReplicaList(msgspec.Struct, frozen=True):
@@ -45,6 +51,11 @@ async def config(visit: Visit) -> ConfigView:
 async def status(visit: Visit) -> dict[str, Any]:
     """Tell how the gateway is."""
     return await visit.parts.status()
+
+
+async def places(visit: Visit) -> PlaceList:
+    """Tell how the targets of routes do."""
+    return PlaceList(list(visit.parts.places()))
 
 
 async def replicas(visit: Visit) -> ReplicaList:

@@ -55,15 +55,38 @@ class ReplicaView(msgspec.Struct, frozen=True):
     """Whether it is the one that answers."""
 
 
+class PlaceView(msgspec.Struct, frozen=True):
+    """How a target of routes does, as the process knows that answers; null is unknown."""
+
+    upstream: str
+    provider: str
+    """Of one's own servers the upstream once more."""
+    model: str
+    state: str
+    """`closed`: it is asked. `open`: it is given up for now. `half-open`: one call tries it."""
+    why: str | None
+    """Why it is not asked just now."""
+    seconds: float
+    """In how many it may be asked again; 0 where it may be."""
+    error_rate: float | None
+    first_token: float | None
+    """Seconds, the median of streams."""
+    slow_first_token: float | None
+    """Seconds that nineteen of twenty do not exceed."""
+    throughput: float | None
+    """Tokens a second, the median of streams."""
+
+
 class AdminParts(msgspec.Struct, frozen=True):
     """All that the admin API needs."""
 
     store: Store
     reload: Callable[[], Awaitable[ReloadReport]]
     status: Callable[[], Awaitable[dict[str, Any]]]
-    """On the event loop's thread, as are `replicas`, `config` and `changed`."""
+    """On the event loop's thread, as are `replicas`, `config`, `places` and `changed`."""
     replicas: Callable[[], Sequence[ReplicaView]]
     config: Callable[[], Sequence[ConfigSetting]]
+    places: Callable[[], Sequence[PlaceView]]
     changed: Callable[[], Awaitable[None]]
     """Awaited after keys or accounts changed: when the answer comes, the gateway knows."""
     clock: Callable[[], float]

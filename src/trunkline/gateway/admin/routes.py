@@ -58,6 +58,8 @@ ROUTES: tuple[Row, ...] = (
         "Read the configuration again, on every replica; a bad one is refused and the old one stays."),
     Row("GET", "/admin/replicas", READERS, operations.replicas, operations.ReplicaList,
         "List the processes that serve from the store."),
+    Row("GET", "/admin/places", READERS, operations.places, operations.PlaceList,
+        "Tell how the targets of routes do."),
     Row("GET", "/admin/config", READERS, operations.config, operations.ConfigView,
         "Show the configuration and where each setting is from."),
     Row("GET", "/admin/status", READERS, operations.status, dict[str, Any],
