@@ -95,6 +95,9 @@ def test_it_passes_at_the_second_target_too(tmp_path: Path):
             assert behind.seen == {"second": 1}
             (row,) = (await settled_book(gateway)).rows
             assert (row["upstream"], row["attempts"], row["outcome"]) == ("crowd", 3, "failed")
+            tries = gateway.entry(row["id"])["tries"]
+            assert [one["target"].split("/")[0] for one in tries] == ["gone", "gone", "crowd"]
+            assert tries[-1]["error"] == "DeadlineExceeded"
 
     asyncio.run(work())
 

@@ -120,6 +120,8 @@ class Line(Call, Receiver):
     def _out_of_time(self, error: APIError) -> None:
         """Say that the call's deadline has passed, whichever target comes next."""
         self.desk.attempted(self._target.upstream, type(error).__name__)
+        if self.course is not None:
+            self.course.broke(error)
         self._give_up(error)
 
     def _estimated_input(self) -> int:

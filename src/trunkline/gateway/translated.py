@@ -167,6 +167,8 @@ class Translated(Call):
         if self._task is not None:
             self._task.cancel()
         self._left()
+        if self.course is not None:
+            self.course.broke(error)
         fault = of_error(error)
         if not self.entry.attempts:  # the task had not begun
             tell(self.exchange, fault)
