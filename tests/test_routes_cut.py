@@ -10,7 +10,7 @@ import pytest
 
 from routed_side import ASK, MODEL, Serve, chats, sandboxed, steps, whole
 from trunkline import AsyncClient, Client, errors
-from trunkline.types import Completion
+from trunkline.types import Completion, Timeouts
 
 __all__ = ["sandboxed"]
 
@@ -156,3 +156,68 @@ def test_a_deadline_holds_for_all_places_together(sandboxed: Serve):
     silent = sandboxed({"together": "stall-head", "groq": "stall-head"})
     with silent as (client, _), pytest.raises(errors.DeadlineExceeded):
         whole(client, route, deadline=0.5)
+
+
+# what is left of one that nobody could go on with
+
+
+@pytest.mark.parametrize("on_cut", ["restart", "continue"])
+def test_an_error_after_a_cut_that_nobody_could_mend_has_what_was_delivered(
+    sandboxed: Serve, on_cut: str
+):
+    got: list[str] = []
+    with sandboxed({"together": "cut", "groq": "503"}) as (client, _):
+        route = {"places": ["together", "groq"], "on_cut": on_cut, "takes_prefix": ["groq"]}
+        stream = client.stream(MODEL, ASK, route=route, temperature=0)
+        with pytest.raises(errors.StreamTruncated) as caught:
+            got.extend(stream.text)
+    assert caught.value.partial is not None
+    assert caught.value.partial.choices[0].message.content == "".join(got)
+    assert {a.provider for a in caught.value.attempts} == {"together", "groq"}
+
+
+def test_an_awaited_one_has_it_too(sandboxed: Serve):
+    async def work() -> None:
+        got: list[str] = []
+        async with AsyncClient() as client:
+            route = {"places": ["together", "groq"], "on_cut": "restart"}
+            stream = client.stream(MODEL, ASK, route=route, temperature=0)
+            with pytest.raises(errors.StreamTruncated) as caught:
+                async for piece in stream.text:
+                    got.append(piece)  # noqa: PERF401 - what came before the error counts
+        assert caught.value.partial is not None
+        assert caught.value.partial.choices[0].message.content == "".join(got)
+
+    with sandboxed({"together": "cut", "groq": "503"}):
+        asyncio.run(work())
+
+
+def test_a_whole_answer_may_take_no_longer_than_an_attempts_limit(sandboxed: Serve):
+    with sandboxed({"together": "stall"}) as (client, _):
+        answer = whole(client, ["together", "groq"], timeout=Timeouts(total=0.6))
+    assert answer.receipt is not None
+    assert steps(answer.receipt) == [
+        ("together", "first", "Timeout"),
+        ("groq", "failover", None),
+    ]
+
+
+def test_wrong_limits_are_refused_before_anything_is_sent(sandboxed: Serve):
+    with sandboxed() as (client, server):
+        with pytest.raises(errors.InvalidInputError):
+            client.chat(MODEL, ASK, route="fastest", timeout=-1)
+        with pytest.raises(errors.InvalidInputError):
+            client.chat(MODEL, ASK, route="fastest", deadline=0)
+        assert not server.requests
+
+
+@pytest.mark.parametrize("places", [["together"], ["together", "groq"]])
+def test_a_deadline_that_passes_in_the_middle_of_a_whole_answer_is_said_to_be_one(
+    sandboxed: Serve, places: list[str]
+):
+    with sandboxed({"together": "stall"}) as (client, server):
+        with pytest.raises(errors.DeadlineExceeded) as caught:
+            whole(client, places, deadline=0.6)
+        assert chats(server) == {"together": 1}
+    assert [a.error for a in caught.value.attempts] == ["DeadlineExceeded"]
+    assert caught.value.route is not None

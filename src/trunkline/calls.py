@@ -27,7 +27,7 @@ from trunkline.providers.engines import Engines, Seekers
 from trunkline.providers.mapping import ModelMaps
 from trunkline.providers.spec import Target, accepted
 from trunkline.providers.table import PROVIDERS
-from trunkline.providers.targets import Places, chat_target
+from trunkline.providers.targets import Places, chat_target, placeholder
 from trunkline.routed_calls import RoutedCalls, policy_of
 from trunkline.routing import spare
 from trunkline.routing.ask import Ask
@@ -130,11 +130,17 @@ class Calls(RoutedCalls):
         given: Mapping[str, Any],
         *,
         stream: bool,
+        found: bool = False,
     ) -> tuple[Journey[Chat], Target]:
-        """Return one chat with a model that has been read, and where it goes; raises as `chat`."""
+        """Return one chat with a model that has been read, and where it goes; raises as `chat`.
+
+        `found`: with the token that is found, whatever the client was given for a server.
+        """
         defaults = self.defaults
         get = given.get
         places = self._places(given, parsed, api_base)
+        if found:
+            places = msgspec.structs.replace(places, secret=self._found_token(), explicit=False)
         target = chat_target(parsed, places)
         chat = Chat(
             model=parsed,
@@ -145,7 +151,7 @@ class Calls(RoutedCalls):
             extra_headers={**defaults.headers, **headers_from(get("extra_headers"))},
             think_tags=bool(get("think_tags")),
             timeouts=timeouts_from(get("timeout"), defaults.timeouts),
-            deadline=_deadline(get("deadline", defaults.deadline)),
+            deadline=checked_deadline(get("deadline", defaults.deadline)),
             max_retries=_first(get("max_retries"), defaults.max_retries),
         )
         return self._journey(chat, places), target
@@ -181,7 +187,7 @@ class Calls(RoutedCalls):
             extra_body=dict(get("extra_body") or {}),
             extra_headers={**defaults.headers, **headers_from(get("extra_headers"))},
             timeouts=timeouts_from(get("timeout"), defaults.timeouts),
-            deadline=_deadline(get("deadline", defaults.deadline)),
+            deadline=checked_deadline(get("deadline", defaults.deadline)),
             max_retries=_first(get("max_retries"), defaults.max_retries),
             drop_params=bool(get("drop_params")),
             download=get("download") is not False,
@@ -288,6 +294,11 @@ class Calls(RoutedCalls):
             return None, False
         return self._found_token(), False
 
+    @property
+    def finds_token(self) -> bool:
+        """Whether there is a token for calls that were given none, or a stand-in for one."""
+        return self._found_token() is not None or placeholder(self.settings.router_url) is not None
+
     def _found_token(self) -> Secret | None:
         found = self._tokens.current()
         if found is None and (interposer := interposed.present()) is not None:
@@ -344,7 +355,8 @@ def _header_value(name: str, value: str | None) -> str | None:
     return value
 
 
-def _deadline(value: float | None) -> float | None:
+def checked_deadline(value: float | None) -> float | None:
+    """Return a deadline as it was given; raises InvalidInputError for what is none."""
     if value is not None and value <= 0:
         raise InvalidInputError(f"deadline is {value}; seconds above 0 are expected.")
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Generic
 
+from trunkline.errors import APIError
 from trunkline.progress import EventT, Open, Progress, WholeT
 from trunkline.routing.carry import Flow
 from trunkline.transport.seam import Exchange
@@ -34,7 +35,11 @@ class Line(Generic[EventT, WholeT]):
         if flow is None or self._run is None:
             return False
         self.exchange.close()
-        opened = self._run(flow)
+        try:
+            opened = self._run(flow)
+        except APIError as error:
+            progress.broken(error)
+            raise
         self.exchange = opened.reply.exchange
         if self.left:
             self.exchange.close()

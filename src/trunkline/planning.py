@@ -14,7 +14,9 @@ import msgspec
 
 from trunkline.calls import Calls, parsed_model
 from trunkline.errors import InvalidInputError
+from trunkline.routed_calls import policy_of
 from trunkline.routes import Asked, Stop, account_of, stops
+from trunkline.routing.own_keys import is_own
 from trunkline.routing.policy import Policy, read_policy
 from trunkline.routing.ranking import TYPICAL_OUTPUT, Wanted
 from trunkline.routing.traffic import Traffic
@@ -87,14 +89,15 @@ def read_wish(
     defaults = calls.defaults
     parsed = parsed_model(model, defaults.api_base)
     secret, explicit = calls.secret({}, parsed)
-    own_key = explicit and secret is not None and not secret.is_hugging_face
+    own = is_own(secret, defaults.direct, explicit=explicit)
     asked = Asked(
         model=model,
         parsed=parsed,
-        policy=read_policy(next(one for one in (route, defaults.route, USUAL) if one is not None)),
+        policy=policy_of(route) or defaults.route or read_policy(USUAL),
         api_base=defaults.api_base,
         account=account_of(secret, defaults.bill_to),
-        own_key=own_key and defaults.api_base is None,
+        own_key=own and defaults.api_base is None,
+        alone=own and defaults.api_base is not None and not calls.finds_token,
     )
     given = counts["input_tokens"]
     session = wanted.get("session_id") or defaults.session_id

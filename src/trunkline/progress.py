@@ -140,6 +140,12 @@ class Progress(Generic[EventT, WholeT]):
         """Go on with another stream."""
         self._take(opened)
 
+    def broken(self, error: APIError) -> None:
+        """Give an error that ends the call in place of another stream what was delivered before."""
+        self.left()
+        if self._delivered and error.partial is None:
+            error.partial = self.so_far()
+
     def let_go(self) -> list[EventT]:
         """Return what was still kept back when the stream had ended."""
         return self._sent(self._holding.release()) if self._holding.holds else []

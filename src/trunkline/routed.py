@@ -16,17 +16,17 @@ from trunkline.dialects.messages import prepare_messages
 from trunkline.errors import InvalidResponseError
 from trunkline.marked import load_marks, marks_file
 from trunkline.measured import Keeper, load_measures, measures_file
-from trunkline.parameters import BODY_NAMES, check_parameters
+from trunkline.parameters import BODY_NAMES, check_parameters, timeouts_from
 from trunkline.providers.spec import Target
 from trunkline.providers.table import PROVIDERS
-from trunkline.routes import Asked, account_of, needs_catalog, stops, wanted_of
+from trunkline.routes import Asked, Stop, account_of, needs_catalog, stops, wanted_of
 from trunkline.routing import marks
 from trunkline.routing.carry import Account, Journey
 from trunkline.routing.chat_route import Streams, leg_of
 from trunkline.routing.flow import Opened
 from trunkline.routing.holding import Hold
+from trunkline.routing.own_keys import is_own
 from trunkline.routing.policy import Policy
-from trunkline.routing.ranking import Option
 from trunkline.routing.retry import Retry
 from trunkline.routing.traffic import Marks, Traffic
 from trunkline.routing.travel import Trip
@@ -88,7 +88,7 @@ class RoutedChat:
     ) -> None:
         """Check what was given; raises InvalidInputError. `whole`: nothing is delivered before its end."""
         check_parameters(given)
-        from trunkline.calls import parsed_model  # it makes these
+        from trunkline.calls import checked_deadline, parsed_model  # it makes these
 
         self._calls = calls
         self._given = given
@@ -97,21 +97,24 @@ class RoutedChat:
         api_base = given.get("api_base") or calls.defaults.api_base
         parsed = parsed_model(model, api_base)
         secret, explicit = calls.secret(given, parsed)
-        own_key = explicit and secret is not None and not secret.is_hugging_face
-        self._own_key = own_key
-        bill_to = given.get("bill_to") or calls.defaults.bill_to
+        own_key = is_own(secret, given.get("direct", calls.defaults.direct), explicit=explicit)
+        self._servers_key = own_key and api_base is not None
+        """Whether the credential is for the server at `api_base` and nobody else."""
+        self._account = Account(secret, given.get("bill_to") or calls.defaults.bill_to)
         self._asked = Asked(
             model=model,
             parsed=parsed,
             policy=policy,
             api_base=api_base,
-            account=account_of(secret, bill_to),
+            account=account_of(secret, self._account.bill_to),
             own_key=own_key and api_base is None,
+            alone=self._servers_key and not calls.finds_token,
             refused=_refused(given),
         )
         self._hold = _hold_of(policy, whole=whole)
-        self._account = Account(secret, bill_to)
         self._whole = whole
+        self._timeouts = timeouts_from(given.get("timeout"), calls.defaults.timeouts)
+        self._deadline = checked_deadline(given.get("deadline", calls.defaults.deadline))
         self.needs_catalog = needs_catalog(self._asked)
         """Whether the router's list has to be at hand; else what is kept of it will do."""
 
@@ -135,16 +138,6 @@ class RoutedChat:
         if catalog.trouble is not None and self.needs_catalog:
             notes = (*notes, f"Numbers are from {catalog.source}: {catalog.trouble}")
         stop_of = {stop.option.name: stop for stop in found}
-
-        def make(option: Option) -> tuple[Journey[Chat], Target]:
-            stop = stop_of[option.name]
-            api_base = asked.api_base if stop.served else None
-            told = given if stop.served or not self._own_key else _without_key(given, asked)
-            journey, target = calls.chat_at(stop.model, api_base, self._messages, told, stream=True)
-            once = Retry(0, random.random)
-            return msgspec.structs.replace(journey, retry=once, began=self._began), target
-
-        deadline = given.get("deadline", calls.defaults.deadline)
         session = given.get("session_id") or calls.defaults.session_id or given.get("user")
         limit = given.get("max_retries")
         now = time.monotonic()
@@ -153,15 +146,33 @@ class RoutedChat:
             options=tuple(stop.option for stop in found),
             wanted=wanted_of(self._messages, given, session),
             traffic=calls.roads.traffic,
-            leg=leg_of(make, self._hold),
+            leg=leg_of(lambda option: self._at(stop_of[option.name]), self._hold),
             result=Streams(),
             began=self._began,
             starts=now,
-            end=math.inf if deadline is None else self._began + deadline,
+            end=math.inf if self._deadline is None else self._began + self._deadline,
             wall=time.time() - now,
+            patience=self._began + self._timeouts.total,
             notes=notes,
             retries=(calls.defaults.max_retries if limit is None else limit) > 0,
         )
+
+    def _at(self, stop: Stop) -> tuple[Journey[Chat], Target]:
+        """Return the call as a place takes it; raises UnsupportedParamsError for what it does not."""
+        calls = self._calls
+        api_base = self._asked.api_base if stop.served else None
+        found = self._servers_key and not stop.served
+        told = _without_key(self._given) if found else self._given
+        journey, target = calls.chat_at(
+            stop.model, api_base, self._messages, told, stream=True, found=found
+        )
+        call = journey.call
+        if self._whole:  # as long as an attempt may take that is not read as a stream
+            longest = min(call.timeouts.stream, call.timeouts.total)
+            limits = msgspec.structs.replace(call.timeouts, stream=longest)
+            call = msgspec.structs.replace(call, timeouts=limits)
+        once = Retry(0, random.random)
+        return msgspec.structs.replace(journey, call=call, retry=once, began=self._began), target
 
 
 def _hold_of(policy: Policy, *, whole: bool) -> Hold | None:
@@ -182,8 +193,6 @@ def _refused(given: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     }
 
 
-def _without_key(given: Mapping[str, Any], asked: Asked) -> Mapping[str, Any]:
+def _without_key(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a call without the key of a server of one's own, which goes nowhere else."""
-    if asked.api_base is None:
-        return given
     return {name: value for name, value in given.items() if name not in ("token", "api_key")}

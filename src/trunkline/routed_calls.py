@@ -94,6 +94,7 @@ def policy_of(route: RouteLike | None) -> Policy | None:
     """Read what a caller gave as `route=`; raises InvalidInputError."""
     if route is None:
         return None
-    from trunkline.routing.policy import read_policy  # calls without a route do without it
+    # calls without a route do without it
+    from trunkline.routing.policy import in_small_letters, read_policy
 
-    return read_policy(route)
+    return in_small_letters(read_policy(route))

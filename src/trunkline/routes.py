@@ -16,6 +16,7 @@ from trunkline import model_id
 from trunkline.errors import InvalidInputError
 from trunkline.model_id import ModelId
 from trunkline.providers.table import PROVIDERS
+from trunkline.routing.own_keys import OTHERS_KEY, SERVERS_KEY, no_server
 from trunkline.routing.policy import Need, Policy
 from trunkline.routing.ranking import Option, Wanted
 from trunkline.routing.record import count_tokens
@@ -48,7 +49,9 @@ class Asked(msgspec.Struct, frozen=True):
     account: str
     """Whose calls they are, in a form that is no secret."""
     own_key: bool
-    """Whether the credential is a provider's own, and no Hugging Face token."""
+    """Whether the credential is the provider's own that the model string names."""
+    alone: bool = False
+    """Whether the key is the server's at `api_base`, and there is no token for anybody else."""
     refused: Mapping[str, frozenset[str]] = {}
     """Parameters of the call that a provider does not take, by its name."""
 
@@ -73,6 +76,8 @@ def stops(asked: Asked, catalog: Catalog) -> tuple[tuple[Stop, ...], tuple[str, 
     found: list[Stop] = []
     notes: list[str] = []
     policy, parsed = asked.policy, asked.parsed
+    if SERVER in policy.places and asked.api_base is None:
+        raise no_server()
     if parsed.policy is not None:
         raise InvalidInputError(
             f"The model string asks for {parsed.policy!r}, and the call has a route.",
@@ -83,7 +88,9 @@ def stops(asked: Asked, catalog: Catalog) -> tuple[tuple[Stop, ...], tuple[str, 
     found += _own(asked, catalog, notes)
     for number, name in enumerate(policy.fallbacks, 1):
         found += _fallback(asked, name, number + (asked.api_base is not None), catalog, notes)
-    return _distinct(found), tuple(notes)
+    made = _distinct(found)
+    notes += _strangers(policy, catalog)
+    return tuple(_with_bar(stop, asked) for stop in made), tuple(notes)
 
 
 def wanted_of(
@@ -170,17 +177,42 @@ def _at(asked: Asked, provider: str, parsed: ModelId, entry: ModelEntry | None, 
     else:
         region = None if row is None else row.region
         option = Option(provider, provider, parsed.name, region=region)
-    barred = None
-    if asked.own_key and provider != asked.parsed.provider:
-        barred = (
-            "the key is no Hugging Face token, and the model string does not say that it is for it"
-        )
-    elif asked.refused.get(provider):
-        barred = f"it does not take {', '.join(sorted(asked.refused[provider]))}"
-    option = msgspec.structs.replace(
-        option, name=provider, account=asked.account, fallback=group, barred=barred
-    )
+    option = msgspec.structs.replace(option, name=provider, account=asked.account, fallback=group)
     return Stop(option, model)
+
+
+def _with_bar(stop: Stop, asked: Asked) -> Stop:
+    """Say of a place that the call may not go there, whatever the route says."""
+    provider = stop.model.provider
+    barred = SERVERS_KEY if asked.alone and not stop.served else None
+    if asked.own_key and not stop.served and stop.model.scheme != "sandbox":
+        barred = OTHERS_KEY if provider is None or provider != asked.parsed.provider else None
+    if barred is None and asked.refused.get(provider or ""):
+        barred = f"it does not take {', '.join(sorted(asked.refused[provider or '']))}"
+    if barred is None:
+        return stop
+    return msgspec.structs.replace(stop, option=msgspec.structs.replace(stop.option, barred=barred))
+
+
+def _strangers(policy: Policy, catalog: Catalog) -> list[str]:
+    """Say which names in the route are nobody's, as far as is known: one may be a slip of the pen."""
+    rows = (
+        ("places", policy.places),
+        ("allow", policy.allow),
+        ("deny", policy.deny),
+        ("weights", policy.weights),
+    )
+    return [
+        f"The route's {field}: {name} is no provider that is known here."
+        for field, names in rows
+        for name in sorted(names)
+        if _bare(name) and name not in PROVIDERS and not _is_known(name, catalog)
+    ]
+
+
+def _is_known(name: str, catalog: Catalog) -> bool:
+    """Tell whether a place that the table does not have is one all the same."""
+    return name == SERVER or any(entry.offer(name) is not None for entry in catalog.entries)
 
 
 def _fallback(

@@ -194,7 +194,11 @@ class _Opening(Generic[EventT, WholeT]):
             return None
         self.hang_up()
         self._left = False
-        opened = await self._run(flow)
+        try:
+            opened = await self._run(flow)
+        except APIError as error:
+            progress.broken(error)
+            raise
         exchange: AsyncExchange = opened.reply.exchange
         self.exchange = exchange
         if self._left:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trunkline.errors import InvalidInputError
-from trunkline.routing.policy import Policy, read_policy
+from trunkline.routing.policy import Policy, in_small_letters, read_policy
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,11 @@ def test_a_word_a_list_a_mapping_and_a_policy_mean_policies(given: Any, meant: P
         ({"by": "speed"}, "first_token"),
         ({"on_cut": "ignore"}, "restart"),
         ({"needs": ["tolls"]}, "tools"),
+        ({"order": ["fastest"]}, "one of these is expected"),
+        ({"hedge": "yes"}, "True or False"),
+        ({"order": "weighted", "weights": ["groq"]}, "a number by place"),
+        ({"order": "weighted", "weights": {3: 1}}, "a number by place"),
+        ({"first_token_seconds": "10"}, "a number is expected"),
         ({"move_on": ["402"]}, "content"),
         ({"max_price": "much"}, "dollars for a million"),
         ({"max_price": -1}, "dollars for a million"),
@@ -77,3 +82,16 @@ def test_what_cannot_be_meant_is_refused_with_a_reason(given: Any, said: str):
 def test_a_policy_is_titled_by_what_it_goes_by():
     assert Policy(order="fastest", by="throughput").title == "fastest by throughput"
     assert Policy(order="cheapest").title == "cheapest"
+
+
+def test_providers_are_written_as_hugging_face_writes_them():
+    given = {
+        "order": "weighted",
+        "places": ["Groq", "Org/Model"],
+        "weights": {"Groq": 2, "Org/Model": 1},
+    }
+    small = in_small_letters(read_policy({**given, "deny": ["NScale"], "regions": ["EU"]}))
+    assert small.places == ("groq", "Org/Model")
+    assert small.weights == {"groq": 2, "Org/Model": 1}
+    assert (small.deny, small.regions) == ({"nscale"}, {"eu"})
+    assert in_small_letters(small) is small

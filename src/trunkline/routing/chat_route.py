@@ -18,6 +18,7 @@ from trunkline.routing.carry import Flow, Journey, carry
 from trunkline.routing.flow import Opened, accept_stream, named, write_chat
 from trunkline.routing.hedging import Stage
 from trunkline.routing.holding import Hold
+from trunkline.routing.moving import underlying
 from trunkline.routing.needs import Send
 from trunkline.routing.pricing import priced
 from trunkline.routing.ranking import Option
@@ -62,7 +63,7 @@ class RoutedStream(Opened, frozen=True, kw_only=True):
             return completion
         *before, last = receipt.attempts
         last = msgspec.structs.replace(last, tokens=receipt.tokens)
-        attempts = priced((*before, last), self.travel.trip.options)
+        attempts = priced((*before, last), self.travel.asked)
         receipt = msgspec.structs.replace(receipt, attempts=attempts)
         if not self.rest:
             return msgspec.structs.replace(completion, receipt=receipt)
@@ -73,6 +74,8 @@ class RoutedStream(Opened, frozen=True, kw_only=True):
     def mend(self, failure: APIError, ended: float, *, delivered: bool) -> Flow[Opened] | None:
         """Return how to go on; None where the route ends the call with an error instead."""
         travel, policy = self.travel, self.travel.trip.policy
+        if not delivered:
+            failure = underlying(failure)
         partial = self.reader.fold.completion()
         attempts = self.attempts(ended, failure)
         used = count_tokens(self.reader.fold.usage, partial, self.chat.messages)

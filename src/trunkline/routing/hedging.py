@@ -56,6 +56,7 @@ class _Travel(Protocol):
     attempts: tuple[Attempt, ...]
     order: tuple[Option, ...]
 
+    def beside(self, at: int, attempt: Attempt, error: APIError | None) -> None: ...
     @property
     def trip(self) -> _Trip: ...
     @property
@@ -70,6 +71,9 @@ class _Beside(msgspec.Struct):
 
     at: int
     leg: Any
+    probe: bool
+    """Whether it finds out if the place does well again."""
+    began: float
 
 
 def raced(travel: _Travel, leg: Flow[T], stage: Stage) -> Flow[T]:
@@ -101,21 +105,27 @@ def raced(travel: _Travel, leg: Flow[T], stage: Stage) -> Flow[T]:
         return result
     finally:
         leg.close()
-        for beside in found:
+        for beside in found:  # nobody waits for either any more
             beside.leg.close()
+            option = travel.order[beside.at]
+            traffic.left(option, beside.began, probe=beside.probe)
 
 
 def _second(travel: _Travel, stage: Stage, now: float) -> tuple[_Beside, Send] | None:
     """Return the place beside the first and what it is sent, where there may be one."""
     at = travel.next_place(now)
-    if at is None or not travel.trip.traffic.may_hedge(now):
+    if at is None:
         return None
-    leg = travel.trip.leg(travel.order[at], msgspec.structs.replace(stage, now=now))
-    need = next(leg)
-    if isinstance(need, Send) and need.reader is not None:
-        return _Beside(at, leg), need
-    leg.close()  # it has to look something up first, which takes too long
-    return None
+    option, traffic = travel.order[at], travel.trip.traffic
+    leg = travel.trip.leg(option, msgspec.structs.replace(stage, now=now))
+    try:
+        need = next(leg)
+    except APIError:  # what is wrong with the call there is told where it is asked in its turn
+        return None
+    if not isinstance(need, Send) or need.reader is None or not traffic.may_hedge(now):
+        leg.close()  # it has to look something up first, which takes too long; or the budget is spent
+        return None
+    return _Beside(at, leg, traffic.begun(option, now), now), need
 
 
 def _chosen(travel: _Travel, leg: Flow[T], beside: _Beside, told: Raced, first: Send) -> Flow[T]:
@@ -124,7 +134,8 @@ def _chosen(travel: _Travel, leg: Flow[T], beside: _Beside, told: Raced, first: 
     winner, loser = (other, leg) if told.won else (leg, other)
     sent = first if told.won else told.other or first
     lost = told.lost or told.reply
-    option = travel.option if told.won else travel.order[beside.at]
+    at = travel.at if told.won else beside.at
+    option = travel.order[at]
     role = travel.role if told.won else "hedge"
     number, began = len(travel.attempts) + 1, travel.trip.began
     error = _error_of(lost)
@@ -135,17 +146,18 @@ def _chosen(travel: _Travel, leg: Flow[T], beside: _Beside, told: Raced, first: 
     tokens = TokenCount(travel.trip.wanted.input_tokens, None, "estimated")
     why = "the place beside it was sooner" if told.won else "the first place was sooner"
     attempt = msgspec.structs.replace(attempt, moved=why, tokens=tokens)
-    travel.attempts = (*travel.attempts, attempt)
-    traffic, probe = travel.trip.traffic, travel.probe and bool(told.won)
+    traffic = travel.trip.traffic
+    probe = travel.probe if told.won else beside.probe
+    travel.note(
+        f"{travel.option.name} was slow: {travel.order[beside.at].name} was asked beside it"
+    )
+    travel.beside(at, attempt, error)
     if error is None:
         traffic.left(option, lost.ended, probe=probe)
     else:
         traffic.ended(option, lost.ended, travel.trip.wall, error, probe=probe)
-    travel.note(
-        f"{travel.option.name} was slow: {travel.order[beside.at].name} was asked beside it"
-    )
     if told.won:
-        travel.at, travel.role, travel.probe = beside.at, "hedge", False
+        travel.at, travel.role, travel.probe = beside.at, "hedge", beside.probe
     loser.close()
     return winner
 

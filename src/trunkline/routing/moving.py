@@ -40,6 +40,7 @@ def next_step(
     `others` tells whether another place remains. `own_key`: the credential is the caller's, so that
     its refusal is the caller's own error.
     """
+    error = underlying(error)
     kind = error.code or type(error).__name__
     for classes, step in _TABLE:
         if isinstance(error, classes):
@@ -99,9 +100,10 @@ def _weighed(rule: _Rule, kind: str, error: APIError, failed: int, *, others: bo
     if rule == "busy":
         return _busy(error, failed, others=others)
     why = f"it failed ({kind})" if error.status is None else f"it answered {error.status} ({kind})"
-    asks_long = error.retry_after is not None and error.retry_after > 1.0
-    if failed < 2 and not (others and asks_long) and error.should_retry is not False:
-        return Step("again", why, error.retry_after or 0.0)
+    wait = error.retry_after or 0.0
+    asks_long = wait > (1.0 if others else LONGEST_WAIT)
+    if failed < 2 and not asks_long and error.should_retry is not False:
+        return Step("again", why, wait)
     return Step("move" if others else "stop", why)
 
 
@@ -116,10 +118,18 @@ def _busy(error: APIError, failed: int, *, others: bool) -> Step:
     return Step("stop", "it is too busy (429)")
 
 
+def underlying(error: APIError) -> APIError:
+    """Return the limit that passed on a stream which is said to be truncated, else the error itself."""
+    if isinstance(error, errors.StreamTruncated) and isinstance(error.__cause__, errors.Timeout):
+        return error.__cause__
+    return error
+
+
 def outcome_of(error: APIError | None) -> Outcome:
     """Return what an attempt's end says of its place."""
     if error is None:
         return "good"
+    error = underlying(error)
     if isinstance(error, (errors.RateLimitError, errors.ModelLoadingError)):
         return "busy"
     if isinstance(error, errors.DeadlineExceeded):

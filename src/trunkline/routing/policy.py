@@ -37,6 +37,7 @@ _MANY: dict[str, frozenset[str]] = {
 }
 _LISTS = ("places", "allow", "deny", "regions", "fallbacks", "takes_prefix", *_MANY)
 _ORDERED = ("places", "fallbacks")
+_NAMES = ("places", "allow", "deny", "takes_prefix", "weights", "regions")
 _NUMBERS = ("first_token_seconds", "hold_seconds", "max_price", "max_input_price")
 _COUNTS = ("min_context", "hold_tokens")
 MOST_PLACES = 50
@@ -124,6 +125,25 @@ def read_policy(given: RouteLike) -> Policy:
     )
 
 
+def in_small_letters(policy: Policy) -> Policy:
+    """Return a policy whose providers are written as Hugging Face writes them: `Groq` is `groq`."""
+    changed: dict[str, Any] = {}
+    for name in _NAMES:
+        value = getattr(policy, name)
+        small = [_small(place) for place in value]
+        if isinstance(value, dict):
+            folded: Any = dict(zip(small, value.values(), strict=True))
+        else:
+            folded = type(value)(small)
+        if folded != value:
+            changed[name] = folded
+    return msgspec.structs.replace(policy, **changed) if changed else policy
+
+
+def _small(place: str) -> str:
+    return place if "/" in place else place.lower()
+
+
 def _of_mapping(given: Mapping[str, Any]) -> Policy:
     known = Policy.__struct_fields__
     for name in given:
@@ -159,8 +179,13 @@ def _price(name: str, value: Any) -> Decimal:
 
 def _check(policy: Policy) -> None:
     for name, known in _CHOICES.items():
-        if getattr(policy, name) not in known:
-            raise _no_word(f"the route's {name}", getattr(policy, name), known)
+        word = getattr(policy, name)
+        if not isinstance(word, str) or word not in known:
+            raise _no_word(f"the route's {name}", word, known)
+    if type(policy.hedge) is not bool:
+        raise InvalidInputError(
+            f"The route's hedge is {policy.hedge!r:.80}; True or False is expected."
+        )
     for name, known in _MANY.items():
         for word in getattr(policy, name):
             if word not in known:
@@ -198,6 +223,11 @@ def _check_places(policy: Policy) -> None:
 
 
 def _check_weights(policy: Policy) -> None:
+    weights: Any = policy.weights
+    if not isinstance(weights, dict) or not all(isinstance(place, str) for place in weights):
+        raise InvalidInputError(
+            f"The route's weights are {weights!r:.80}; a number by place is expected."
+        )
     for place, weight in policy.weights.items():
         number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
         if not number or not math.isfinite(weight) or weight < 0:

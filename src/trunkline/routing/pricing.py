@@ -12,18 +12,17 @@ from trunkline.types import Attempt
 from trunkline.types.cost import Cost
 
 
-def priced(attempts: Iterable[Attempt], options: Iterable[Option]) -> tuple[Attempt, ...]:
-    """Return attempts with their costs, at the prices of the places that they went to.
+def priced(attempts: Iterable[Attempt], asked: Iterable[Option]) -> tuple[Attempt, ...]:
+    """Return attempts with their costs, at the prices of the places that they went to, one each.
 
     One whose tokens nobody told has none: it is unknown, which is not nothing.
     """
-    places = {option.provider: option for option in options if option.provider is not None}
-    return tuple(_with_cost(attempt, places.get(attempt.provider or "")) for attempt in attempts)
+    return tuple(_with_cost(*row) for row in zip(attempts, asked, strict=False))
 
 
-def _with_cost(attempt: Attempt, option: Option | None) -> Attempt:
+def _with_cost(attempt: Attempt, option: Option) -> Attempt:
     tokens = attempt.tokens
-    if tokens is None or option is None:
+    if tokens is None or option.provider is None:
         return attempt
     pricing = option.pricing
     amount = price_of(tokens.input, tokens.output, pricing)

@@ -42,7 +42,7 @@ class RestartReader(ChunkReader):
     One that begins otherwise fails as InvalidResponseError.
     """
 
-    __slots__ = ("_content", "_left", "_reasoning", "_there", "cause")
+    __slots__ = ("_beside", "_content", "_left", "_reasoning", "_there", "cause")
 
     def __init__(self, delivered: Delivered, cause: APIError, reader: ChunkReader) -> None:
         """Read as `reader` would; `cause` is what broke the first answer."""
@@ -52,11 +52,15 @@ class RestartReader(ChunkReader):
         self._content = self._reasoning = ""
         self._left = False
         """Whether the second answer is past what was delivered."""
+        self._beside = False
+        """Whether something of another choice of it was handed out."""
 
     @property
     def delivered(self) -> Delivered:
         """What of both answers the caller has."""
-        return delivered_of(self.fold.completion()) if self._left else self._there
+        if self._left:
+            return delivered_of(self.fold.completion())
+        return msgspec.structs.replace(self._there, more=self._there.more or self._beside)
 
     def feed(self, data: bytes) -> list[Chunk]:
         """Return the chunks that go on from what was delivered."""
@@ -84,6 +88,7 @@ class RestartReader(ChunkReader):
     def _rest(self, chunk: Chunk) -> Chunk | None:
         """Return a chunk without what was delivered of it; None where the answers differ."""
         delta = next((c.delta for c in chunk.choices if c.index == 0), None)
+        self._beside = self._beside or any(choice.index for choice in chunk.choices)
         if delta is None:
             return chunk
         there = self._there
@@ -97,6 +102,8 @@ class RestartReader(ChunkReader):
         if not (_agree(self._reasoning, there.reasoning) and _agree(self._content, there.content)):
             return None
         self._left = self._is_past()
+        if not self._left and _is_more(chunk):
+            return None  # it ends, or turns to calling tools, before it has come that far
         return _cut(
             chunk,
             content[max(0, len(there.content) - len(old_content)) :],
@@ -114,6 +121,15 @@ def _otherwise() -> InvalidResponseError:
     return InvalidResponseError(
         "The second answer begins otherwise than what was delivered of the first.",
         should_retry=False,
+    )
+
+
+def _is_more(chunk: Chunk) -> bool:
+    """Tell whether a chunk has an end or another kind of answer for the first choice."""
+    return any(
+        choice.finish_reason is not None or choice.delta.tool_calls or choice.delta.refusal
+        for choice in chunk.choices
+        if not choice.index
     )
 
 

@@ -14,6 +14,7 @@ from trunkline import model_id
 from trunkline.errors import APIError, InvalidInputError
 from trunkline.model_id import ModelId
 from trunkline.providers.table import PROVIDERS
+from trunkline.providers.targets import Places, placeholder
 from trunkline.providers.task_targets import knows
 from trunkline.routing.ask import Ask
 from trunkline.routing.carry import Flow
@@ -21,18 +22,17 @@ from trunkline.routing.event_flow import OpenedEvents
 from trunkline.routing.hedging import Stage
 from trunkline.routing.look_up import find_map
 from trunkline.routing.needs import Need
+from trunkline.routing.own_keys import OTHERS_KEY, SERVERS_KEY, is_own, no_server
 from trunkline.routing.policy import Policy
 from trunkline.routing.ranking import Option, Wanted
 from trunkline.routing.record import numbered
 from trunkline.routing.retry import Retry
 from trunkline.routing.traffic import Facts, Traffic
 from trunkline.routing.travel import Travel, Trip
-from trunkline.types import Attempt, Receipt
+from trunkline.types import Attempt, Receipt, Secret
 from trunkline.types.results import Items
 from trunkline.types.route import SERVER
 from trunkline.types.tasks import FUNCTIONS
-
-OTHERS_KEY = "the key is no Hugging Face token, and the model string does not say that it is for it"
 
 
 class Road(msgspec.Struct, frozen=True):
@@ -74,6 +74,7 @@ def routed_ask(ask: Ask[Any], road: Road, carried: Carried) -> Flow[Any]:
         starts=now,
         end=journey.end,
         wall=road.wall,
+        patience=journey.began + journey.call.timeouts.total,
         notes=notes,
         retries=journey.retry.limit > 0,
     )
@@ -132,7 +133,7 @@ def _legs(ask: Ask[Any], models: dict[str, ModelId], carried: Carried) -> Any:
 
     def leg(option: Option, stage: Stage) -> Flow[Arrived]:
         served = option.name == SERVER
-        places = ask.places if served else msgspec.structs.replace(ask.places, api_base=None)
+        places = ask.places if served else _elsewhere(ask)
         call = msgspec.structs.replace(journey.call, model=models[option.name])
         once = Retry(0, journey.retry.chance)
         there = msgspec.structs.replace(journey, call=call, retry=once, starts=stage.now)
@@ -157,12 +158,15 @@ def _places(
     found: dict[str, ModelId] = {}
     if ask.places.api_base is not None:
         found[SERVER] = asked
-        if any("/" not in place for place in policy.places):
+        if any("/" not in place for place in policy.places if place != SERVER):
             asked = model_id.parse(asked.name)
+    elif SERVER in policy.places:
+        raise no_server()
     if asked.provider is not None:
         found[asked.provider] = asked
     for name in policy.places:
-        found[name] = _model(name, asked)
+        if name != SERVER:
+            found[name] = _model(name, asked)
     if not found:
         found, notes, now = yield from _mapped(ask, asked)
     for name in policy.fallbacks:
@@ -217,14 +221,36 @@ def _model(name: str, asked: ModelId) -> ModelId:
 
 def _option(ask: Ask[Any], name: str, model: ModelId, account: str) -> Option:
     row = PROVIDERS.get(model.provider or "")
-    places, pinned = ask.places, ask.journey.call.model.provider
-    own = places.explicit and places.secret is not None and not places.secret.is_hugging_face
-    barred = own and name != SERVER and (pinned is None or model.provider != pinned)
     return Option(
         name,
         None if name == SERVER else model.provider,
         model.name,
         region=None if row is None else row.region,
         account=account,
-        barred=OTHERS_KEY if barred else None,
+        barred=_barred(ask, name, model),
     )
+
+
+def _own_key(ask: Ask[Any]) -> bool:
+    return is_own(ask.places.secret, ask.places.direct, explicit=ask.places.explicit)
+
+
+def _barred(ask: Ask[Any], name: str, model: ModelId) -> str | None:
+    if name == SERVER or model.scheme == "sandbox" or not _own_key(ask):
+        return None
+    if ask.places.api_base is not None:  # the key is the server's, the others are asked without
+        return None if _found(ask) is not None else SERVERS_KEY
+    pinned = ask.journey.call.model.provider
+    return OTHERS_KEY if pinned is None or model.provider != pinned else None
+
+
+def _found(ask: Ask[Any]) -> Secret | None:
+    return ask.journey.hub_secret(None) or placeholder(ask.places.router)
+
+
+def _elsewhere(ask: Ask[Any]) -> Places:
+    """Return with what a provider is asked in place of a server of one's own."""
+    places = msgspec.structs.replace(ask.places, api_base=None)
+    if ask.places.api_base is None or not _own_key(ask):
+        return places
+    return msgspec.structs.replace(places, secret=_found(ask), explicit=False)

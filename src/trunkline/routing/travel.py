@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from trunkline.errors import APIError, RouteExhaustedError
+from trunkline.errors import APIError, ModelLoadingError, RouteExhaustedError
 from trunkline.routing.carry import Flow
 from trunkline.routing.hedging import Stage, raced
 from trunkline.routing.moving import Step, next_step
@@ -64,6 +64,8 @@ class Trip(msgspec.Struct, Generic[T], frozen=True):
     """Monotonic time of the call's deadline."""
     wall: float
     """What monotonic time lacks to seconds since the epoch."""
+    patience: float = math.inf
+    """Monotonic time until which a model that is being loaded is waited for."""
     notes: tuple[str, ...] = ()
     retries: bool = True
     """Whether a place that failed may be asked once more."""
@@ -80,6 +82,8 @@ class Travel(Generic[T]):
         ranking = traffic.rank(trip.options, trip.policy, trip.wanted, trip.starts, trip.wall)
         self.order = ranking.order
         self.attempts: tuple[Attempt, ...] = ()
+        self.asked: list[Option] = []
+        """The places that the attempts went to, one each."""
         self._report = ranking.report
         self._notes: list[str] = []
         self.at = 0
@@ -90,8 +94,14 @@ class Travel(Generic[T]):
         """Attempts in a row that failed at the present place."""
         self.role: AttemptRole = "first"
         """What the present attempt is for."""
-        self._said: dict[str, str] = {}
-        """By place, what was wrong there before anything was sent."""
+        self._said: dict[str, list[str]] = {}
+        """By place, how each attempt there ended, or what was wrong before anything was sent."""
+        self._done: set[int] = set()
+        """Where the places are in the order that are not asked again."""
+        self._again = False
+        """Whether the present place is the next one again."""
+        self._told: APIError | None = None
+        """What broke the last answer off."""
         self._after: Any = None
         self._only: frozenset[str] | None = None
         if not self.order:
@@ -130,6 +140,9 @@ class Travel(Generic[T]):
         `after` is what legs are told of it; `only` are the names of the places that may be asked.
         """
         self.attempts, self._after, self._only = attempts, after, only
+        if error is not self._told:
+            self._told = error
+            self._say(self.option, error)
         try:
             now = yield Wait(0.0)
             now = yield from self._step(error, now, role)
@@ -139,7 +152,15 @@ class Travel(Generic[T]):
 
     def back(self) -> None:
         """Have the present place be the next one again: it refused how it was asked, not the call."""
-        self.at -= 1
+        self._again = True
+
+    def beside(self, at: int, attempt: Attempt, error: APIError | None) -> None:
+        """Take the attempt at the place that lost a race: it is not asked again."""
+        option = self.order[at]
+        self.attempts = (*self.attempts, attempt)
+        self.asked.append(option)
+        self._done.add(at)
+        self._say(option, error)
 
     def _asking(self, now: float, role: AttemptRole) -> Flow[T]:
         while True:
@@ -172,8 +193,7 @@ class Travel(Generic[T]):
         except APIError as error:
             option = self.option
             new = error.attempts[len(stage.before) :]
-            if not new:
-                self._said[option.name] = error.message.partition("\n")[0]
+            self._say(option, error, sent=bool(new))
             self.attempts = self._joined(new)
             ended = trip.began + new[-1].started + new[-1].seconds if new else now
             trip.traffic.ended(option, ended, trip.wall, error, probe=self.probe)
@@ -189,10 +209,20 @@ class Travel(Generic[T]):
         trip.traffic.ended(option, ended, trip.wall, None, probe=self.probe, facts=facts)
         return trip.result.placed(result, self.attempts, self)
 
+    def _say(self, option: Option, error: APIError | None, *, sent: bool = True) -> None:
+        """Remember how an attempt at a place ended; without an error it was hung up on."""
+        said = type(error).__name__ if error is not None else "it was hung up on"
+        if error is not None and error.status is not None:
+            said = f"{error.status} {said}"
+        if error is not None and not sent:
+            said = error.message.partition("\n")[0]
+        self._said.setdefault(option.name, []).append(said)
+
     def _joined(self, new: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
         """Return all attempts, the new ones said to be what they were for."""
         if new:
             new = (msgspec.structs.replace(new[0], role=self.role), *new[1:])
+        self.asked += [self.option] * len(new)
         return numbered((*self.attempts, *new))
 
     def _step(self, error: APIError, now: float, role: AttemptRole) -> Flow[float]:
@@ -207,12 +237,12 @@ class Travel(Generic[T]):
             move_on=trip.policy.move_on,
         )
         if step.action == "longer":
-            following = self.next_place(now, longer=True)
-            step = Step("stop" if following is None else "move", step.why)
-        elsewhere = role != "failover" and following is not None
-        if step.action == "again" and (elsewhere or not trip.retries):
+            self._rule_out_shorter()
+            following = self.next_place(now)
             step = Step("stop" if following is None else "move", step.why)
         wait = step.wait or trip.traffic.chance() * _SHORT_WAIT
+        if step.action == "again" and not self._may_ask_again(error, now + wait, role, following):
+            step = Step("stop" if following is None else "move", step.why)
         if step.action == "stop" or now + (wait if step.action == "again" else 0) >= trip.end:
             raise self._given_up(error, step)
         if not trip.traffic.may_retry(now):
@@ -223,23 +253,40 @@ class Travel(Generic[T]):
             self.role = "retry" if role == "failover" else role
             after: float = yield Wait(wait)
             return after
-        self.at = self.at + 1 if following is None else following
-        self._failed, self.role = 0, role
+        if following is not None and following != self.at:
+            self._done.add(self.at)
+            self.at = following
+        self._failed, self.role, self._again = 0, role, False
         return now
+
+    def _may_ask_again(
+        self, error: APIError, at: float, role: AttemptRole, following: int | None
+    ) -> bool:
+        """Tell whether the present place may be asked once more, at a time."""
+        if not self.trip.retries or (role != "failover" and following is not None):
+            return False
+        if self._only is not None and self.option.name not in self._only:
+            return False
+        return at < self.trip.patience or not isinstance(error, ModelLoadingError)
 
     def _went_on(self, why: str) -> None:
         if self.attempts:
             last = msgspec.structs.replace(self.attempts[-1], moved=why)
             self.attempts = (*self.attempts[:-1], last)
 
-    def next_place(self, now: float, *, longer: bool = False) -> int | None:
+    def _rule_out_shorter(self) -> None:
+        """Ask nobody any more whose context is not known to be longer than the present place's."""
+        context = self.option.context or 0
+        self._done |= {
+            at for at, option in enumerate(self.order) if (option.context or 0) <= context
+        }
+
+    def next_place(self, now: float) -> int | None:
         """Return where the next place is that may be asked; None where there is none."""
-        context = self.option.context
-        for at in range(self.at + 1, len(self.order)):
+        places: list[int] = [*range(self.at, len(self.order)), *range(self.at)]
+        for at in places if self._again else places[1:]:
             option = self.order[at]
-            if self._only is not None and option.name not in self._only:
-                continue
-            if longer and (option.context is None or option.context <= (context or 0)):
+            if at in self._done or (self._only is not None and option.name not in self._only):
                 continue
             if self.trip.traffic.trouble(option, now) is None:
                 return at
@@ -247,7 +294,7 @@ class Travel(Generic[T]):
 
     def _given_up(self, error: APIError, step: Step) -> APIError:
         """Return what a call ends with: its one place's own error, or what became of all."""
-        tried = {attempt.provider for attempt in self.attempts}
+        tried = {option.name for option in self.asked}
         own = next_step(error, failed=99, others=True, move_on=self.trip.policy.move_on)
         if own.action in ("stop", "longer") or (
             len(tried) < 2 and len(self._report.candidates) < 2
@@ -275,15 +322,9 @@ class Travel(Generic[T]):
 
     def _table(self) -> str:
         """Return a line for each place: how it ended there, or why it was not asked."""
-        rows: list[tuple[str, str]] = []
-        ends: dict[str, list[str]] = {}
-        for attempt in self.attempts:
-            said = f"{attempt.status} {attempt.error}" if attempt.status else str(attempt.error)
-            ends.setdefault(f"{attempt.provider}", []).append(said)
-        for candidate in self._report.candidates:
-            tried = ends.get(f"{candidate.provider}", [])
-            said = ", then ".join(tried) or self._said.get(candidate.name, "it was not asked")
-            why = candidate.excluded or said
-            rows.append((candidate.name, why))
+        rows = [
+            (c.name, c.excluded or ", then ".join(self._said.get(c.name, ["it was not asked"])))
+            for c in self._report.candidates
+        ]
         width = max((len(name) for name, _ in rows), default=0)
         return "\n".join(f"  {name:<{width}}  {why}" for name, why in rows) or "  it has no places"
