@@ -153,6 +153,7 @@ def test_an_answer_that_breaks_off_counts_at_the_most_it_can_cost(
     assert (run.spent, run.unsure) == (0, bounds_of(plan_for(wished, catalog)[0])[1].most)
 
 
+@pytest.mark.slow
 def test_who_goes_on_far_beyond_the_limit_is_hung_up_on(
     server: SandboxServer, catalog: Catalog
 ) -> None:
