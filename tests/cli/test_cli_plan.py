@@ -6,16 +6,19 @@ import asyncio
 import json
 
 import pytest
+from in_process import quick
 from terminals import Open, Run
 
 from trunkline import AsyncClient, Client, Plan
 from trunkline.sandbox import SandboxServer
 
+__all__ = ["quick"]
+
 MODEL = "openai/gpt-oss-120b"
 
 
-def test_a_plan_is_a_table_in_which_the_first_is_asked_first(run: Run) -> None:
-    done = run("plan", MODEL, "--offline", "--route", "cheapest", "--tokens-out", "100")
+def test_a_plan_is_a_table_in_which_the_first_is_asked_first(quick: Run) -> None:
+    done = quick("plan", MODEL, "--offline", "--route", "cheapest", "--tokens-out", "100")
     assert done.returncode == 0, done.stderr
     head, *lines = [line.split("\t") for line in done.stdout.splitlines()]
     assert head[:3] == ["-", "place", "$ expected"]
@@ -26,8 +29,8 @@ def test_a_plan_is_a_table_in_which_the_first_is_asked_first(run: Run) -> None:
     assert "1000 tokens in, 100 out. Offers: snapshot shipped" in done.stderr
 
 
-def test_no_place_is_a_table_of_why_not_and_fails(run: Run) -> None:
-    done = run("plan", MODEL, "--offline", "--max-price", "0.000001")
+def test_no_place_is_a_table_of_why_not_and_fails(quick: Run) -> None:
+    done = quick("plan", MODEL, "--offline", "--max-price", "0.000001")
     assert done.returncode == 1
     assert done.stdout.splitlines()[0] == "not asked\twhy"
     assert "above $0.000001" in done.stdout
@@ -60,8 +63,8 @@ def test_a_plan_is_values_in_json_and_asks_nobody_but_for_the_list(
         (("--tokens-in", "-1"), "--tokens-in"),
     ],
 )
-def test_what_cannot_be_meant_is_told(run: Run, arguments: tuple[str, ...], said: str) -> None:
-    done = run("plan", MODEL, "--offline", *arguments)
+def test_what_cannot_be_meant_is_told(quick: Run, arguments: tuple[str, ...], said: str) -> None:
+    done = quick("plan", MODEL, "--offline", *arguments)
     assert done.returncode != 0
     assert said in done.stderr
 

@@ -38,6 +38,9 @@ COMMANDS = {
     "plan": Row("trunkline.cli.plan", "Show where a call would go now, and where if that fails."),
     "logs": Row("trunkline.cli.logs", "List the calls that were logged on this machine."),
     "why": Row("trunkline.cli.why", "Tell the story of one call: where it went, and why."),
+    "replay": Row(
+        "trunkline.cli.replay", "Show what a log's calls would have cost along another route."
+    ),
     "doctor": Row("trunkline.cli.doctor", "Check that calls can work, and say what to do if not."),
     "serve": Row("trunkline.cli.serve", "Serve models to a team: keys, budgets, a ledger."),
     "config": Row("trunkline.cli.config", "Check or show the gateway's configuration."),
