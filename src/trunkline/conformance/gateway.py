@@ -27,6 +27,8 @@ from trunkline.errors import ConfigurationError
 
 _SOON = 3.0
 """Seconds after which the client leaves an answer that has no end."""
+_MOMENT = 1.0
+"""Seconds within which an answer to any call tells that a gateway is up."""
 _TRIES = 2
 """Plain calls without an answer, one after the other, after which a gateway is given up."""
 
@@ -131,6 +133,8 @@ class _Round:
         self._note = note
         self._turn = asyncio.Semaphore(wall.at_once)
         self._checking = asyncio.Lock()
+        self._answered = 0.0
+        """When an answer came last."""
         self._since = ""
         """The call since which nothing is answered."""
 
@@ -141,11 +145,18 @@ class _Round:
                 result = self._given_up(call)
             else:
                 result = await self._wall.result(call)
-                lost = result.verdict == "hang" or (result.verdict == "wrong" and not result.asked)
-                if (lost or call.row.heavy) and await self._is_down(call):
+                if self._doubtful(call, result) and await self._is_down(call):
                     result = self._given_up(call, result)
         self._note(result)
         return result
+
+    def _doubtful(self, call: Call, result: Result) -> bool:
+        """Tell whether the gateway may be down: nobody has been answered for a moment."""
+        now = time.monotonic()
+        lost = result.verdict == "hang" or (result.verdict == "wrong" and not result.asked)
+        if not lost:
+            self._answered = now
+        return call.row.heavy or (lost and now - self._answered > _MOMENT)
 
     async def _is_down(self, call: Call) -> bool:
         """Tell whether plain calls are not answered either, and since this call."""
