@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 
 import msgspec
@@ -209,3 +210,30 @@ def test_the_heavy_faults_come_last() -> None:
     assert len(asyncio.run(run())) == 5
     assert made[-2:] == ["huge-event", "huge-event"]
     assert set(made[:-2]) == {"no-done", "503"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "why"),
+    [(("authorization",), "with the credential"), ((), "with the prompt")],
+)
+def test_a_gateway_that_follows_a_redirect_is_wrong(kept: tuple[str, ...], why: str) -> None:
+    async def run() -> Result:
+        async with Upstream() as upstream:
+            port = upstream.server.port
+
+            def following(answer: Answer) -> Answer:
+                assert answer.status == 307
+                headers = dict.fromkeys(kept, "Bearer x")
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                connection.request("POST", "/elsewhere/whole/fault-307", b"the prompt", headers)
+                status = connection.getresponse().status
+                connection.close()
+                return error(502)(msgspec.structs.replace(answer, status=status))
+
+            with bad_gateway(port, following) as url:
+                (call,) = [c for c in calls_for(["307"]) if c.shape == "whole"]
+                (result,) = await Wall(place_of(url), upstream, limit=30.0).run([call])
+                return result
+
+    result = asyncio.run(run())
+    assert (result.verdict, why in result.why, result.asked) == ("wrong", True, 1), result

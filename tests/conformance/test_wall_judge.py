@@ -99,7 +99,7 @@ def test_an_outcome_gets_its_verdict(row: Row, outcome: Outcome, verdict: str, w
     ("truth", "outcome", "why"),
     [
         (TRUTH, Outcome("finished", SAID, raw=b"x hf_secret_of_the_gateway y"), "credential"),
-        (Truth(SAID, followed=True), told(502), "redirect"),
+        (Truth(SAID, followed="the prompt"), told(502), "with the prompt"),
         (Truth(SAID, left=False), Outcome("limit"), "still asked"),
         (Truth(asked=0), Outcome("finished", SAID), "no upstream gave"),
         (TRUTH, Outcome("finished", SAID, head=b"set-cookie: of-the-upstream"), "went on"),

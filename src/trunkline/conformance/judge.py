@@ -23,8 +23,8 @@ class Truth(msgspec.Struct, frozen=True):
     """How often it was asked for this call."""
     secret: str = ""
     """The credential that it was sent."""
-    followed: bool = False
-    """Whether a redirect was followed with that credential."""
+    followed: str = ""
+    """What was sent along where a redirect to another host was followed: the credential, the prompt."""
     left: bool = True
     """Whether it saw the client go, of an answer without end."""
 
@@ -63,7 +63,7 @@ def _leaked(row: Row, truth: Truth, outcome: Outcome) -> str:
     if STRANGE.encode() in outcome.raw:
         return "somebody else's answer"
     if truth.followed:
-        return "a redirect to another host was followed, with the credential"
+        return f"a redirect to another host was followed, with {truth.followed}"
     shown = next((mark for mark in row.hidden if mark in outcome.head), b"")
     return f"a header of the upstream went on to the client: {shown.decode()}" if shown else ""
 

@@ -70,7 +70,7 @@ class Upstream:
     def seen(self, mark: str) -> list[Seen]:
         """Return the requests of the call whose text has `mark` in it."""
         wanted = mark.encode()
-        return [seen for seen in self.server.requests if wanted in seen.body]
+        return [s for s in self.server.requests if wanted in s.body and not _is_elsewhere(s)]
 
     def truth(self, mark: str, model: str, fault: str | None) -> Truth:
         """Return what is true of the call with `mark`, which asked for `model` and its `fault`."""
@@ -98,13 +98,16 @@ class Upstream:
         heard = Heard("whole", reply.status, dict(reply.headers), _bytes(reply.steps))
         return read(shape, heard).said
 
-    def _followed(self, model: str) -> bool:
-        return any(
-            seen.path.startswith("/elsewhere/")
-            and seen.path.endswith(model)
-            and "authorization" in seen.headers
-            for seen in self.server.requests
-        )
+    def _followed(self, model: str) -> str:
+        """Say what of a call was sent where a redirect led to: nothing, if it is all right."""
+        there = [s for s in self.server.requests if _is_elsewhere(s) and s.path.endswith(model)]
+        if any("authorization" in seen.headers for seen in there):
+            return "the credential"
+        return "the prompt" if any(seen.body for seen in there) else ""
+
+
+def _is_elsewhere(seen: Seen) -> bool:
+    return seen.path.startswith("/elsewhere/")
 
 
 def _bytes(steps: Iterable[object]) -> bytes:

@@ -146,10 +146,13 @@ def _status(status: int, *headers: tuple[str, str]) -> _How:
 def _redirect(status: int) -> _How:
     """Return a fault that sends the client to this machine under another name.
 
-    The path tells which request was redirected, so that a client that follows can be seen.
+    The path tells which request was redirected, so that a client that follows can be seen; nothing
+    is there.
     """
 
     def how(case: Case) -> Reply:
+        if case.good.status == 404:
+            return case.good
         host, _, port = case.headers.get("host", "").partition(":")
         other = "localhost" if host == "127.0.0.1" else "127.0.0.1"
         asked = re.sub(r"[^\w./-]", "-", str(case.asked.get("model", "")))
