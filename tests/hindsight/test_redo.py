@@ -18,6 +18,7 @@ from trunkline.hindsight.totals import About, Hindsight, added
 from trunkline.routing.policy import read_policy
 from trunkline.store.logged import Logged, LoggedAttempt, LoggedCall
 from trunkline.store.records import Entry
+from trunkline.store.tries import Try, write_tries
 
 MODEL = "org/model"
 START = 1_796_000_400.0  # the beginning of an hour
@@ -274,6 +275,21 @@ def test_a_ledgers_entry_is_a_call_with_its_last_attempt() -> None:
     failed = from_ledger(entry(outcome="failed", status=502, first_byte=None))
     assert isinstance(failed, Past)
     assert failed.tried[0].happening.status == 502
+
+
+def test_a_ledgers_entry_with_a_route_has_all_its_tries() -> None:
+    tries = [
+        Try("a", "hf", MODEL, provider="groq", status=503, error="down", seconds=0.3),
+        Try("b", "hf", MODEL, error="cancelled", role="hedge"),
+        Try("c", "Own", MODEL, status=200, started=0.3, seconds=3.0, first_token=1.0,
+            output_tokens=50),
+    ]  # fmt: skip
+    found = from_ledger(entry(tries=write_tries(tries), provider="own"))
+    assert isinstance(found, Past)
+    assert found.tried == (
+        Tried("groq", Happening(0.3, 503)),
+        Tried("own", Happening(1.0, rest=2.0, output=50)),
+    )
 
 
 @pytest.mark.parametrize(

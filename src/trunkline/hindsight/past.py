@@ -1,6 +1,7 @@
 """Calls of a log, as far as what becomes of them elsewhere depends on it. Pure.
 
-From the log of this machine, or from a gateway's ledger, which has no attempts but the last.
+From the log of this machine, or from a gateway's ledger, which has all attempts of calls with a route
+and the last one of others.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from trunkline.hindsight.legs import Happening
 from trunkline.routing.moving import outcome_of
 from trunkline.store.logged import Logged, LoggedAttempt, LoggedCall
 from trunkline.store.records import Entry
+from trunkline.store.tries import Try, read_tries
 from trunkline.types.money import dollars
 
 Unfit = Literal["of no model of the Hub's", "left by their callers", "their callers' own errors",
@@ -110,6 +112,7 @@ def from_ledger(entry: Entry) -> Past | Unfit:
     if entry.outcome == "truncated":
         happening = msgspec.structs.replace(happening, cut=happening.rest)
     happening = msgspec.structs.replace(happening, output=entry.output_tokens)
+    tried = tuple(_of_try(one) for one in read_tries(entry) if one.error != "cancelled")
     return Past(
         id=entry.id,
         at=entry.started,
@@ -123,8 +126,19 @@ def from_ledger(entry: Entry) -> Past | Unfit:
         output=entry.output_tokens,
         cost=None if entry.cost is None else dollars(entry.cost),
         attempts=entry.attempts,
-        tried=(Tried(provider.lower(), happening),),
+        tried=tried or (Tried(provider.lower(), happening),),
     )
+
+
+def _of_try(one: Try) -> Tried:
+    """Return one try of a gateway's call with a route."""
+    attempt = LoggedAttempt(
+        call="", number=1, provider=None, model=one.model, url="", status=one.status,
+        error=one.error, request_id=None, started=one.started, seconds=one.seconds,
+        output_tokens=one.output_tokens,
+    )  # fmt: skip
+    provider = one.provider or one.upstream or one.target
+    return Tried(provider.lower(), _of_attempt(attempt, one.first_token, None))
 
 
 def _hub_name(model: str) -> str | None:
