@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,13 +11,14 @@ import pytest
 from loopback import DONE, LAST, STREAM_HEAD, Upstream, Visit, chunk
 from routed_side import ASK, MINE, MODEL, SMALL, WAKING, Serve, chats, sandboxed, steps, whole
 from trunkline import errors
-from trunkline.errors import RouteExhaustedError
+from trunkline.errors import DeadlineExceeded, RouteExhaustedError
 from trunkline.marked import marks_file, save_marks
 from trunkline.measured import load_measures, measures_file
 from trunkline.routing.marks import Mark
 from trunkline.routing.measures import place_of
 from trunkline.routing.policy import Policy
 from trunkline.settings import read_settings
+from trunkline.types import Timeouts
 
 __all__ = ["sandboxed"]
 
@@ -109,6 +111,37 @@ def test_a_silent_place_is_left_when_the_next_one_may_be_asked(sandboxed: Serve)
     with sandboxed({"together": "stall-head"}) as (client, _):
         answer = whole(client, {"places": ["together", "groq"], "first_token_seconds": 0.3})
     assert [row[0] for row in steps(answer.receipt)] == ["together", "groq"]
+
+
+def test_a_place_that_stalls_in_a_whole_answer_is_not_asked_again(sandboxed: Serve):
+    with sandboxed({"together": "stall"}) as (client, _):
+        answer = whole(client, ["together", "groq"], timeout=Timeouts(idle=0.3))
+    assert [row[0] for row in steps(answer.receipt)] == ["together", "groq"]
+
+
+def test_a_deadline_that_passes_in_a_whole_answer_is_called_so(sandboxed: Serve):
+    with sandboxed({"together": "stall"}) as (client, _):
+        for _ in range(6):  # as often as would have a failing place given up
+            with pytest.raises(DeadlineExceeded) as caught:
+                whole(client, ["together", "groq"], deadline=0.1)
+        assert [attempt.provider for attempt in caught.value.attempts] == ["together"]
+
+
+def test_silence_takes_half_of_a_deadline_at_most(sandboxed: Serve):
+    with sandboxed({"together": "stall-head"}) as (client, _):
+        answer = whole(client, ["together", "groq"], deadline=2.0)
+    assert [row[0] for row in steps(answer.receipt)] == ["together", "groq"]
+
+
+def test_a_place_that_does_well_is_moved_to_when_no_retry_is_left(sandboxed: Serve):
+    """Many calls at once find the first place failing: the budget is a fraction of what they want."""
+    with (
+        sandboxed({"together": "503"}) as (client, server),
+        ThreadPoolExecutor(30) as pool,
+    ):
+        found = list(pool.map(lambda _: whole(client, ["together", "groq"]), range(60)))
+        assert chats(server)["groq"] == 60
+    assert {steps(one.receipt)[-1][0] for one in found} == {"groq"}
 
 
 def test_the_last_place_may_be_as_slow_as_the_call_allows(sandboxed: Serve):

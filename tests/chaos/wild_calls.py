@@ -68,6 +68,8 @@ class Ended(msgspec.Struct):
     error: APIError | None = None
     pieces: str = ""
     """The text that a stream brought, piece by piece."""
+    attempts: int = 0
+    """Those of a chat, as its receipt or its error has them."""
 
     @property
     def name(self) -> str:
@@ -145,8 +147,9 @@ def call(client: Client, kind: str, number: int, **options: Any) -> Ended:
                 ended.value = stream.completion.text
         else:
             ended.value = essence(result)
+            ended.attempts = _attempts(result)
     except APIError as error:
-        ended.error = error
+        ended.error, ended.attempts = error, len(error.attempts)
     ended.seconds = time.monotonic() - began
     return ended
 
@@ -165,11 +168,18 @@ async def call_async(client: AsyncClient, kind: str, number: int, **options: Any
                 ended.value = stream.completion.text
         else:
             assert inspect.isawaitable(result)
-            ended.value = essence(await result)
+            found = await result
+            ended.value = essence(found)
+            ended.attempts = _attempts(found)
     except APIError as error:
-        ended.error = error
+        ended.error, ended.attempts = error, len(error.attempts)
     ended.seconds = time.monotonic() - began
     return ended
+
+
+def _attempts(result: Any) -> int:
+    receipt = getattr(result, "receipt", None)
+    return len(receipt.attempts) if receipt is not None else 0
 
 
 # many calls

@@ -35,6 +35,9 @@ WHO = made(errors.AuthenticationError, status=401)
 LATE = made(errors.DeadlineExceeded)
 SLOW = made(errors.Timeout, status=408)
 GARBAGE = made(errors.InvalidResponseError)
+BROKE = made(errors.StreamTruncated, __cause__=CUT)
+STALLED = made(errors.StreamTruncated, __cause__=HUNG)
+OUT_OF_TIME = made(errors.StreamTruncated, __cause__=LATE)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +73,10 @@ GARBAGE = made(errors.InvalidResponseError)
         (PAY, 1, True, "stop"),
         (WHO, 1, True, "stop"),
         (LATE, 1, True, "stop"),
+        (BROKE, 1, True, "again"),
+        (STALLED, 1, True, "move"),
+        (STALLED, 1, False, "stop"),
+        (OUT_OF_TIME, 1, True, "stop"),
     ],
 )
 def test_what_follows_an_error(error: APIError, failed: int, others: bool, action: str):
@@ -112,6 +119,9 @@ def test_an_operators_refused_key_is_no_error_of_the_caller():
         (BUSY, "busy"),
         (LOADING, "busy"),
         (LATE, "left"),
+        (BROKE, "bad"),
+        (STALLED, "bad"),
+        (OUT_OF_TIME, "left"),
         (WRONG, "good"),
         (PAY, "good"),
     ],

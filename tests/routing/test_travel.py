@@ -14,6 +14,7 @@ from trunkline.errors import (
     AuthenticationError,
     ContextWindowExceededError,
     DeadlineExceeded,
+    InternalServerError,
     InvalidInputError,
     ModelLoadingError,
     PaymentRequiredError,
@@ -75,7 +76,7 @@ def test_without_retries_no_place_is_asked_twice():
 
 def test_no_place_is_asked_after_the_deadline():
     hand = RoadHand(silent(), silent())
-    error = ends(hand, A, B, C, deadline=15.0, policy={"first_token_seconds": 10})
+    error = ends(hand, A, B, deadline=15.0, policy={"first_token_seconds": 10})
     assert isinstance(error, DeadlineExceeded)
     assert hand.now == START + 15
     assert hand.asked == ["groq", "together"]
@@ -145,8 +146,26 @@ def test_the_budget_of_retries_is_said_to_be_used_up():
     traffic = Traffic(lambda: 0.5)
     while traffic.may_retry(START + 1):
         pass
+    traffic.ended(B, START, 1e9, InternalServerError("down", status=500))
     error = ends(RoadHand(FAILS), A, B, traffic=traffic)
     assert "the budget of retries was used up" in error.route.notes
+
+
+def test_without_a_retry_left_a_place_that_does_well_is_moved_to_at_once():
+    traffic = Traffic(lambda: 0.5)
+    while traffic.may_retry(START + 1):
+        pass
+    hand = RoadHand(FAILS, GOOD)
+    opened = go(hand, A, B, traffic=traffic)
+    assert hand.asked == ["groq", "together"]
+    assert opened.travel.report.notes == ()
+
+
+def test_silence_takes_half_of_what_is_left_of_a_deadline_at_most():
+    hand = RoadHand(silent(), silent(), GOOD)
+    go(hand, A, B, C, deadline=8.0, policy={"first_token_seconds": 10})
+    assert hand.asked == ["groq", "together", "novita"]
+    assert hand.now >= START + 6
 
 
 def test_when_all_places_ask_to_be_left_alone_nothing_is_sent_and_the_error_says_for_how_long():

@@ -126,6 +126,11 @@ class Health:
             return _shut(found, now)
         return _throttled(found, now, chance)
 
+    def does_well(self, place: Place) -> bool:
+        """Tell whether nothing has failed at a place since it last answered well."""
+        found = self._breakers.get(place)
+        return found is None or (found.streak == 0 and found.shut_until is None)
+
     def begun(self, place: Place, now: float) -> bool:
         """Note that a place is asked; tells whether this call finds out if it does well again."""
         found = self._breakers.get(place)

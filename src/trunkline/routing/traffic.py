@@ -136,6 +136,11 @@ class Traffic:
         with self._lock:
             return self.retries.spend(now)
 
+    def does_well(self, option: Option) -> bool:
+        """Tell whether nothing has failed at a place since it last answered well."""
+        with self._lock:
+            return self.health.does_well(place(option))
+
     def may_hedge(self, now: float) -> bool:
         """Take one second place from the budget, if one is left."""
         with self._lock:

@@ -183,7 +183,7 @@ class Travel(Generic[T]):
             now,
             self.attempts,
             self.role,
-            trip.policy.first_token_seconds if others else math.inf,
+            min(trip.policy.first_token_seconds, (trip.end - now) / 2) if others else math.inf,
             self._after,
         )
         self.probe = trip.traffic.begun(option, now)
@@ -245,7 +245,8 @@ class Travel(Generic[T]):
             step = Step("stop" if following is None else "move", step.why)
         if step.action == "stop" or now + (wait if step.action == "again" else 0) >= trip.end:
             raise self._given_up(error, step)
-        if not trip.traffic.may_retry(now):
+        step = self._afforded(step, following, now)
+        if step.action == "stop":
             self.note("the budget of retries was used up")
             raise self._given_up(error, step)
         self._went_on(step.why)
@@ -268,6 +269,17 @@ class Travel(Generic[T]):
         if self._only is not None and self.option.name not in self._only:
             return False
         return at < self.trip.patience or not isinstance(error, ModelLoadingError)
+
+    def _afforded(self, step: Step, following: int | None, now: float) -> Step:
+        """Return what the budget of retries allows of a step.
+
+        A place that does well is moved to in any case: that asks nothing more of one that fails.
+        """
+        traffic = self.trip.traffic
+        if traffic.may_retry(now):
+            return step
+        well = following is not None and traffic.does_well(self.order[following])
+        return Step("move" if well else "stop", step.why)
 
     def _went_on(self, why: str) -> None:
         if self.attempts:
