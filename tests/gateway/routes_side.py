@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from raw import Answer, ask, post
+from raw import Answer, Wire, ask, post
 from running import Gateway, running
 
 from loopback import (
@@ -104,6 +104,18 @@ def cutting(text: str) -> Script:
     return script
 
 
+def holding(text: str) -> Script:
+    """Say a text, and end the answer when the test says "go on"."""
+
+    def script(visit: Visit) -> None:
+        visit.request()
+        visit.send(STREAM_HEAD, said(text, finish=None))
+        visit.hold("go on")
+        visit.send(said(""), chunk(DONE), LAST)
+
+    return script
+
+
 class Scene:
     """A gateway whose route `r` leads to servers, named after their order: `a`, `b`, `c`."""
 
@@ -114,6 +126,17 @@ class Scene:
 
     def ask(self, model: str = "r", **more: Any) -> Answer:
         return ask(self.gateway, post({"model": model, **CHAT, **more}, self.key))
+
+    def ask_for_a_response(self, **more: Any) -> Answer:
+        body = {"model": "r", "input": "Say hello.", **more}
+        return ask(self.gateway, post(body, self.key, path="/v1/responses"))
+
+    @contextmanager
+    def streaming(self) -> Generator[Wire]:
+        """Ask for a stream, and give the connection that it comes on."""
+        with Wire(self.gateway) as wire:
+            wire.send(post({"model": "r", **CHAT, "stream": True}, self.key))
+            yield wire
 
     def row(self, answer: Answer) -> Body:
         return self.gateway.entry(answer.headers["x-request-id"])

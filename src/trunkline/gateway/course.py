@@ -21,6 +21,7 @@ from trunkline.types.route import RouteReport
 if TYPE_CHECKING:
     from trunkline.errors import APIError
     from trunkline.gateway.plans import Target
+    from trunkline.gateway.tokens import Tokens
     from trunkline.routing.policy import Policy
     from trunkline.routing.ranking import Option
     from trunkline.store.records import Entry
@@ -82,6 +83,8 @@ class Course:
         self.notes: list[str] = []
         self._began = way.clock()
         self._present: _Present | None = None
+        self._stands: int | None = None
+        """Which try the entry's counts are of, where none is being made."""
         self._failed = 0
         """Tries in a row that failed at the present target."""
         self._least: int | None = None
@@ -147,12 +150,27 @@ class Course:
         """Note that the present target's stream broke off after it had begun; it is settled next."""
         self._broken = error
 
+    def cut(self, error: APIError, tokens: Tokens, cost: int | None) -> None:
+        """Note that the present target's stream broke off, and what it came to: the call goes on."""
+        present, way = self._present, self.way
+        if present is None:
+            return
+        option = _option(present.target)
+        way.traffic.ended(option, way.clock(), way.wall, error, probe=present.probe)
+        known = {"input_tokens": tokens.input, "output_tokens": tokens.output, "cost": cost}
+        self._close(present, error=type(error).__name__, status=200, **known)
+
+    def stand(self, at: int) -> None:
+        """Have the entry's own counts be those of a try: what the client has is from it."""
+        self._stands = at
+
     def settled(self, entry: Entry, outcome: str) -> None:
         """Note how the call ended, and write on its entry what it came to in all."""
         present = self._present
         if present is not None:
             self._ended(present, entry, outcome)
-        paid = [one.cost for one in self.tries[: -1 if present is not None else None]]
+        own = len(self.tries) - 1 if present is not None else self._stands
+        paid = [one.cost for at, one in enumerate(self.tries) if at != own]
         if entry.cost is not None:
             entry.cost += sum(cost or 0 for cost in paid)
         if None in paid and entry.note is None:
@@ -219,6 +237,42 @@ class Course:
             return Move("again", wait)
         self._failed, self.role = 0, "failover"
         return Move("move")
+
+    def resume(
+        self,
+        error: APIError,
+        last: Target,
+        others: Sequence[Target],
+        role: Role,
+        only: frozenset[str] | None = None,
+    ) -> Target | None:
+        """Return who is asked on after a stream broke: the next target, or else the same once more."""
+        way = self.way
+        open_ones = [
+            target
+            for target in (*others, last)
+            if self.may(target) and (only is None or _option(target).name in only)
+        ]
+        step = self._step(error, others=bool(open_ones), failed=1)
+        now = way.clock()
+        if not open_ones or step.action == "stop":
+            return None
+        if not way.traffic.may_retry(now):
+            self.notes.append("the budget of retries was used up")
+            return None
+        self._went_on(f"its stream broke off ({type(error).__name__})")
+        way.moved(role, type(error).__name__)
+        self._failed, self.role = 0, role
+        return open_ones[0]
+
+    def anew(self, target: Target) -> bool:
+        """Ask a target for the whole answer that did not go on from its beginning."""
+        self.notes.append(f"{_option(target).name} did not go on from the beginning")
+        if not self.may(target) or not self.way.traffic.may_retry(self.way.clock()):
+            return False
+        self._went_on("it did not go on from the beginning")
+        self.role = "restart"
+        return True
 
     def _step(self, error: APIError, *, others: bool, failed: int | None = None) -> Step:
         return next_step(

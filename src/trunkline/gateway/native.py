@@ -18,6 +18,7 @@ class Native(Relay):
     """Relays one response of a target that speaks OpenAI's Responses API."""
 
     _end_mark = b""
+    _goes_on = False
 
     def _new_tap(self) -> ResponseTap:
         tap = ResponseTap()

@@ -14,6 +14,7 @@ class NativeMessages(Relay):
     """Relays one message of a target that speaks Anthropic's Messages API."""
 
     _end_mark = b""
+    _goes_on = False
 
     def _new_tap(self) -> MessageTap:
         self.exchange.voice = _Own()

@@ -6,27 +6,23 @@ whole event, so that what fails before that can still go to the next target, or 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from trunkline import errors
 from trunkline.dialects import failures
 from trunkline.errors import APIError
 from trunkline.gateway import mending, quote, verdicts
-from trunkline.gateway.call import MOVING
-from trunkline.gateway.delivery import Delivery
+from trunkline.gateway.following import Following
 from trunkline.gateway.outgoing import body_for
 from trunkline.gateway.quote import Tariff
-from trunkline.gateway.refusals import STOPPING, in_band
-from trunkline.gateway.tap import StreamTap
+from trunkline.gateway.refusals import STOPPING
 from trunkline.gateway.tokens import Tokens
 from trunkline.gateway.upstream import UpstreamConnection
 from trunkline.gateway.verdicts import header_of, note_head
 
 if TYPE_CHECKING:
-    from trunkline.gateway.course import Course
+    pass
 
 _LARGE = 64 * 1024
 """Bytes of a body that is not joined to its head."""
@@ -34,12 +30,9 @@ QUIET_SECONDS = 600.0
 """Between two events that say something, however many comments arrive."""
 
 
-class Relay(Delivery):
+class Relay(Following):
     """Relays one answer."""
 
-    _at = 0
-    _tap: StreamTap | None = None
-    _parts: list[bytes] | None = None
     _quiet = float("inf")
     _idle_seconds = 60.0
     _token_by = float("inf")
@@ -75,6 +68,8 @@ class Relay(Delivery):
             or target.tune is not None
         ):
             body = body_for(target, asked, body)
+        if self._cuts is not None:
+            body = self._cuts.body(body, served=not target.one_limit)
         if len(body) < _LARGE:
             connection.send(self, b"%b%d\r\n\r\n%b" % (target.head, len(body), body))
         else:
@@ -91,6 +86,8 @@ class Relay(Delivery):
             if kind[:17].lower() == b"text/event-stream":
                 self._idle_seconds = self._target.idle_seconds
                 self._tap = self._new_tap()
+                if self.course is not None:
+                    self._watch(self.course)
                 now = self.exchange.connection.edge.now
                 self._quiet = min(now + QUIET_SECONDS, self._token_by)
                 self.exchange.on_flow = self._flow
@@ -115,7 +112,7 @@ class Relay(Delivery):
         self.until = until
         if out:
             if self._first or self._rewritten or self.desk.kept is not None:
-                self._pass_on(out)
+                self._hand_on(out)
             else:
                 self.exchange.send(out)
         if tap.failure is not None:
@@ -167,7 +164,7 @@ class Relay(Delivery):
             self._stream_whole(rest)
         else:
             if rest:
-                self._pass_on(rest)
+                self._hand_on(rest)
             self._cut(verdicts.truncated())
 
     def broken(self, error: APIError) -> None:
@@ -261,6 +258,11 @@ class Relay(Delivery):
 
     def _stream_whole(self, rest: bytes) -> None:
         """End a stream that ended well, with the mark that says so."""
+        if self._cuts is not None:
+            rest = self._cuts.last(rest)
+            if self._cuts.failure is not None:
+                self._cut(self._cuts.failure)
+                return
         if not self._deliver_end(rest):
             return
         connection, self._connection = self._connection, None
@@ -286,60 +288,6 @@ class Relay(Delivery):
             self._failed(error)
         else:
             self._cut(error)
-
-    def _cut(self, error: APIError) -> None:
-        """End a stream that has begun with an error in it."""
-        fault = self.fault_of(error, self._target)
-        if self._first:
-            self._failed(error)
-            return
-        if self.course is not None:
-            self.course.broke(error)
-        self.exchange.end(in_band(self.exchange, fault))
-        truncated = isinstance(error, errors.APIConnectionError)
-        self._drop()
-        self._settle_partial(200, "truncated" if truncated else "failed", fault.code)
-
-    def _failed(self, error: APIError) -> None:
-        """Go to the next target, or say what was wrong with the last."""
-        free = 400 <= self._status < 600 or not self._sent
-        self.not_answered(error, self._target, free=free)
-        if self.course is not None:
-            self._follow(self.course, error)
-        elif self._at + 1 < len(self.plan.targets) and isinstance(error, MOVING) and self._first:
-            self.until = float("inf")  # a connection that is being opened has its own limit
-            self.move(self._at + 1, self._go_on, partial(self._give_up, error))
-        else:
-            self._give_up(error)
-
-    def _follow(self, course: Course, error: APIError) -> None:
-        """Do what the route says follows a target that failed."""
-        if not self._first:
-            self._give_up(error)
-            return
-        others = self.plan.targets[self._at + 1 :]
-        move = course.after(error, others, self.exchange.urgency.deadline)
-        if move.action == "stop":
-            self._give_up(error)
-            return
-        self.until = float("inf")  # a connection that is being opened has its own limit
-        if move.action == "move":
-            self.move(self._at + 1, self._go_on, partial(self._give_up, error))
-            return
-        self._sent, self._status = False, 0  # nothing is on its way while it waits
-        asyncio.get_running_loop().call_later(move.wait, self._once_more)
-
-    def _once_more(self) -> None:
-        """Ask the present target again."""
-        if not self.settled:
-            self._go_on(self._at)
-
-    def _go_on(self, at: int) -> None:
-        """Ask another target."""
-        self._at = at
-        self._again = False
-        self._status, self._headers, self._tap, self._parts = 0, {}, None, None
-        self.send()
 
     # pieces of the above
 
