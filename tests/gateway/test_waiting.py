@@ -366,3 +366,23 @@ def test_a_call_that_its_line_would_keep_past_its_deadline_is_refused_at_once(tm
         there.behind.gate.set()
 
     play(tmp_path, work)
+
+
+def test_a_named_request_that_leaves_the_line_gives_its_name_back(tmp_path: Path):
+    async def work(there: Scene) -> None:
+        await there.occupy()
+        leaving = Caller(there.gateway.port, there.key, idempotency_key="once")
+        await leaving.send("named")
+        await there.until_waiting(1)
+        leaving.close(at_once=True)
+        await there.until_waiting(0)
+        there.behind.gate.set()
+        again = Caller(there.gateway.port, there.key, idempotency_key="once")
+        async with asyncio.timeout(20):
+            while not (said := await again.ask("named")).done:
+                assert said.status == 409, "its name is only just being given back"
+                await asyncio.sleep(0.05)
+        again.close()
+        assert there.behind.seen["named"] == 1
+
+    play(tmp_path, work)
