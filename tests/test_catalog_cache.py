@@ -134,7 +134,11 @@ def test_offline_nobody_is_asked(tmp_path: Path) -> None:
     world = World(path)
     assert world.catalogs.offline(SETTINGS).source.startswith("snapshot")
     write_file(path, fetch_list(SETTINGS, InProcessTransport()), ROUTER, START)
-    assert world.catalogs.offline(SETTINGS).source == f"file {path}"
+    world.seconds += 2  # it is not looked for again for every call
+    read = world.catalogs.offline(SETTINGS)
+    assert read.source == f"file {path}"
+    world.seconds += 2
+    assert world.catalogs.offline(SETTINGS) is read, "nor is it read again"
     assert world.asked == 0
     world.read()
     assert world.catalogs.offline(SETTINGS).source == "router"

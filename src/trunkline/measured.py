@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,8 +56,9 @@ class Keeper:
         self._path = path
         self._take = take
         self._next = time.monotonic() + EVERY
+        self._process = os.getpid()
         if path is not None:
-            atexit.register(self.keep)
+            _KEEPERS.add(self)
 
     def looked(self) -> None:
         """Keep what is there if it is time to, in a thread: the disk is none of a call's business."""
@@ -68,11 +71,23 @@ class Keeper:
 
     def keep(self) -> None:
         """Keep what is there. What cannot be kept is lost: measures are worth no failed program."""
-        if self._path is not None:
+        if (
+            self._path is not None and self._process == os.getpid()
+        ):  # a child's parent keeps its own
             with contextlib.suppress(OSError):
                 add_measures(self._path, self._take())
 
     def end(self) -> None:
         """Keep what is there, for the last time."""
-        atexit.unregister(self.keep)
+        _KEEPERS.discard(self)
         self.keep()
+
+
+_KEEPERS: weakref.WeakSet[Keeper] = weakref.WeakSet()
+"""Those of clients that are not closed; one that nobody holds any more keeps what it kept so far."""
+
+
+@atexit.register
+def _keep_all() -> None:
+    for keeper in list(_KEEPERS):
+        keeper.keep()

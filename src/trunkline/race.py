@@ -34,7 +34,9 @@ class _Runner:
         self._given_up = False
         self._lock = threading.Lock()
 
-    def start(self, ended: queue.SimpleQueue[tuple[int, Reply | BaseException]]) -> None:
+    def start(self, ended: queue.SimpleQueue[tuple[int, Reply | BaseException]]) -> bool:
+        """Begin; False where there can be no other thread."""
+
         def carry() -> None:
             try:
                 reply: Reply | BaseException = self._perform(
@@ -46,7 +48,11 @@ class _Runner:
                 reply.exchange.close()
             ended.put((self.number, reply))
 
-        threading.Thread(target=carry, name="trunkline-race", daemon=True).start()
+        try:
+            threading.Thread(target=carry, name="trunkline-race", daemon=True).start()
+        except RuntimeError:
+            return False
+        return True
 
     def _opened(self, exchange: Exchange) -> None:
         with self._lock:
@@ -72,20 +78,19 @@ def race(transport: Transport, need: Race, perform: Perform) -> Raced:
     ended: queue.SimpleQueue[tuple[int, Reply | BaseException]] = queue.SimpleQueue()
     runners = [_Runner(0, need.first, transport, perform)]
     replies: dict[int, Reply] = {}
-    runners[0].start(ended)
     try:
+        if not runners[0].start(ended):  # without threads there is no race
+            return Raced(0, perform(transport, need.first, lambda _: None))
         while len(replies) < len(runners):
-            alone = len(runners) == 1
             try:
-                number, reply = ended.get(timeout=need.after if alone else None)
+                number, reply = ended.get(timeout=need.after if len(runners) == 1 else None)
             except queue.Empty:
                 second = need.second(time.monotonic())
-                if second is None:
-                    number, reply = ended.get()
-                else:
-                    runners.append(_Runner(1, second, transport, perform))
-                    runners[1].start(ended)
+                beside = None if second is None else _Runner(1, second, transport, perform)
+                if beside is not None and beside.start(ended):
+                    runners.append(beside)
                     continue
+                number, reply = ended.get()
             if isinstance(reply, BaseException):
                 raise reply
             replies[number] = reply

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import threading
 import time
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from trunkline.calls import Calls
     from trunkline.catalog import Catalog
 
+_LIST_SECONDS = 5.0
 _LOOK_AGAIN = 30.0
 """Seconds between two looks at the file of marks."""
 
@@ -56,6 +58,8 @@ class Roads:
         self._looked = -math.inf
         self.traffic = Traffic(chance, load_measures(file), self._standing, threading.Lock())
         self.keeper = Keeper(file, self.traffic.take_fresh)
+        self.process = os.getpid()
+        """Whose they are: a child that was forked makes its own, since a lock may be held in here."""
 
     def close(self) -> None:
         """Keep what was measured."""
@@ -117,6 +121,13 @@ class RoutedChat:
         self._deadline = checked_deadline(given.get("deadline", calls.defaults.deadline))
         self.needs_catalog = needs_catalog(self._asked)
         """Whether the router's list has to be at hand; else what is kept of it will do."""
+
+    @property
+    def catalog_seconds(self) -> float:
+        """How long the router's list is waited for: what is kept of it stands in soon enough."""
+        if self._deadline is None:
+            return _LIST_SECONDS
+        return min(_LIST_SECONDS, self._deadline / 2)
 
     @property
     def journey(self) -> Journey[Chat]:

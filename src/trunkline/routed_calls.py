@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -45,9 +46,10 @@ class RoutedCalls:
 
         if interposed.present() is not None:
             return Roads(self.settings, apart=True)
-        if self._roads is None:
-            self._roads = Roads(self.settings)
-        return self._roads
+        roads = self._roads
+        if roads is None or roads.process != os.getpid():
+            roads = self._roads = Roads(self.settings)
+        return roads
 
     def close(self) -> None:
         """Keep what is to be kept."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trunkline.catalog import Catalog
     from trunkline.planning import Plan
     from trunkline.routed import RoutedChat
+    from trunkline.transport.seam import AsyncTransport, Transport
 
 T = TypeVar("T")
 
@@ -29,6 +30,9 @@ class RoutedMethods:
         raise NotImplementedError
 
     def _drive(self, flow: Flow[T]) -> T:
+        raise NotImplementedError
+
+    def _transport_of(self, place: str) -> Transport:
         raise NotImplementedError
 
     def plan(
@@ -62,7 +66,13 @@ class RoutedMethods:
         from trunkline.routing.chat_route import routed  # calls without a route do without it
 
         note = self._calls.note(chat.journey)
-        trip = chat.trip(self.catalog(offline=not chat.needs_catalog))
+        catalogs, settings = self._calls.catalogs, self._calls.settings
+        if chat.needs_catalog:
+            net = self._transport_of("net")
+            catalog = catalogs.read(net, settings, seconds=chat.catalog_seconds)
+        else:
+            catalog = catalogs.offline(settings)
+        trip = chat.trip(catalog)
         self._calls.roads.keeper.looked()
         return Stream(self._drive(watched(routed(trip), note, opens=True)), note, self._drive)
 
@@ -77,6 +87,9 @@ class AsyncRoutedMethods:
         raise NotImplementedError
 
     async def _drive(self, flow: Flow[T]) -> T:
+        raise NotImplementedError
+
+    def _transport_of(self, place: str) -> AsyncTransport:
         raise NotImplementedError
 
     async def plan(
@@ -108,7 +121,13 @@ class AsyncRoutedMethods:
         note = self._calls.note(chat.journey)
 
         async def open_stream() -> Opened:
-            trip = chat.trip(await self.catalog(offline=not chat.needs_catalog))
+            catalogs, settings = self._calls.catalogs, self._calls.settings
+            if chat.needs_catalog:
+                net = self._transport_of("net")
+                catalog = await catalogs.aread(net, settings, seconds=chat.catalog_seconds)
+            else:
+                catalog = catalogs.offline(settings)
+            trip = chat.trip(catalog)
             self._calls.roads.keeper.looked()
             return await self._drive(watched(routed(trip), note, opens=True))
 

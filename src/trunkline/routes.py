@@ -212,7 +212,9 @@ def _strangers(policy: Policy, catalog: Catalog) -> list[str]:
 
 def _is_known(name: str, catalog: Catalog) -> bool:
     """Tell whether a place that the table does not have is one all the same."""
-    return name == SERVER or any(entry.offer(name) is not None for entry in catalog.entries)
+    return name in (SERVER, "sandbox") or any(
+        entry.offer(name) is not None for entry in catalog.entries
+    )
 
 
 def _fallback(

@@ -10,7 +10,10 @@ import pytest
 from routed_side import ASK, MODEL, Serve, chats, sandboxed, steps
 from trunkline import Client
 from trunkline.errors import APIError
+from trunkline.routing.needs import Race, Raced, Reply, Send, Wait
 from trunkline.testing import record, replay
+from trunkline.testing.replaying import without_races
+from trunkline.types import Timeouts
 
 __all__ = ["sandboxed"]
 
@@ -88,3 +91,25 @@ def test_tasks_and_other_streams_with_routes_are_told_again(
             assert program(client) == first
         assert len(server.requests) == count
     assert first[0][-1][0] == "nscale"
+
+
+def test_nobody_is_asked_beside_the_first_where_a_test_records_or_replays() -> None:
+    send: Any = Send(None, None, Timeouts(), 1.0)  # type: ignore[arg-type]  # nobody looks
+    answer = Reply(0.0, 1.0)
+
+    def flow() -> Any:
+        assert (yield Wait(1.0)) == 5.0
+        raced = yield Race(send, lambda _: pytest.fail("it was asked"), 0.1)
+        assert raced == Raced(0, answer)
+        return "done"
+
+    driven = without_races(flow())
+    assert next(driven) == Wait(1.0)
+    assert driven.send(5.0) is send
+    with pytest.raises(StopIteration) as end:
+        driven.send(answer)
+    assert end.value.value == "done"
+    left = without_races(inner := flow())
+    next(left)
+    left.close()
+    assert inner.gi_frame is None

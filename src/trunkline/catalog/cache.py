@@ -14,15 +14,17 @@ from pathlib import Path
 import msgspec
 
 from trunkline.catalog.entries import Catalog
-from trunkline.catalog.fetch import afetch_list, fetch_list, router_catalog
+from trunkline.catalog.fetch import LOOK_UP, afetch_list, fetch_list, router_catalog
 from trunkline.catalog.kept import load_file, shipped
 from trunkline.errors import APIError
 from trunkline.settings import Settings
 from trunkline.transport.seam import AsyncTransport, Transport
-from trunkline.types import Secret
+from trunkline.types import Secret, Timeouts
 
 LIFETIME = 3600.0
 """Seconds for which a list is taken as it is."""
+_LOOK_AGAIN = 1.0
+"""Seconds before a file is looked at again."""
 PAUSE = 60.0
 """Seconds before a router that did not give its list is asked again."""
 
@@ -31,11 +33,35 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _version(path: Path | None) -> tuple[int, int] | None:
+    """Return what differs once a file has been written anew; None where there is none."""
+    try:
+        told = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if told is None else (told.st_mtime_ns, told.st_ino)
+
+
+def _within(seconds: float) -> Timeouts:
+    return Timeouts(connect=min(LOOK_UP.connect, seconds), total=min(LOOK_UP.total, seconds))
+
+
 class _Kept(msgspec.Struct, frozen=True):
     """A catalog and until when, by the clock, it is used unasked."""
 
     catalog: Catalog
     until: float
+
+
+class _Read(msgspec.Struct, frozen=True):
+    """What was the newest of file and snapshot: reading it anew for every call would take long."""
+
+    router: str
+    version: tuple[int, int] | None
+    """What differs once the file is written anew."""
+    catalog: Catalog
+    until: float
+    """When the file is looked at again."""
 
 
 class Catalogs:
@@ -60,25 +86,35 @@ class Catalogs:
         self._clock = clock
         self._now = now
         self._kept: dict[str, _Kept] = {}
+        self._read_from: _Read | None = None
 
     def read(
-        self, transport: Transport, settings: Settings, secret: Secret | None = None
+        self,
+        transport: Transport,
+        settings: Settings,
+        secret: Secret | None = None,
+        seconds: float = LOOK_UP.total,
     ) -> Catalog:
         """Return the catalog of the router that `settings` name; raises nothing of the network.
 
-        `secret` goes along if it is a Hugging Face token; none is needed.
+        `secret` goes along if it is a Hugging Face token; none is needed. `seconds` is how long the
+        router is waited for.
         """
         router = settings.router_url
         known = self._fresh(router)
         if known is not None:
             return known
         try:
-            return self._keep(router, fetch_list(settings, transport, secret))
+            return self._keep(router, fetch_list(settings, transport, secret, _within(seconds)))
         except APIError as error:
             return self._instead(router, error)
 
     async def aread(
-        self, transport: AsyncTransport, settings: Settings, secret: Secret | None = None
+        self,
+        transport: AsyncTransport,
+        settings: Settings,
+        secret: Secret | None = None,
+        seconds: float = LOOK_UP.total,
     ) -> Catalog:
         """Return the catalog, as `read` does."""
         router = settings.router_url
@@ -86,7 +122,9 @@ class Catalogs:
         if known is not None:
             return known
         try:
-            return self._keep(router, await afetch_list(settings, transport, secret))
+            return self._keep(
+                router, await afetch_list(settings, transport, secret, _within(seconds))
+            )
         except APIError as error:
             return self._instead(router, error)
 
@@ -121,6 +159,18 @@ class Catalogs:
 
     def _newest(self, router: str) -> Catalog:
         """Return the newer of the file and the snapshot."""
+        known, now = self._read_from, self._clock()
+        if known is not None and known.router == router and now < known.until:
+            return known.catalog
+        version = _version(self._file)
+        if known is not None and (known.router, known.version) == (router, version):
+            catalog = known.catalog
+        else:
+            catalog = self._newest_of(router)
+        self._read_from = _Read(router, version, catalog, now + _LOOK_AGAIN)
+        return catalog
+
+    def _newest_of(self, router: str) -> Catalog:
         snapshot = shipped()
         try:
             file = load_file(self._file, router) if self._file else None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from trunkline.providers.targets import Places
 from trunkline.routing.carry import Journey
-from trunkline.routing.policy import Policy
 from trunkline.types.job import Job
 from trunkline.types.tasks import TaskCall
+
+if TYPE_CHECKING:
+    from trunkline.routing.policy import Policy
 
 R = TypeVar("R")
 

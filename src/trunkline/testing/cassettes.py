@@ -22,7 +22,7 @@ from trunkline.testing.deck import CassetteDeck
 from trunkline.testing.interactions import written_answer, written_request
 from trunkline.testing.matching import Match
 from trunkline.testing.recording import AsyncRecording, Note, Recording, Tape
-from trunkline.testing.replaying import AsyncReplaying, Replaying, without_waits
+from trunkline.testing.replaying import AsyncReplaying, Replaying, without_races, without_waits
 from trunkline.testing.scrub import Scrubber
 from trunkline.transport.seam import AsyncTransport, Transport
 from trunkline.types import Secret
@@ -94,7 +94,8 @@ class Cassette:
         return AsyncReplaying(self.deck, line) if self.deck else line
 
     def flow(self, flow: Flow[T]) -> Flow[T]:
-        """Return `flow`, without waits where nothing is really sent."""
+        """Return `flow` without races, and without waits where nothing is really sent."""
+        flow = without_races(flow)
         return flow if self.tape else without_waits(flow)
 
     def apart(self, owner: object, make: Callable[[], T]) -> T:

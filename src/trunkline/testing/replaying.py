@@ -17,7 +17,7 @@ from trunkline.errors import APIConnectionError, APIError
 from trunkline.routing.carry import Flow
 from trunkline.routing.event_flow import OpenedEvents
 from trunkline.routing.flow import Opened
-from trunkline.routing.needs import Reply, Send, Wait
+from trunkline.routing.needs import Race, Raced, Reply, Send, Wait
 from trunkline.testing.errors import CassetteError
 from trunkline.testing.interactions import Answer, Fault, Interaction, head_of
 from trunkline.transport.seam import AsyncExchange, AsyncTransport, Exchange, Transport
@@ -164,6 +164,22 @@ def error_of(fault: Fault, began: float, until: float) -> APIError:
         at = time.monotonic() + fault.silent if fault.silent else began + fault.seconds
         error.at = max(at, until) if fault.late and until < math.inf else at
     return error
+
+
+def without_races(flow: Flow[T]) -> Flow[T]:
+    """Drive `flow` without a second place beside the first: whoever is sooner would differ each time."""
+    try:
+        need = next(flow)
+        while True:
+            if isinstance(need, Race):
+                need = flow.send(Raced(0, (yield need.first)))
+            else:
+                need = flow.send((yield need))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        flow.close()
 
 
 def without_waits(flow: Flow[T]) -> Flow[T]:

@@ -70,6 +70,16 @@ class _Connection:
         self.sock.close()
 
 
+class _Asking:
+    """A request whose response's head is waited for."""
+
+    __slots__ = ("connection", "given_up")
+
+    def __init__(self) -> None:
+        self.connection: _Connection | None = None
+        self.given_up = False
+
+
 class BlockingExchange:
     """One request on one connection, its response's head read."""
 
@@ -151,26 +161,27 @@ class BlockingTransport:
         self._max_idle = max_idle
         self._idle: dict[_Place, deque[_Connection]] = {}
         self._busy: set[_Connection] = set()
-        self._asking: dict[int, _Connection | None] = {}
-        """What requests, by their identity, are sent on while their head is waited for."""
-        self._abandoned: set[int] = set()
+        self._asking: dict[int, _Asking] = {}
+        """By the identity of requests, which nobody else has while they are waited for."""
         self._process = os.getpid()
 
     def open(self, request: HttpRequest, timeouts: Timeouts, until: float) -> BlockingExchange:
         """Send `request` and wait for the response's head; raises as seam.Transport."""
-        self._asking[id(request)] = None
+        self._asking[id(request)] = _Asking()
         try:
             return self._opened(request, timeouts, until)
         finally:
             del self._asking[id(request)]
-            self._abandoned.discard(id(request))
 
     def abandon(self, request: HttpRequest) -> None:
         """Give up what another thread opens with this very `request`: it ends as if hung up."""
-        if id(request) not in self._asking:
+        asking = self._asking.get(id(request))
+        if asking is None:
             return
-        self._abandoned.add(id(request))
-        connection = self._asking.get(id(request))
+        asking.given_up = (
+            True  # before the look at its connection, which is set before it looks here
+        )
+        connection = asking.connection
         if connection is not None and connection in self._busy:
             self._busy.discard(connection)
             connection.hang_up()
@@ -186,7 +197,7 @@ class BlockingTransport:
             except APIConnectionError as error:
                 if error.received or error.should_retry is False or isinstance(error, Timeout):
                     raise
-                if id(request) in self._abandoned:
+                if self._asking[id(request)].given_up:
                     raise
                 # it had died while idle: once more, on a new one
         fresh = self._connect(request, proxy, timeouts, until)
@@ -267,9 +278,10 @@ class BlockingTransport:
         url = request.url
         reader = ResponseReader(self._limits.allowing(request.limit))
         received = False
-        self._asking[id(request)] = connection
+        asking = self._asking[id(request)]
+        asking.connection = connection
         try:
-            if id(request) in self._abandoned:
+            if asking.given_up:
                 raise hung_up(url, received=False)
             if request.public and self._proxies.choose(url) is None:
                 check_peer(request, connection.sock.getpeername())
