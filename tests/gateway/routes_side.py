@@ -138,6 +138,10 @@ class Scene:
             wire.send(post({"model": "r", **CHAT, "stream": True}, self.key))
             yield wire
 
+    def metrics(self) -> str:
+        text: bytes = self.gateway.ask("GET", "/metrics", key=self.gateway.admin_key)[2]
+        return text.decode()
+
     def row(self, answer: Answer) -> Body:
         return self.gateway.entry(answer.headers["x-request-id"])
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline import errors
-from trunkline.gateway.course import Course, Way
+from trunkline.gateway.course import Course
 from trunkline.gateway.plans import Target
 from trunkline.gateway.quote import Tariff
+from trunkline.gateway.ways import Way
 from trunkline.routing.measures import Seen
 from trunkline.routing.policy import Policy
 from trunkline.routing.ranking import Known, Option, Wanted, rank

@@ -13,8 +13,9 @@ import msgspec
 
 from trunkline.gateway.refusals import Fault
 from trunkline.gateway.verdicts import may_have_run
+from trunkline.gateway.ways import Way, no_target
 from trunkline.routing.moving import Step, next_step
-from trunkline.routing.traffic import Facts, Traffic
+from trunkline.routing.traffic import Facts
 from trunkline.store.tries import Try, write_report, write_tries
 from trunkline.types.route import RouteReport
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from trunkline.errors import APIError
     from trunkline.gateway.plans import Target
     from trunkline.gateway.tokens import Tokens
-    from trunkline.routing.policy import Policy
     from trunkline.routing.ranking import Option
     from trunkline.store.records import Entry
 
@@ -30,8 +30,15 @@ _SHORT_WAIT = 0.25
 """The most seconds before a target that has just failed is asked once more."""
 _MEASURABLE = 0.05
 """Seconds that a stream has to last for its speed to mean anything."""
-NO_TARGET = "no_target_left"
 Role = Literal["first", "retry", "failover", "hedge", "restart", "continue"]
+
+
+_SLOWER = "Slower"
+"""What is said of one of two targets that were asked at the same time, and was hung up on."""
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class Move(NamedTuple):
@@ -40,21 +47,6 @@ class Move(NamedTuple):
     action: Literal["again", "move", "stop"]
     wait: float = 0.0
     """Seconds before the same target is asked again."""
-
-
-class Way(msgspec.Struct, frozen=True, eq=False):
-    """What stays the same for all of a call."""
-
-    traffic: Traffic
-    policy: Policy
-    options: tuple[Option, ...]
-    """Of all its targets, those left out too."""
-    report: RouteReport
-    clock: Callable[[], float]
-    wall: float
-    """What the clock lacks to seconds since 1970."""
-    moved: Callable[[str, str], None]
-    """Told when a call goes on, whether to the same target or another, and after what."""
 
 
 class _Present:
@@ -83,6 +75,10 @@ class Course:
         self.notes: list[str] = []
         self._began = way.clock()
         self._present: _Present | None = None
+        self._beside: _Present | None = None
+        """The try at a second target at the same time."""
+        self.drop_beside: Callable[[], None] = _nothing
+        """Hangs up on it."""
         self._stands: int | None = None
         """Which try the entry's counts are of, where none is being made."""
         self._failed = 0
@@ -113,11 +109,55 @@ class Course:
         self._present = _Present(target, self.role, now, probe=probe)
         return True
 
-    def silence(self, others: Sequence[Target]) -> float:
-        """Return for how many seconds the present target may be silent."""
+    def silence(self, others: Sequence[Target], deadline: float) -> float:
+        """Return for how many seconds the present target may be silent: the next one needs time, too."""
         if any(self.may(target) for target in others):
-            return self.way.policy.first_token_seconds
+            return min(self.way.policy.first_token_seconds, (deadline - self.way.clock()) / 2)
         return math.inf
+
+    # a second target beside the first
+
+    def slow_after(self) -> float | None:
+        """Return after how many seconds the present target is slower than it nearly ever is."""
+        present, way = self._present, self.way
+        if present is None or not way.policy.hedge:
+            return None
+        return way.traffic.slow_after(_option(present.target), way.clock(), way.wall)
+
+    def hedge(self, target: Target) -> bool:
+        """Note that a target is asked beside the present one, if the budget allows it."""
+        now, traffic = self.way.clock(), self.way.traffic
+        if not self.may(target) or not traffic.may_hedge(now):
+            return False
+        probe = traffic.begun(_option(target), now)
+        self._beside = _Present(target, "hedge", now, probe=probe)
+        self.way.moved("hedge", "slow")
+        return True
+
+    def hedge_won(self) -> None:
+        """Go on with the second target: the first one failed, or was not as soon."""
+        present, way, beside = self._present, self.way, self._beside
+        if present is not None:
+            way.traffic.left(_option(present.target), way.clock(), probe=present.probe)
+            self._close(present, error=_SLOWER, cost=None, moved="another target was sooner")
+        self._present, self._beside = beside, None
+
+    def hedge_lost(self, error: APIError | None) -> None:
+        """Note that the second target failed, or was not as soon."""
+        beside, way = self._beside, self.way
+        if beside is None:
+            return
+        self._beside, present = None, self._present
+        option, now = _option(beside.target), way.clock()
+        if error is None:
+            way.traffic.left(option, now, probe=beside.probe)
+            self._close(beside, error=_SLOWER, cost=None)
+        else:
+            way.traffic.ended(option, now, way.wall, error, probe=beside.probe)
+            free = error.status is not None or not may_have_run(error)
+            kind, status = type(error).__name__, error.status
+            self._close(beside, error=kind, status=status, cost=0 if free else None)
+        self._present = present
 
     def token(self) -> None:
         """Note that the first token of a stream came."""
@@ -166,6 +206,8 @@ class Course:
 
     def settled(self, entry: Entry, outcome: str) -> None:
         """Note how the call ended, and write on its entry what it came to in all."""
+        self.drop_beside()
+        self.hedge_lost(None)
         present = self._present
         if present is not None:
             self._ended(present, entry, outcome)
@@ -227,7 +269,8 @@ class Course:
         wait = step.wait or way.traffic.chance() * _SHORT_WAIT if step.action == "again" else 0.0
         if step.action == "stop" or now + wait >= deadline:
             return Move("stop")
-        if not way.traffic.may_retry(now):
+        step = self._afforded(step, open_ones, now)
+        if step.action == "stop":
             self.notes.append("the budget of retries was used up")
             return Move("stop")
         self._went_on(step.why)
@@ -283,6 +326,14 @@ class Course:
             own_key=False,
         )
 
+    def _afforded(self, step: Step, open_ones: Sequence[Target], now: float) -> Step:
+        """Return what the budget of retries allows; a target that does well is moved to in any case."""
+        traffic = self.way.traffic
+        if traffic.may_retry(now):
+            return step
+        well = bool(open_ones) and traffic.does_well(_option(open_ones[0]))
+        return Step("move" if well and self._least is None else "stop", step.why)
+
     def _context_of_last(self) -> int:
         last = self.tries[-1].target if self.tries else None
         found = [option.context for option in self.way.options if option.name == last]
@@ -307,47 +358,6 @@ class Course:
             if final or len(self.way.options) < 2:
                 return own
         return no_target(self.way, self.report, self.tries, error)
-
-
-def no_target(
-    way: Way, report: RouteReport, tries: Sequence[Try], error: APIError | None = None
-) -> Fault:
-    """Say of each target why it did not answer."""
-    soonest = way.traffic.soonest(way.options, way.clock())
-    after = soonest if error is None or error.retry_after is None else error.retry_after
-    notes = "".join(f"\n  ({note})" for note in report.notes)
-    told = [
-        {
-            "target": one.target,
-            "model": one.model,
-            "status": one.status,
-            "error": one.error,
-            "seconds": one.seconds,
-        }
-        for one in tries
-    ]
-    return Fault(
-        503,
-        NO_TARGET,
-        f"No target of the route ({report.policy}) could serve the call:\n"
-        f"{_table(report, tries)}{notes}",
-        retry_after=after,
-        more={"attempts": told},
-    )
-
-
-def _table(report: RouteReport, tries: Sequence[Try]) -> str:
-    """Return a line for each candidate: how it ended there, or why it was not asked."""
-    ends: dict[str, list[str]] = {}
-    for one in tries:
-        said = f"{one.status} {one.error}" if one.status else str(one.error)
-        ends.setdefault(one.target, []).append(said)
-    rows = [
-        (c.name, ", then ".join(ends.get(c.name, ())) or c.excluded or "it was not asked")
-        for c in report.candidates
-    ]
-    width = max((len(name) for name, _ in rows), default=0)
-    return "\n".join(f"  {name:<{width}}  {why}" for name, why in rows) or "  it has no targets"
 
 
 def _option(target: Target) -> Option:

@@ -13,7 +13,7 @@ from trunkline import errors
 from trunkline.dialects import failures
 from trunkline.errors import APIError
 from trunkline.gateway import mending, quote, verdicts
-from trunkline.gateway.following import Following
+from trunkline.gateway.hedging import Hedging
 from trunkline.gateway.outgoing import body_for
 from trunkline.gateway.quote import Tariff
 from trunkline.gateway.refusals import STOPPING
@@ -30,13 +30,11 @@ QUIET_SECONDS = 600.0
 """Between two events that say something, however many comments arrive."""
 
 
-class Relay(Following):
+class Relay(Hedging):
     """Relays one answer."""
 
     _quiet = float("inf")
     _idle_seconds = 60.0
-    _token_by = float("inf")
-    """When the first token of a stream is late, while another target remains."""
 
     def send(self) -> None:
         """Ask the present target."""
@@ -56,10 +54,8 @@ class Relay(Following):
         self._sent = True
         self.entry.attempts += 1
         self.until = exchange.connection.edge.now + target.first_byte_seconds
-        if self.course is not None and self.asked.stream:
-            silence = self.course.silence(self.plan.targets[self._at + 1 :])
-            self._token_by = exchange.connection.edge.now + silence
-            self.until = min(self.until, self._token_by)
+        if self.course is not None:
+            self._set_out(self.course)
         asked, body = self.asked, exchange.body
         if (
             asked.model != target.model
@@ -80,6 +76,8 @@ class Relay(Following):
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
         """Take the head of an answer whose body is still coming."""
         self._status, self._headers = status, headers
+        if self._beside is not None and status == 200:
+            self._was_sooner()
         note_head(self.entry, headers, self._target.pool, self.now())
         if self.asked.stream and status == 200:
             kind = header_of(headers, b"content-type") or b"text/event-stream"
@@ -135,6 +133,8 @@ class Relay(Following):
         if self._status == 0 and not (self.asked.stream and status == 200):
             self._connection = None
             self._status = status
+            if self._beside is not None and status == 200:
+                self._was_sooner()
             note_head(self.entry, headers, self._target.pool, self.now())
             if status == 200:
                 self._answer(rest)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from trunkline.gateway.admin.parts import PlaceView
-from trunkline.gateway.course import Course, Way, no_target
+from trunkline.gateway.course import Course
 from trunkline.gateway.hearsay import ROUND_SECONDS, Hearsay
 from trunkline.gateway.refusals import Fault
+from trunkline.gateway.ways import Way, no_target
 from trunkline.routing.measures import place_of
 from trunkline.routing.ranking import Wanted
 from trunkline.routing.traffic import Marks, Traffic
