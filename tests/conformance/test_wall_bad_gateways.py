@@ -139,7 +139,7 @@ def verdict_on(fault: str, shape: str, behave: Behave, limit: float) -> Result:
 def test_a_gateway_gets_the_verdict_that_it_deserves(
     fault: str, shape: str, behave: Behave, verdict: str, why: str
 ) -> None:
-    result = verdict_on(fault, shape, behave, 0.5 if verdict == "hang" else 30.0)
+    result = verdict_on(fault, shape, behave, 0.2 if verdict == "hang" else 30.0)
     assert (result.verdict, why in result.why) == (verdict, True), result
     assert result.asked >= 1
 
@@ -183,7 +183,7 @@ def test_a_gateway_that_answers_nothing_any_more_is_given_up() -> None:
     async def run() -> list[Result]:
         async with Upstream() as upstream:
             with bad_gateway(upstream.server.port, dying) as url:
-                wall = Wall(place_of(url), upstream, limit=0.5, at_once=1)
+                wall = Wall(place_of(url), upstream, limit=0.2, at_once=1)
                 return await wall.run(calls_for(["huge-event", "no-done", "503"]))
 
     first, *rest = sorted(asyncio.run(run()), key=lambda result: -result.asked)
