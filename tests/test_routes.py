@@ -295,3 +295,19 @@ def test_a_route_that_cannot_be_meant_is_refused_before_anything_is_sent(
         with pytest.raises(errors.InvalidInputError):
             client.chat(MODEL, ASK, route={"fallbacks": [MODEL]})
         assert not chats(server)
+
+
+def test_tools_may_be_functions_and_what_is_no_text_is_told(sandboxed: Serve):
+    def find_fox(place: str) -> str:
+        """Find a fox."""
+        return place
+
+    with sandboxed() as (client, server):
+        answer = client.chat(MODEL, ASK, route="cheapest", tools=[find_fox], tool_choice="required")
+        assert answer.choices[0].message.tool_calls
+        sent = len(server.requests)
+        with pytest.raises(errors.InvalidInputError, match="JSON"):
+            client.chat(MODEL, [{"role": "user", "content": "\ud800"}], route="cheapest")
+        with pytest.raises(errors.InvalidInputError):
+            client.chat(MODEL, ASK, route="cheapest", tools=[3])
+        assert len(server.requests) == sent

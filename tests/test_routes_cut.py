@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -221,3 +222,36 @@ def test_a_deadline_that_passes_in_the_middle_of_a_whole_answer_is_said_to_be_on
         assert chats(server) == {"together": 1}
     assert [a.error for a in caught.value.attempts] == ["DeadlineExceeded"]
     assert caught.value.route is not None
+
+
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+def test_a_stream_that_is_left_while_another_place_is_asked_is_over_at_once(
+    sandboxed: Serve, how: str
+):
+    async def work() -> None:
+        async with AsyncClient() as client:
+            route = {"places": ["together", "groq"], "on_cut": "restart", "first_token_seconds": 99}
+            stream = client.stream(MODEL, ASK, route=route, temperature=0)
+
+            async def read() -> None:
+                async for _ in stream:
+                    pass
+
+            reading = asyncio.create_task(read())
+            while not chats(server)["groq"]:
+                await asyncio.sleep(0.01)
+            if how == "closed":
+                await stream.close()
+            else:
+                reading.cancel()
+            with pytest.raises((errors.StreamTruncated, asyncio.CancelledError)) as caught:
+                await asyncio.wait_for(reading, 30)
+            assert isinstance(caught.value, errors.StreamTruncated) is (how == "closed")
+            await stream.close()
+        assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
+
+    with sandboxed({"together": "cut", "groq": "stall-head"}) as (_, server):
+        asyncio.run(work())
+        left = [s for s in server.requests if b":groq" in s.body]
+        while any(s.hung_up is None for s in left):
+            time.sleep(0.01)

@@ -95,7 +95,7 @@ class RoutedChat:
         from trunkline.calls import checked_deadline, parsed_model  # it makes these
 
         self._calls = calls
-        self._given = given
+        self._given = given = _with_schemas(given)
         self._messages = prepare_messages(messages)
         self._began = time.monotonic()
         api_base = given.get("api_base") or calls.defaults.api_base
@@ -184,6 +184,15 @@ class RoutedChat:
             call = msgspec.structs.replace(call, timeouts=limits)
         once = Retry(0, random.random)
         return msgspec.structs.replace(journey, call=call, retry=once, began=self._began), target
+
+
+def _with_schemas(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a call whose tools are told as they are sent; raises InvalidInputError."""
+    if not given.get("tools"):
+        return given
+    from trunkline.tools import tool_schemas  # loads inspection code that few calls need
+
+    return {**given, "tools": tool_schemas(given["tools"])}
 
 
 def _hold_of(policy: Policy, *, whole: bool) -> Hold | None:

@@ -22,7 +22,6 @@ from trunkline.routing.ranking import Option, Wanted
 from trunkline.routing.record import count_tokens
 from trunkline.types import Completion, Secret
 from trunkline.types.route import SERVER
-from trunkline.wire import strict_json
 
 if TYPE_CHECKING:
     from trunkline.catalog import Catalog, ModelEntry
@@ -100,7 +99,7 @@ def wanted_of(
     counted = count_tokens(None, Completion(None, None, []), messages).input or 0
     tools = parameters.get("tools")
     if tools:
-        counted += len(strict_json.encode(tools)) // 4
+        counted += len(repr(tools)) // 4
     limit = parameters.get("max_completion_tokens") or parameters.get("max_tokens")
     return Wanted(counted, limit, _uses(messages, parameters), session or _conversation(messages))
 
@@ -286,4 +285,7 @@ def _conversation(messages: list[dict[str, Any]]) -> str:
         begin.append([message.get("role"), message.get("content")])
         if message.get("role") == "user":
             break
-    return hashlib.blake2b(strict_json.encode(begin), digest_size=8).hexdigest()
+    data = repr(begin).encode(
+        "utf-8", "backslashreplace"
+    )  # what is no text is told where it is sent
+    return hashlib.blake2b(data, digest_size=8).hexdigest()

@@ -176,6 +176,7 @@ class _Opening(Generic[EventT, WholeT]):
         self._ending = ending
         self._run = run
         self._left = False
+        self._mending: Any = None
         self.progress: Progress[EventT, WholeT] | None = None
         self.exchange: AsyncExchange | None = None
 
@@ -195,10 +196,12 @@ class _Opening(Generic[EventT, WholeT]):
         self.hang_up()
         self._left = False
         try:
-            opened = await self._run(flow)
+            opened = await self._until_left(self._run(flow))
         except APIError as error:
             progress.broken(error)
             raise
+        if opened is None:
+            return None
         exchange: AsyncExchange = opened.reply.exchange
         self.exchange = exchange
         if self._left:
@@ -206,8 +209,27 @@ class _Opening(Generic[EventT, WholeT]):
         progress.mended(opened)
         return exchange
 
+    async def _until_left(
+        self, opens: Awaitable[Open[EventT, WholeT]]
+    ) -> Open[EventT, WholeT] | None:
+        """Wait for another stream; None where another task has closed this one meanwhile."""
+        import asyncio  # loaded already: this is called within a loop
+
+        self._mending = asyncio.ensure_future(opens)
+        try:
+            opened: Open[EventT, WholeT] = await self._mending
+            return opened
+        except asyncio.CancelledError:
+            if not self._left:
+                raise
+            return None
+        finally:
+            self._mending = None
+
     def hang_up(self) -> None:
         self._left = True
+        if self._mending is not None:
+            self._mending.cancel()
         if self.exchange is not None:
             self.exchange.close()
 

@@ -268,6 +268,8 @@ class Travel(Generic[T]):
             return False
         if self._only is not None and self.option.name not in self._only:
             return False
+        if following is not None and self.trip.traffic.trouble(self.option, at) is not None:
+            return False  # it was given up with this failure, or before it
         return at < self.trip.patience or not isinstance(error, ModelLoadingError)
 
     def _afforded(self, step: Step, following: int | None, now: float) -> Step:

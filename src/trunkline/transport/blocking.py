@@ -278,10 +278,9 @@ class BlockingTransport:
         url = request.url
         reader = ResponseReader(self._limits.allowing(request.limit))
         received = False
-        asking = self._asking[id(request)]
-        asking.connection = connection
+        self._asking[id(request)].connection = connection
         try:
-            if asking.given_up:
+            if self._asking[id(request)].given_up:
                 raise hung_up(url, received=False)
             if request.public and self._proxies.choose(url) is None:
                 check_peer(request, connection.sock.getpeername())
