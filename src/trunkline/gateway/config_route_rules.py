@@ -62,7 +62,8 @@ def _rules(where: Where, rules: RouteRules) -> Iterator[Problem]:
             wrong = True
             continue
         try:
-            Policy(**{**_WITH.get(name, {}), name: value})
+            given: dict[str, Any] = {**_WITH.get(name, {}), name: value}
+            Policy(**given)
         except InvalidInputError as error:
             wrong = True
             yield Problem((*where, name), _said(name, error))

@@ -5,6 +5,8 @@ Both are JSON in the entry, so that they are settled with it. Pure.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from trunkline.store.records import Entry
@@ -55,7 +57,7 @@ def write_report(report: RouteReport) -> str:
         }
         for one in report.candidates
     ]
-    kept = {"policy": report.policy, "candidates": candidates}
+    kept: dict[str, Any] = {"policy": report.policy, "candidates": candidates}
     if report.notes:
         kept["notes"] = list(report.notes)
     return msgspec.json.encode(kept).decode()
