@@ -27,6 +27,9 @@ from trunkline.wire.message import HttpRequest
 TIMED = ("endless", "stall", "drip")
 """What faults without an end begin with: they are given up soon, all others are waited for."""
 
+GIVEN_UP = "StreamTruncated|Timeout"
+"""How a stream that is given up ends: on a busy machine before it said anything."""
+
 OK = "ok"
 """The answer is whole, whatever its form."""
 
@@ -54,13 +57,13 @@ ENDINGS = {
     "empty-200": ("InvalidResponseError", "InvalidResponseError"),
     "huge-event": ("StreamTruncated", OK),
     "endless-line": ("InvalidResponseError|StreamTruncated", "APIConnectionError|Timeout"),
-    "endless": ("StreamTruncated", "Timeout"),
-    "endless-empty": ("StreamTruncated", "Timeout"),
-    "endless-comments": ("StreamTruncated", "Timeout"),
-    "drip": ("StreamTruncated", "Timeout"),
+    "endless": (GIVEN_UP, "Timeout"),
+    "endless-empty": (GIVEN_UP, "Timeout"),
+    "endless-comments": (GIVEN_UP, "Timeout"),
+    "drip": (GIVEN_UP, "Timeout"),
     "stall-head": ("Timeout", "Timeout"),
-    "stall-first": ("StreamTruncated", "Timeout"),
-    "stall": ("StreamTruncated", "Timeout"),
+    "stall-first": (GIVEN_UP, "Timeout"),
+    "stall": (GIVEN_UP, "Timeout"),
     "tools-orphan": ("StreamTruncated", OK),
     "tools-cut": ("StreamTruncated", OK),
     "error-then-done": ("InternalServerError", "InternalServerError"),
