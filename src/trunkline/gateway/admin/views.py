@@ -6,7 +6,7 @@ Money is US dollars as text, exactly; times are seconds since 1970. A secret's d
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
