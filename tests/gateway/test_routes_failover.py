@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from routes_side import answering, refusing, resetting, routed, silent, text_of, turning
+from routes_side import answering, refusing, resetting, routed, silent, text_of, turning, until
+
+from loopback import Visit, completion, whole
 
 pytestmark = pytest.mark.slow
 
@@ -124,3 +129,56 @@ def test_a_target_that_fails_all_the_time_is_given_up_and_tried_by_one_call_at_a
         for _ in range(20):
             assert scene.ask().status == 503
         assert scene.asked(0) + scene.asked(1) <= before + 4
+
+
+def test_an_endpoint_that_wakes_is_served_for_by_the_next_and_asked_again(tmp_path: Path) -> None:
+    loading = {"error": {"message": "Model m is currently loading", "code": "model_loading"}}
+    awake = threading.Event()
+
+    def endpoint(visit: Visit) -> None:
+        while True:
+            visit.request()
+            if awake.is_set():
+                visit.answer(completion("endpoint"))
+            else:
+                visit.send(whole(json.dumps(loading).encode(), 503, retry_after="1"))
+
+    with routed(tmp_path, "", endpoint, answering("next")) as scene:
+        assert text_of(scene.ask()) == "next"
+        awake.set()
+        until(lambda: text_of(scene.ask()), lambda text: text == "endpoint")
+
+
+def test_what_a_failing_upstream_costs_is_bounded_and_it_is_used_again_once_it_is_well(
+    tmp_path: Path,
+) -> None:
+    well = threading.Event()
+
+    def ill(visit: Visit) -> None:
+        while True:
+            visit.request()
+            if well.is_set():
+                visit.answer(completion("well"))
+            else:
+                visit.send(whole(b'{"error": {"message": "no"}}', 500))
+
+    with routed(tmp_path, "", ill, ill) as scene:
+        began = time.monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: scene.ask(), range(300)))
+        seconds = time.monotonic() - began
+        assert {answer.status for answer in answers} == {503}
+        attempts = scene.asked(0) + scene.asked(1)
+        assert attempts <= 300 + max(60, 10 * (seconds + 1))  # one in five, or ten a second
+        well.set()
+        until(lambda: scene.ask().status, lambda status: status == 200)
+
+
+def test_tries_survive_the_process(tmp_path: Path) -> None:
+    with routed(tmp_path, "", turning(500), answering()) as scene:
+        answer = scene.ask()
+        scene.gateway.kill()
+        scene.gateway.start()
+        row = scene.row(answer)
+        assert [one["role"] for one in row["tries"]] == ["first", "retry"]
+        assert row["state"] == "settled"

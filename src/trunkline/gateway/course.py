@@ -181,7 +181,8 @@ class Course:
             _option(present.target), way.clock(), way.wall, error, probe=present.probe
         )
         refused = error.status is not None and error.status >= 400
-        free = free or refused or not may_have_run(error)
+        ran = error.job is not None or any(attempt.error is None for attempt in error.attempts)
+        free = not ran and (free or refused or not may_have_run(error))
         self._close(
             present, error=type(error).__name__, status=error.status, cost=0 if free else None
         )
