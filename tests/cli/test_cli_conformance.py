@@ -99,7 +99,10 @@ def test_models_are_listed_for_gateways_that_want_to_know_them(
     code, out, _ = told(capsys, "--list", "--only", "F2", "--model-prefix", "openai/")
     assert (code, out.split()) == (
         0,
-        ["openai/stream/fault-no-done", "openai/stream/fault-after-done"],
+        [
+            *("openai/whole/plain", "openai/stream/plain"),
+            *("openai/stream/fault-no-done", "openai/stream/fault-after-done"),
+        ],
     )
 
 

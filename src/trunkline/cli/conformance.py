@@ -15,7 +15,7 @@ from trunkline.cli.inert import hide_secrets, inert_json
 from trunkline.cli.report import note
 from trunkline.cli.verdicts import print_table, summary
 from trunkline.conformance.asking import place_of
-from trunkline.conformance.calls import Call, Result, calls_for, count
+from trunkline.conformance.calls import PLAIN_CALLS, Call, Result, calls_for, count
 from trunkline.conformance.gateway import Wall
 from trunkline.conformance.sdk import run_sdk
 from trunkline.conformance.upstream import Upstream
@@ -76,7 +76,8 @@ def command(
     """
     calls = calls_for(only)
     if listing:
-        click.echo("\n".join(f"{model_prefix}{call.model}" for call in calls))
+        asked = [*PLAIN_CALLS.values(), *calls]
+        click.echo("\n".join(f"{model_prefix}{call.model}" for call in asked))
         return 0
     if url is not None and sdk is not None:
         raise click.UsageError("Give a URL or --sdk, not both.")
