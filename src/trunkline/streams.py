@@ -252,10 +252,7 @@ class AsyncEventStream(Generic[EventT, WholeT]):
         ending: Ending | None = None,
         run: RunAsync[EventT, WholeT] | None = None,
     ) -> None:
-        """Take what opens it, and what the whole is until then; nothing is sent yet.
-
-        `run` is for streams on routes.
-        """
+        """Take what opens it, on routes `run` anew, and what the whole is until then; nothing is sent."""
         self._opening: _Opening[EventT, WholeT] = _Opening(open_stream, ending, run)
         self._empty = empty
         self._events = _read_async(self._opening)

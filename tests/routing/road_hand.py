@@ -89,6 +89,8 @@ def trip(
         barred(option)
         one = journey(stream=True, deadline=deadline, timeouts=Timeouts(total=seconds))
         one = msgspec.structs.replace(one, retry=Retry(0, lambda: 0.5))
+        if option.provider is None:
+            return one, target(option.model, api_base="http://127.0.0.1:1/v1")
         return one, target(f"{option.provider}/{option.model}")
 
     return Trip(

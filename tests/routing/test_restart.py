@@ -115,3 +115,21 @@ def test_what_came_of_another_choice_cannot_be_gone_on_from():
 
 def test_what_an_answer_without_choices_delivered_is_nothing():
     assert delivered_of(Completion(None, None, [])) == Delivered()
+
+
+def test_of_several_choices_in_one_event_the_others_are_handed_out_as_they_are():
+    choices = [
+        {"index": 0, "delta": {"content": "Once upon"}},
+        {"index": 1, "delta": {"content": "Other"}},
+    ]
+    data = b"data: " + json.dumps({"id": "c", "choices": choices}).encode() + b"\n\n"
+    reader = RestartReader(Delivered("Once"), CAUSE, ChunkReader())
+    (chunk,) = reader.feed(data)
+    assert [c.delta.content for c in chunk.choices] == [" upon", "Other"]
+
+
+def test_a_second_answer_that_ends_with_other_choices_alone_is_another_one():
+    reader = RestartReader(Delivered("Once"), CAUSE, ChunkReader())
+    read(reader, event(1, content="Other"), event(1, finish="stop"), b"data: [DONE]\n\n")
+    reader.finish()
+    assert reader.failure is not None

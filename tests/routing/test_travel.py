@@ -326,3 +326,26 @@ def test_every_cut_part_keeps_its_tokens_and_its_price():
     assert (first.provider, last.provider) == ("groq", "together")
     assert first.cost.amount is not None
     assert isinstance(hand.needs[1], Wait)
+
+
+def test_a_beginning_is_told_to_a_server_as_servers_take_it():
+    hand = RoadHand(GOOD, streams(text(" upon")), *[FAILS] * 3)
+    rules = {"on_cut": "continue", "takes_prefix": ["endpoint"]}
+    mine = Option("endpoint", None, "org/m")
+    opened = go(hand, A, mine, policy=rules)
+    again = broken(opened, StreamTruncated("cut"), hand)
+    sent = bytes(hand.sends[-1].request.body)
+    assert b'"continue_final_message":true' in sent
+    assert b'"add_generation_prompt":false' in sent
+    assert again.whole(hand.now).choices[0].message.content == "Once upon"
+    third = broken_flow(again, StreamTruncated("cut"), hand)
+    assert isinstance(third, StreamTruncated)
+    assert third.route is not None
+    assert third.hint is not None
+
+
+def broken_flow(opened: Any, cause: StreamTruncated, hand: RoadHand) -> Any:
+    """Return the error that a stream ends with which nobody can go on with."""
+    with pytest.raises(StreamTruncated) as caught:
+        broken(opened, cause, hand)
+    return caught.value

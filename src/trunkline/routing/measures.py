@@ -53,12 +53,12 @@ class Histogram(msgspec.Struct):
         total = self.total(now)
         if total < ENOUGH:
             return None
-        wanted, seen = part * total, 0.0
-        for bucket in sorted(self.counts):
-            seen += self.counts[bucket]
+        wanted, seen, found = part * total, 0.0, 0
+        for found in sorted(self.counts):
+            seen += self.counts[found]
             if seen >= wanted:
-                return math.exp(bucket * _STEP)
-        return math.exp(max(self.counts) * _STEP)
+                break
+        return math.exp(found * _STEP)
 
     def add(self, other: Histogram, now: float) -> None:
         """Add what another process has seen."""
