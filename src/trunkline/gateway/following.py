@@ -221,5 +221,6 @@ class Following(Delivery):
         """Ask another target."""
         self._at = at
         self._again = False
+        self.until = float("inf")  # until it is sent; opening a connection has its own limit
         self._status, self._headers, self._tap, self._parts = 0, {}, None, None
         self.send()
