@@ -16,6 +16,7 @@ __all__ = ["sandboxed"]
 
 OWN = "sk-of-a-server-123456"
 FAILING = b'HTTP/1.1 503 Service Unavailable\r\ncontent-length: 15\r\n\r\n{"error":"bad"}'
+OTHER = "huggingface/hf-inference/BAAI/bge-m3"
 EMBEDDING = "intfloat/multilingual-e5-large-instruct"
 
 
@@ -142,3 +143,26 @@ def test_a_name_that_is_no_provider_is_told(sandboxed: Serve):
         assert found.receipt is not None
         assert found.receipt.route is not None
         assert any(name in note for note in found.receipt.route.notes)
+
+
+def test_a_tasks_server_comes_first_and_fallback_models_last_whatever_is_known_of_them(
+    sandboxed: Serve, mine: Upstream
+):
+    route = {"order": "sticky", "places": ["hf-inference", "together"], "fallbacks": [OTHER]}
+    with sandboxed() as (client, _):
+        for session in "abcdef":
+            vectors = client.embedding(
+                EMBEDDING,
+                ["a"],
+                route=route,
+                api_base=mine.url,
+                engine="openai",
+                session_id=session,
+                max_retries=0,
+            )
+            assert vectors.receipt is not None
+            assert vectors.receipt.route is not None
+            names = [c.name for c in vectors.receipt.route.candidates]
+            left = {c.name for c in vectors.receipt.route.candidates if c.excluded}
+            assert [n for n in names if n not in left][-1] == OTHER
+            assert "endpoint" in left or names[0] == "endpoint"

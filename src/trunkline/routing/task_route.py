@@ -65,7 +65,7 @@ def routed_ask(ask: Ask[Any], road: Road, carried: Carried) -> Flow[Any]:
     models, notes, now = yield from _places(ask, road.policy)
     trip = Trip(
         policy=road.policy,
-        options=tuple(_option(ask, name, model, road.account) for name, model in models.items()),
+        options=tuple(_option(ask, name, model, road) for name, model in models.items()),
         wanted=Wanted(session=ask.places.session_id),
         traffic=road.traffic,
         leg=_legs(ask, models, carried),
@@ -219,16 +219,25 @@ def _model(name: str, asked: ModelId) -> ModelId:
     return msgspec.structs.replace(asked, provider=name, policy=None)
 
 
-def _option(ask: Ask[Any], name: str, model: ModelId, account: str) -> Option:
+def _option(ask: Ask[Any], name: str, model: ModelId, road: Road) -> Option:
     row = PROVIDERS.get(model.provider or "")
     return Option(
         name,
         None if name == SERVER else model.provider,
         model.name,
         region=None if row is None else row.region,
-        account=account,
+        account=road.account,
         barred=_barred(ask, name, model),
+        fallback=_group(ask, name, road.policy),
     )
+
+
+def _group(ask: Ask[Any], name: str, policy: Policy) -> int:
+    """Return which of the groups a place is in that are asked one after another: a server's is the first."""
+    served = ask.places.api_base is not None
+    if name in policy.fallbacks and name not in policy.places:
+        return policy.fallbacks.index(name) + 1 + served
+    return int(served and name != SERVER)
 
 
 def _own_key(ask: Ask[Any]) -> bool:
