@@ -153,6 +153,12 @@ class Measures:
             if value is not None:
                 histogram.note(value, now, weight)
 
+    def forgive(self, place: Place) -> None:
+        """Forget the failures of a place that was given up and does well again."""
+        track = self.tracks.get(place)
+        if track is not None:
+            track.bad = 0.0
+
     def seen(self, place: Place, now: float) -> Seen:
         """Return what there is to say of a place."""
         track = self.tracks.get(place)

@@ -72,7 +72,14 @@ class Traffic:
         def trouble(option: Option) -> str | None:
             return marks.get(place_of(option.provider, option.model)) or self._standing(option, now)
 
-        known = Known(lambda o: self._seen(o, now + wall), trouble, self.chance)
+        def seen(option: Option) -> Seen:
+            found = self._seen(option, now + wall)
+            if found.error_rate and self.health.standing(place(option), now).state == "half-open":
+                # what failed is to be found well again by a call that would go there otherwise
+                return msgspec.structs.replace(found, error_rate=None)
+            return found
+
+        known = Known(seen, trouble, self.chance)
         with self._lock:
             return rank(options, policy, wanted, known)
 
@@ -110,6 +117,8 @@ class Traffic:
             self.health.ended(place(option), now, outcome, probe=probe, retry_after=after)
             if outcome == "left":
                 return
+            if probe and outcome == "good":
+                self.measures.forgive(where)
             for measures in (self.measures, self.fresh):
                 measures.note(
                     where,
