@@ -22,6 +22,7 @@ def told(code: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_where_everything_fails_hardly_more_is_sent_than_calls_are_made() -> None:
     found = told("[[run.failing(rate, 20.0, p) for _, p in run._ALL_FAIL] for rate in (20, 50)]")
     for both in found:

@@ -144,6 +144,7 @@ def test_a_place_that_does_well_is_moved_to_when_no_retry_is_left(sandboxed: Ser
     assert {steps(one.receipt)[-1][0] for one in found} == {"groq"}
 
 
+@pytest.mark.slow
 def test_the_last_place_may_be_as_slow_as_the_call_allows(sandboxed: Serve):
     with sandboxed({"groq": "slow;seconds=0.6"}) as (client, _):
         answer = whole(client, {"places": ["groq"], "first_token_seconds": 0.1})

@@ -152,6 +152,7 @@ def test_a_cancelled_call_leaves_its_place_as_it_was(sandboxed: Serve):
         asyncio.run(work())
 
 
+@pytest.mark.slow
 def test_a_deadline_holds_for_all_places_together(sandboxed: Serve):
     route = {"places": ["together", "groq"], "first_token_seconds": 0.2}
     silent = sandboxed({"together": "stall-head", "groq": "stall-head"})

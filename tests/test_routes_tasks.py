@@ -99,12 +99,14 @@ def test_a_provider_without_the_model_is_said_to_be_so(sandboxed: Serve):
     assert f"nscale  nscale does not serve {FLUX}." in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_job_that_was_accepted_stays_where_it_is(sandboxed: Serve):
     with sandboxed() as (client, _), pytest.raises(errors.JobFailedError) as caught:
         client.text_to_video("fal-ai/text-to-video/fault-job-failed", "a fox", route=["replicate"])
     assert {a.provider for a in caught.value.attempts} == {"fal-ai"}
 
 
+@pytest.mark.slow
 def test_asking_after_a_job_has_no_route(sandboxed: Serve):
     with sandboxed() as (client, _):
         with pytest.raises(errors.JobError) as caught:

@@ -69,6 +69,7 @@ def test_what_cannot_be_meant_is_told(quick: Run, arguments: tuple[str, ...], sa
     assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_a_plan_fits_a_terminal(terminal: Open) -> None:
     screen = terminal("plan", MODEL, "--offline", "--route", "groq,novita")
     assert screen.end() == 0

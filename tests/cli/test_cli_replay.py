@@ -147,6 +147,7 @@ def test_a_gateways_ledger_is_replayed_too(quick: Run, tmp_path: Path) -> None:
     assert json.loads(quick("replay", *asked, "--since", "5m").stdout)["calls"] == 0
 
 
+@pytest.mark.slow
 def test_it_fits_a_terminal(terminal: Open, log: str) -> None:
     screen = terminal("replay", "--log", log, "--policy", "groq,novita", "--offline")
     assert screen.end() == 0

@@ -156,6 +156,7 @@ def test_what_is_no_list_of_prices_is_refused(rows: object) -> None:
         read_prices(rows)
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_and_ranges_are_those_of_all_draws() -> None:
     seen = [past(n, "b", Happening(0.1 * (n + 1), rest=1.0, output=100)) for n in range(9)]
     calls = seen + [past(20 + n) for n in range(20)]
