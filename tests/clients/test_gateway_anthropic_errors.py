@@ -210,7 +210,8 @@ def test_a_route_by_claudes_name_goes_to_its_next_target_where_the_first_fails(
     assert message.model == name
     assert message.content[0].text.startswith("[simulated]")
     row = gateway.entry(f"req_{message.id.removeprefix('msg_')}")
-    assert (row["model"], row["target_model"], row["attempts"]) == (name, "sandbox/second", 2)
+    assert (row["model"], row["target_model"]) == (name, "sandbox/second")
+    assert row["attempts"] == len(row["tries"]) > 1
     assert name in [model.id for model in client.models.list()]
 
 

@@ -152,7 +152,8 @@ def test_the_second_target_embeds_where_the_first_does_not(
         raw = client.embeddings.with_raw_response.create(model=route, input="red")
         assert len(raw.parse().data[0].embedding) == 384
         row = gateway.entry(raw.headers["x-request-id"])
-        assert (row["upstream"], row["attempts"], row["outcome"]) == (upstream, 2, "ok")
+        assert (row["upstream"], row["outcome"]) == (upstream, "ok")
+        assert row["attempts"] == len(row["tries"]) > 1
     with pytest.raises(openai.UnprocessableEntityError):
         client.embeddings.create(model="mine", input="red")
 

@@ -298,11 +298,8 @@ def test_the_async_client_asks_for_several_things_at_once(gateway: Gateway, key:
 def test_the_next_target_of_a_route_is_asked(client: openai.OpenAI, gateway: Gateway) -> None:
     raw = client.images.with_raw_response.generate(model="pictures", prompt="a cat")
     entry = row(gateway, raw)
-    assert (entry["upstream"], entry["attempts"], entry["target_model"]) == (
-        "server",
-        2,
-        "sandbox/b",
-    )
+    assert (entry["upstream"], entry["target_model"]) == ("server", "sandbox/b")
+    assert entry["attempts"] == len(entry["tries"]) > 1
 
 
 def test_a_budget_holds_the_price_of_a_call(gateway: Gateway) -> None:
