@@ -14,7 +14,7 @@ from proxy import Proxy
 from running import Gateway, running
 from test_network import HARMFUL, HARMLESS, SEED, Weather
 from toxics import Corrupt, Slicer
-from wild_calls import Ended, many_async, told
+from wild_calls import LLAMA, Ended, many_async, told
 from wild_side import Scene, Tls, at_once, becomes, made_tls, open_sockets, scene
 
 from trunkline import AsyncClient
@@ -37,10 +37,14 @@ connect_seconds = 1.0
 first_byte_seconds = 1.0
 idle_seconds = 1.0
 prices."*" = {{ input = 1, output = 2, context = 100000 }}
+[upstreams.patient]
+base_url = "{wild}/v1"
+key_env = "UPSTREAM_KEY"
+connect_seconds = 20.0
+prices."*" = {{ input = 1, output = 2, context = 100000 }}
 [upstreams.huggingface]
-connect_seconds = 1.0
-first_byte_seconds = 1.0
-idle_seconds = 1.0
+first_byte_seconds = 20.0
+idle_seconds = 20.0
 [upstreams.tame]
 base_url = "{tame}/v1"
 key_env = "UPSTREAM_KEY"
@@ -49,6 +53,16 @@ prices."*" = {{ input = 1, output = 2, context = 100000 }}
 targets = [
   {{ upstream = "wild", model = "meta-llama/Llama-3.3-70B-Instruct" }},
   {{ upstream = "tame", model = "meta-llama/Llama-3.3-70B-Instruct" }},
+]
+first_token_seconds = 1.0
+[upstreams.slow]
+base_url = "{wild}/v1"
+key_env = "UPSTREAM_KEY"
+first_byte_seconds = 2.5
+[routes.either]
+targets = [
+  {{ upstream = "slow", model = "meta-llama/Llama-3.3-70B-Instruct" }},
+  {{ upstream = "tame", model = "deepseek-ai/DeepSeek-R1" }},
 ]
 """
 
@@ -87,8 +101,10 @@ class Front:
             where = {"TRUNKLINE_ROUTER": f"{self.url}/hf/v1", "HF_ENDPOINT": f"{self.url}/hf"}
             made = {"settings": read_settings(where)}
 
+        made["max_retries"] = options.pop("max_retries", RETRIES)
+
         async def work() -> list[Ended]:
-            async with AsyncClient(f"hf_{self.key}", max_retries=RETRIES, **made) as client:
+            async with AsyncClient(f"hf_{self.key}", **made) as client:
                 return await many_async(
                     client, kinds, count, at_once=48, deadline=deadline, **options
                 )
@@ -171,7 +187,7 @@ def wild(request: pytest.FixtureRequest, tmp_path: Path, tls: Tls) -> Iterator[F
 def test_a_bad_network_behind_the_gateway(wild: Front) -> None:
     for name, toxics in HARMLESS.items():
         with wild.scene.proxy.poisoned(*toxics):
-            ends = wild.run(CHATS, COUNT // 4)
+            ends = wild.run(CHATS, COUNT // 4, model=f"patient/{LLAMA}")
         assert told(ends) == {"right": COUNT // 4}, name
         wild.judge(ends, LONG)
     for name, toxics in HARMFUL.items():
