@@ -35,10 +35,14 @@ def saying_it(text: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": text}]
 
 
+UNHURRIED = "import logging; logging.getLogger('asyncio').setLevel('ERROR')\n"
+"""A loop that is watched says of each slow step that it was slow, as all are on a busy machine."""
+
+
 def python(code: str, *arguments: str) -> str:
     """Run a program in which every warning is an error; return what it prints."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-X", "dev", "-c", code, *arguments],
+        [sys.executable, "-W", "error", "-X", "dev", "-c", UNHURRIED + code, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
