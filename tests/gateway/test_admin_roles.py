@@ -31,6 +31,7 @@ ALLOWED = {
     "GET /admin/config": "viewer admin",
     "GET /admin/status": "viewer admin",
     "GET /admin/replicas": "viewer admin",
+    "GET /admin/places": "viewer admin",
     "GET /admin/openapi.json": "viewer team-admin admin",
 }
 """Written down apart from the table: whoever changes a right says so twice."""

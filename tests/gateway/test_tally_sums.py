@@ -33,6 +33,7 @@ def counted(calls: int, model: str = "org/model") -> Telemetry:
         found.attempted("hub", "RateLimitError")
         found.committed(0.01)
         found.recovered(2)
+        found.moved("again", "InternalServerError")
         found.waited("interactive", "let in", 0.2)
     return found
 

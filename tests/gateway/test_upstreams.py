@@ -9,7 +9,7 @@ import pytest
 from running import CHAT, Gateway, running
 
 from loopback import Upstream as Server
-from loopback import answers, saying, whole
+from loopback import answers, completion, saying, whole
 from trunkline.errors import ConfigurationError
 from trunkline.gateway.config import Config
 from trunkline.gateway.config import Upstream as UpstreamConfig
@@ -119,7 +119,7 @@ def test_a_reload_changes_an_upstreams_address_and_key(tmp_path: Path, serve: An
 def test_a_connection_that_died_while_idle_is_replaced_in_silence(
     tmp_path: Path, serve: Any
 ) -> None:
-    server: Server = serve(saying(whole(b'{"choices":[{"index":0}],"usage":{}}')), answers)
+    server: Server = serve(saying(whole(completion())), answers)
 
     with running(tmp_path, CONFIG.format(url=server.url, variable="FIRST"), KEYS) as gateway:
         key = gateway.new_key()
