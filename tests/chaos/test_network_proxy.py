@@ -328,6 +328,10 @@ def test_closing_it_leaves_neither_thread_nor_descriptor(echo: Echo) -> None:
         proxy.put(Stall())
         for sock in socks:
             sock.sendall(b"x")
+        until = time.monotonic() + PATIENCE
+        while proxy.connections < len(socks):
+            assert time.monotonic() < until
+            time.sleep(0.005)
         proxy.cut()
         for sock in socks:
             with suppress(ConnectionResetError):
