@@ -232,7 +232,8 @@ def entry_view(entry: Entry) -> EntryView:
 
 def _try_view(one: Try) -> TryView:
     same: dict[str, Any] = {name: getattr(one, name) for name in TryView.__struct_fields__}
-    return TryView(**{**same, "cost": dollars(one.cost)})
+    same["cost"] = dollars(one.cost)
+    return TryView(**same)
 
 
 def dollars(amount: int | None) -> str | None:
