@@ -146,6 +146,7 @@ def test_a_second_start_shows_no_admin_key_and_knows_the_keys_of_the_first(
     assert curl(f"{second.url}/admin/keys", key)[0] == 403
 
 
+@pytest.mark.slow
 @needs_curl
 def test_a_rotated_key_overlaps_and_a_revoked_one_is_refused_within_two_seconds(
     run: Run, routed: dict[str, str], serve: Callable[..., Served]

@@ -116,6 +116,7 @@ def test_a_cancelled_task_of_the_async_client_ends_the_upstreams_work(
     assert rows(gateway, model, 1)[0]["status"] == 499
 
 
+@pytest.mark.slow
 def test_hugging_faces_client_runs_into_its_own_time_out(
     gateway: Gateway, key: str, behind: SandboxServer, soon: Soon
 ) -> None:

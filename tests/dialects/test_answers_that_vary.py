@@ -160,6 +160,7 @@ def test_every_route_reads_one_of_the_usual_answers() -> None:
         assert VIDEO.read(video, Wish(ROUTES[route][0], "m", "x", {})).media_type == "video/mp4"
 
 
+@pytest.mark.slow
 @given(mutated())
 @settings(max_examples=1500, deadline=None)
 def test_what_is_nearly_an_answer_is_read_or_refused(changed: tuple[str, Any]) -> None:

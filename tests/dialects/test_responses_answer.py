@@ -306,6 +306,7 @@ def test_a_stream_spells_out_what_the_whole_answer_says(chat: tuple[list[Body], 
     assert [item.to_dict() for item in ours.whole().output] == output
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(conversations())
 def test_the_clients_own_accumulator_makes_the_same_of_it(chat: tuple[list[Body], bytes]) -> None:

@@ -363,6 +363,7 @@ def expected(rule: str, caller: str) -> set[int]:
     return {200, 400, 404, 405, 415}
 
 
+@pytest.mark.slow
 def test_every_page_lets_in_whom_its_rule_says(
     gateway: Gateway, table: list[Page], callers: dict[str, str | None]
 ) -> None:
@@ -374,6 +375,7 @@ def test_every_page_lets_in_whom_its_rule_says(
             assert answer.status in expected(page.rule, name), (spelt(page), name, answer)
 
 
+@pytest.mark.slow
 def test_every_route_of_the_admin_api_is_closed_to_those_who_only_call(
     gateway: Gateway, callers: dict[str, str | None]
 ) -> None:

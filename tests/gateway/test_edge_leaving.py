@@ -122,6 +122,7 @@ def test_who_leaves_before_its_body_is_whole_costs_nothing(
     assert len(sandbox_server.requests) == 1
 
 
+@pytest.mark.slow
 def test_a_stream_that_nobody_reads_is_held_back_and_given_up(
     gateway: Gateway, key: str, sandbox_server: SandboxServer
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_stream_that_nobody_reads_is_held_back_and_given_up(
     assert ask(gateway, get("/health/live")).status == 200
 
 
+@pytest.mark.slow
 def test_many_streams_that_nobody_reads_are_held_back(
     gateway: Gateway, key: str, sandbox_server: SandboxServer
 ) -> None:
@@ -181,6 +183,7 @@ def test_a_stream_that_is_read_slowly_is_whole(gateway: Gateway, key: str) -> No
         assert answer.body.endswith(b"data: [DONE]\n\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", [False, True])
 def test_a_large_answer_has_the_time_that_it_takes_as_long_as_it_is_read(
     gateway: Gateway, key: str, last: bool
@@ -200,6 +203,7 @@ def test_a_large_answer_has_the_time_that_it_takes_as_long_as_it_is_read(
         assert wire.ended() if last else wire.lives()
 
 
+@pytest.mark.slow
 def test_a_large_answer_that_nobody_reads_is_given_up(gateway: Gateway, key: str) -> None:
     wish = {"model": "sentence-transformers/all-MiniLM-L6-v2", "input": ["a b c"] * 5000}
     with Wire(gateway, buffer=4096) as wire:

@@ -207,6 +207,7 @@ def test_as_many_descriptors_are_taken_as_clients_need_where_that_is_allowed(
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow
 def test_at_the_end_idle_clients_are_let_go_and_the_others_are_answered(
     tmp_path: Path, sandbox_server: SandboxServer
 ) -> None:

@@ -186,6 +186,7 @@ REQUESTS = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(
     rows=st.lists(st.tuples(REQUESTS, st.integers(1, 4)), min_size=1, max_size=5),
     joined=st.lists(st.booleans(), min_size=20, max_size=20),

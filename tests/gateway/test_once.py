@@ -348,6 +348,7 @@ def test_a_large_answer_that_nobody_will_get_is_called_off(tmp_path: Path):
     play(tmp_path, scene, "idempotency.max_bytes = 100\n")
 
 
+@pytest.mark.slow
 def test_a_process_that_died_in_the_middle_leaves_a_call_that_is_never_sent_again(
     tmp_path: Path,
 ):
@@ -404,6 +405,7 @@ def locked(lax_gateway: Gateway) -> Iterator[sqlite3.Connection]:
             connection.execute("ROLLBACK")
 
 
+@pytest.mark.slow
 def test_while_the_store_is_down_nothing_is_sent(
     lax_gateway: Gateway, key: str, name: str, locked: sqlite3.Connection
 ):
@@ -417,6 +419,7 @@ def test_while_the_store_is_down_nothing_is_sent(
     assert calls(lax_gateway, first) == 1
 
 
+@pytest.mark.slow
 def test_an_answer_is_told_though_it_cannot_be_kept_and_kept_when_it_can(tmp_path: Path):
     async def scene(gateway: Gateway, serving: Upstream) -> None:
         key = gateway.new_key()
@@ -440,6 +443,7 @@ def test_an_answer_is_told_though_it_cannot_be_kept_and_kept_when_it_can(tmp_pat
     play(tmp_path, scene)
 
 
+@pytest.mark.slow
 def test_what_is_kept_has_its_time_and_no_request_is_in_it(tmp_path: Path):
     async def scene(gateway: Gateway, serving: Upstream) -> None:
         key = gateway.new_key()

@@ -86,6 +86,7 @@ def test_with_refuse_calls_are_refused_while_the_store_is_full_and_go_on_by_them
     play(tmp_path, scene)
 
 
+@pytest.mark.slow
 def test_with_spool_calls_go_on_and_are_in_the_ledger_once_even_when_the_process_is_killed(
     tmp_path: Path,
 ):
@@ -131,6 +132,7 @@ def test_a_spool_that_is_full_refuses_and_goes_on_by_itself(tmp_path: Path):
     play(tmp_path, scene, SPOOL + "store.spool_bytes = 4096\n")
 
 
+@pytest.mark.slow
 def test_a_stop_while_the_store_is_full_leaves_the_journal_for_the_next_start(tmp_path: Path):
     async def scene(gateway: Gateway, serving: Upstream) -> None:
         key = gateway.new_key()

@@ -221,6 +221,7 @@ def test_a_hostile_name_is_made_harmless(name):
     assert all(byte >= 0x20 or byte == 0x0A for byte in body)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_names_of_models_take_no_more_memory_and_end_in_other():
     telemetry = Telemetry(["org/mine"], most_values=50)
     for number in range(1000):

@@ -272,6 +272,7 @@ def test_a_client_that_leaves_before_anything_came_is_charged_what_was_held(line
         assert (row["status"], row["outcome"], row["cost"]) == (499, "cancelled", None)
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_holds_the_upstream_back(line: Any) -> None:
     def pours(visit: Visit) -> None:
         visit.request()
@@ -313,6 +314,7 @@ def test_a_count_that_is_none_is_not_billed(
         assert not str(row["cost"]).startswith("-")
 
 
+@pytest.mark.slow
 def test_a_gateway_that_stops_tells_whoever_waits_and_charges_what_was_held(line: Any) -> None:
     with line(then_waits(), giving(VECTOR)) as at:
         at.gateway.config.write_text(

@@ -73,6 +73,7 @@ def opened(url: str) -> Iterator[PostgresStore]:
         yield store
 
 
+@pytest.mark.slow
 def test_killed_before_any_statement_of_a_commit_all_or_nothing_is_there(
     postgres_server: PostgresServer,
 ):
@@ -109,6 +110,7 @@ def test_killed_before_any_statement_of_a_commit_all_or_nothing_is_there(
     assert fates == {1, 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whom", ["process", "server"])
 def test_killed_at_any_moment_again_and_again_every_record_counts_once(
     postgres_server: PostgresServer, postgres_url: str, whom: str

@@ -90,6 +90,7 @@ def test_a_later_step_keeps_what_is_there(postgres_url: str):
         assert store.open_entries() == [an_entry(2)]
 
 
+@pytest.mark.slow
 def test_killed_before_any_statement_the_next_start_goes_on(postgres_server: PostgresServer):
     seen: set[int] = set()
     for number in range(0, 200, 4):  # it ends by itself, once all is done

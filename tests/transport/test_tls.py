@@ -163,6 +163,7 @@ except KeyboardInterrupt as caught:  # which knows every frame that it came thro
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_within_a_handshake_closes_the_socket(serve) -> None:
     upstream = serve(lambda visit: (visit.note("here"), visit.until_gone()))
     with subprocess.Popen(

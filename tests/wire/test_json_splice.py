@@ -45,6 +45,7 @@ def spans(text: str) -> dict[str, tuple[int, int]]:
     return found
 
 
+@pytest.mark.slow
 @given(objects())
 @settings(max_examples=250, deadline=None)
 @example('{"a":{"model":1},"stream":{}}')
@@ -62,6 +63,7 @@ def test_a_span_is_where_pythons_decoder_finds_it(text: str) -> None:
         assert span_of(text.encode(), name) == known.get(name)
 
 
+@pytest.mark.slow
 @given(objects(), st.dictionaries(st.sampled_from(NAMES), st.none() | NEW, max_size=4))
 @settings(max_examples=250, deadline=None)
 def test_what_comes_is_the_object_with_its_changes(
@@ -82,6 +84,7 @@ def test_what_comes_is_the_object_with_its_changes(
             assert spliced[begin:stop] == body[start:end]
 
 
+@pytest.mark.slow
 @given(objects(), st.data())
 @settings(max_examples=200, deadline=None)
 def test_every_byte_beside_the_values_stays(text: str, data: st.DataObject) -> None:
