@@ -57,33 +57,6 @@ def test_the_second_answers_where_the_first_is_slow_which_is_hung_up_on(tmp_path
         assert text_of(scene.ask(stream=True, model="b/x")) == "beside"
 
 
-def test_the_first_goes_on_where_it_is_sooner_after_all(tmp_path: Path) -> None:
-    def late(visit: Visit) -> None:
-        visit.request()
-        visit.hold("go on")
-        visit.send(STREAM_HEAD, said("late"), chunk(DONE), LAST)
-
-    def slower(visit: Visit) -> None:
-        visit.request()
-        visit.note("asked")
-        visit.until_gone()
-        visit.note("left")
-
-    with routed(tmp_path, "hedge = true", usual_and_then(late), slower) as scene:
-        measured(scene)
-        with scene.streaming() as wire:
-            scene.servers[1].wait("asked")
-            scene.servers[0].say("go on")
-            wire.until(b"[DONE]")
-        scene.servers[1].wait("left")
-        [row] = [r for r in scene.gateway.ledger(USUAL + 1) if len(r["tries"]) > 1]
-        assert [(t["target"], t["role"], t["error"]) for t in row["tries"]] == [
-            ("b", "hedge", "Slower"),
-            ("a", "first", None),
-        ]
-        assert (row["upstream"], row["outcome"]) == ("a", "ok")
-
-
 def test_the_second_is_waited_for_where_the_first_fails(tmp_path: Path) -> None:
     def failing(visit: Visit) -> None:
         visit.request()
