@@ -125,9 +125,9 @@ def test_what_is_kept_back_fails_over_unseen(tmp_path: Path, rules: str) -> None
 def test_so_much_and_no_more_is_kept_back(tmp_path: Path, rules: str) -> None:
     held = routed(tmp_path, f'on_cut = "hold"\n{rules}', holding("Once |upon"))
     with held as scene, scene.streaming() as wire:
-        wire.until(b"upon")  # the server says no more until then
+        assert b"[DONE]" not in wire.until(b"upon")  # the server says no more until then
         scene.servers[0].say("go on")
-        wire.until(b"[DONE]")
+        assert b"error" not in wire.until(b"[DONE]")
 
 
 @pytest.mark.parametrize("second", [answering("On|ce upon| a time")])

@@ -312,6 +312,7 @@ def test_a_reload_that_allows_more_lets_in_who_waits(tmp_path: Path):
         await asyncio.to_thread(there.gateway.admin, "POST", "/reload")
         await until(lambda: there.behind.seen["waits"] == 1)
         await there.all_done()
+        assert there.order[-1] == "waits"
 
     play(tmp_path, work)
 

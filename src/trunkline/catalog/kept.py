@@ -5,10 +5,7 @@ The file holds the router's rows as they came; the snapshot's form is told in do
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pkgutil
-import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -20,6 +17,7 @@ import msgspec
 from trunkline._version import __version__
 from trunkline.catalog.entries import Catalog, ModelEntry, Offer, entries_of
 from trunkline.errors import InvalidResponseError
+from trunkline.kept_files import replace_file
 from trunkline.providers.prices import Pricing, exact
 from trunkline.settings import ROUTER, catalog_path
 from trunkline.wire import strict_json
@@ -57,18 +55,7 @@ def write_file(path: Path, data: bytes, router: str, now: datetime) -> None:
     body = strict_json.decode(data)
     rows = body.get("data") if isinstance(body, dict) else body
     kept = msgspec.json.encode(_File(now, router, rows))
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    try:
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - Path.open takes no mode bits
-            file.write(kept)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise
+    replace_file(path, kept)
 
 
 def read_file(path: Path, router: str | None = None) -> Catalog | None:
