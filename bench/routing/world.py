@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from trunkline.catalog import shipped
-from trunkline.catalog.options import options_of
+from trunkline.catalog.options import option_of
 from trunkline.hindsight.legs import Happening
 from trunkline.routing.ranking import Option
 
@@ -176,7 +176,8 @@ def _priced() -> dict[str, Option]:
     if entry is None or len(entry.providers) != len(PROFILES):
         raise SystemExit(f"The snapshot does not have {len(PROFILES)} offers of {PRICED_AS}.")
     told = sorted(
-        options_of(entry), key=lambda o: -sum(p or 0 for p in (o.pricing.input, o.pricing.output))
+        [option_of(entry, offer) for offer in entry.providers],
+        key=lambda o: -sum(p or 0 for p in (o.pricing.input, o.pricing.output)),
     )
     return {
         profile.name: msgspec.structs.replace(

@@ -65,9 +65,10 @@ class Client(AnswerMethods, TaskMethods, CatalogMethods, RoutedMethods):
 
         `token` is a Hugging Face token or a provider's key; without it the environment and the
         login of `hf auth login` are looked at, for each call. `timeout` and `deadline` are in
-        seconds. `route` is the route of chats that name none. `log` logs calls to a SQLite file, a path or with True the usual one, `log_content`
-        with what was asked and answered; without them the settings decide. `ca_file` is a PEM file of authorities to trust instead of the system's.
-        `settings` replaces what the environment says, `transport` what moves the bytes.
+        seconds. `route` is the route of chats that name none. `log` logs calls to a SQLite file, a
+        path or with True the usual one, `log_content` with what was asked and answered; without
+        them the settings decide. `ca_file` is a PEM file of authorities to trust instead of the
+        system's. `settings` replaces what the environment says, `transport` what moves the bytes.
         """
         self._calls = calls_with(
             token,

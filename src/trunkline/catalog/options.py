@@ -14,17 +14,12 @@ if TYPE_CHECKING:
     from trunkline.routing.policy import Need
 
 
-def options_of(entry: ModelEntry, *, fallback: int = 0) -> list[Option]:
-    """Return a place for each provider that offers a model, those that are not live too."""
-    return [option_of(entry, offer, fallback=fallback) for offer in entry.providers]
-
-
-def option_of(entry: ModelEntry, offer: Offer, *, fallback: int = 0) -> Option:
+def option_of(entry: ModelEntry, offer: Offer) -> Option:
     """Return one provider's place."""
     row = PROVIDERS.get(offer.provider)
     latency = offer.first_token_latency_ms
     return Option(
-        name=offer.provider if not fallback else f"{entry.id}:{offer.provider}",
+        name=offer.provider,
         provider=offer.provider,
         model=entry.id,
         pricing=FREE if offer.is_free else offer.pricing,
@@ -34,7 +29,6 @@ def option_of(entry: ModelEntry, offer: Offer, *, fallback: int = 0) -> Option:
         first_token=None if latency is None else latency / 1000,
         throughput=offer.throughput,
         region=None if row is None else row.region,
-        fallback=fallback,
     )
 
 

@@ -326,7 +326,9 @@ class Travel(Generic[T]):
             f"No place on the route ({self._report.policy}) could serve the call:\n{self._table()}",
             model=trip.options[0].model if trip.options else None,
             attempts=self.attempts,
-            retry_after=soonest if cause is None else cause.retry_after,
+            retry_after=soonest
+            if cause is None or cause.retry_after is None
+            else cause.retry_after,
             request_id=None if cause is None else cause.request_id,
             hint="Ease the route's limits or name more places." if cause is None else None,
         )
