@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from lease_side import Process, SimCall, World
 
+from trunkline.gateway.rate_rounds import PROBE_SECONDS
 from trunkline.gateway.shares import FAILURES, Breaker, Shares
 from trunkline.store.records import Budget, Limits, RateWish
 
@@ -321,6 +322,22 @@ def test_what_a_share_had_left_is_not_given_to_those_who_share_limits_out(world:
         world.pass_(2)  # what lies idle is given back
     sent += sum(send(process, 20) for process in (*others, one))
     assert sent <= 30 + 30 // 3
+
+
+def test_a_slot_given_back_while_nobody_could_be_told_is_told_once_it_can_be(world: World):
+    world.key(limits=Limits(concurrency=1))
+    one, two, _ = world.processes
+    one.rates.trouble = "lost"
+    call = one.ask()
+    world.pass_(0.3)
+    one.rates.trouble = "down"
+    call.end()
+    world.pass_(1)
+    one.rates.trouble = ""
+    world.pass_(PROBE_SECONDS)
+    other = two.ask()
+    world.pass_(0.3)
+    assert other.code == "sent"
 
 
 def test_a_share_that_is_used_up_is_no_last_word_once_limits_are_shared_again(world: World):

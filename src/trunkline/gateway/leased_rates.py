@@ -239,7 +239,9 @@ class LeasedMeter(Meter):
         idle = 0.0 if self.parked else now - self.used_at
         calls, tokens = self._minutes(now, replicas, idle=idle >= IDLE)
         slots = self._slots(replicas, idle=idle >= SLOT_IDLE)
-        if not (calls or tokens or slots != self.slots or self._fading(now)):
+        # Slots taken or left by share are told, lest others wait for one that nobody uses.
+        told = not (self.by_share and limits.concurrency is not None)
+        if told and not (calls or tokens or slots != self.slots or self._fading(now)):
             return None
         self.slots = min(self.slots, slots)
         return RateWish(self.scope, self.whose, limits, calls, tokens, slots)

@@ -32,6 +32,8 @@ class RateRounds(Rounds[LeasedMeter, RateWish, RateLease]):
         self._boot = boot
         self._shares = Shares(hall.replicas)
         self._breaker = Breaker()
+        self._alone: dict[LeasedMeter, None] = {}
+        """Those that took shares: whoever shares limits out may take them to have other slots."""
         self._late: Timer | None = None
         self._probing: Timer | None = None
         self._asker: Asker[list[RateWish], list[RateLease]] = hall.times.asker(
@@ -102,6 +104,9 @@ class RateRounds(Rounds[LeasedMeter, RateWish, RateLease]):
         for (_, wish), lease in zip(wishes, answer, strict=True):
             self._shares.note(wish, lease, began)
         self._over(wishes, parked, began, answer)
+        alone, self._alone = self._alone, {}
+        for meter in alone:
+            self.want(meter)
 
     def _share_out(
         self, wishes: list[tuple[LeasedMeter, RateWish]], parked: list[Waiting], began: float
@@ -118,6 +123,10 @@ class RateRounds(Rounds[LeasedMeter, RateWish, RateLease]):
         self, lease: LeasedMeter, wish: RateWish, answer: RateLease, began: float, now: float
     ) -> None:
         lease.take(wish, answer, began, now, by_share=self.by_shares)
+        if self.by_shares:
+            self._alone[lease] = None
+        else:
+            self._alone.pop(lease, None)
 
     def _add(self, waiting: Waiting) -> Iterable[LeasedMeter]:
         for meter in waiting.holder.rates:
