@@ -81,7 +81,15 @@ def test_no_place_is_asked_after_the_deadline():
     assert hand.now == START + 15
     assert hand.asked == ["groq", "together"]
     late = RoadHand(answers(503, {"error": "down"}, takes=15.0))
-    assert isinstance(ends(late, A, B, deadline=15.0), RouteExhaustedError)
+    error = ends(late, A, B, deadline=15.0)
+    assert isinstance(error, DeadlineExceeded)
+    assert error.message.splitlines()[1:] == [
+        "  groq      503 ServiceUnavailableError",
+        "  together  it was not asked",
+    ]
+    assert isinstance(error.__cause__, ServiceUnavailableError)
+    assert len(error.attempts) == 1
+    assert error.route is not None
     assert late.asked == ["groq"]
 
 

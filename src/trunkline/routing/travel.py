@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from trunkline.errors import APIError, ModelLoadingError, RouteExhaustedError
+from trunkline.errors import APIError, DeadlineExceeded, ModelLoadingError, RouteExhaustedError
 from trunkline.routing.carry import Flow
 from trunkline.routing.hedging import Stage, raced
 from trunkline.routing.moving import Step, next_step
@@ -243,7 +243,9 @@ class Travel(Generic[T]):
         wait = step.wait or trip.traffic.chance() * _SHORT_WAIT
         if step.action == "again" and not self._may_ask_again(error, now + wait, role, following):
             step = Step("stop" if following is None else "move", step.why)
-        if step.action == "stop" or now + (wait if step.action == "again" else 0) >= trip.end:
+        if step.action != "stop" and now >= trip.end:
+            raise self._overdue(error)
+        if step.action == "stop" or (step.action == "again" and now + wait >= trip.end):
             raise self._given_up(error, step)
         step = self._afforded(step, following, now)
         if step.action == "stop":
@@ -318,6 +320,20 @@ class Travel(Generic[T]):
             return error
         self.note(f"{self.option.name}: {step.why}")
         return self._exhausted(error)
+
+    def _overdue(self, cause: APIError) -> DeadlineExceeded:
+        """Return what a call ends with whose deadline passed before the next place could be asked."""
+        error = DeadlineExceeded(
+            f"The call's deadline passed on the route ({self._report.policy}):\n{self._table()}",
+            model=self.trip.options[0].model,
+            attempts=self.attempts,
+            request_id=cause.request_id,
+            hint="Raise deadline= to allow more.",
+        )
+        error.sent = error.received = True
+        error.route = self.report
+        error.__cause__ = cause
+        return error
 
     def _exhausted(self, cause: APIError | None) -> RouteExhaustedError:
         trip = self.trip
