@@ -13,9 +13,10 @@ from hypothesis import settings
 from faces import FACES, Face
 from loopback import Script, Upstream
 from servers import PostgresServer, RedisServer, started
+from trials import often
 
 # How long an example takes says how busy the machine is.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, max_examples=often(100))
 settings.load_profile("untimed")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 OPENS = {"asyncio", "socket", "ssl", "select", "threading", "subprocess", "http", "urllib.request"}
 LOWER_ROOMS = ("types", "wire", "dialects", "providers", "routing")
+DRIVERS = {"sqlite3", "asyncpg", "redis"}
 MAY_READ_ENVIRONMENT = ("settings.py", "cli/", "sandbox/")
 
 
@@ -19,61 +21,63 @@ def place(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+    return frozenset(found)
 
 
-def ids(paths: list[Path]) -> list[str]:
-    return [place(path) for path in paths]
+@pytest.fixture(params=sorted({place(path).split("/")[0] for path in MODULES}))
+def room(request: pytest.FixtureRequest) -> list[Path]:
+    """The modules of one package, or one module that stands alone."""
+    return [path for path in MODULES if place(path).split("/")[0] == request.param]
 
 
-LOWER = [path for path in MODULES if place(path).startswith(LOWER_ROOMS)]
+def test_the_lower_rooms_open_nothing_and_wait_for_nothing(room: list[Path]) -> None:
+    for path in room:
+        if place(path).startswith(LOWER_ROOMS):
+            roots = {name for name in imports(path) if name in OPENS or name.split(".")[0] in OPENS}
+            assert roots - {"http.HTTPStatus", "http"} == set(), path
+            assert "time" not in imports(path), path
 
 
-@pytest.mark.parametrize("path", LOWER, ids=ids(LOWER))
-def test_the_lower_rooms_open_nothing_and_wait_for_nothing(path: Path) -> None:
-    roots = {name for name in imports(path) if name in OPENS or name.split(".")[0] in OPENS}
-    assert roots - {"http.HTTPStatus", "http"} == set()
-    assert "time" not in imports(path)
+def test_only_the_store_imports_a_database(room: list[Path]) -> None:
+    for path in room:
+        roots = {name.split(".")[0] for name in imports(path)}
+        assert roots & DRIVERS == set() or place(path).startswith("store/"), path
 
 
-DRIVERS = {"sqlite3", "asyncpg", "redis"}
+def test_only_the_settings_read_the_environment(room: list[Path]) -> None:
+    for path in room:
+        if not place(path).startswith(MAY_READ_ENVIRONMENT):
+            text = path.read_text()
+            assert "os.environ" not in text, path
+            assert "getenv" not in text, path
 
 
-@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
-def test_only_the_store_imports_a_database(path: Path) -> None:
-    roots = {name.split(".")[0] for name in imports(path)}
-    assert roots & DRIVERS == set() or place(path).startswith("store/")
+def test_nothing_is_evaluated_unpickled_or_run(room: list[Path]) -> None:
+    for path in room:
+        called = {
+            node.func.id
+            for node in ast.walk(tree(path))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert called & {"eval", "exec", "compile", "__import__"} == set(), path
+        assert imports(path) & {"pickle", "marshal", "shelve", "yaml"} == set(), path
 
 
-@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
-def test_only_the_settings_read_the_environment(path: Path) -> None:
-    if place(path).startswith(MAY_READ_ENVIRONMENT):
-        return
-    text = path.read_text()
-    assert "os.environ" not in text
-    assert "getenv" not in text
-
-
-@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
-def test_nothing_is_evaluated_unpickled_or_run(path: Path) -> None:
-    called = {
-        node.func.id
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
-    assert called & {"eval", "exec", "compile", "__import__"} == set()
-    assert imports(path) & {"pickle", "marshal", "shelve", "yaml"} == set()
-
-
-@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
-def test_every_module_says_what_it_is(path: Path) -> None:
-    doc = ast.get_docstring(ast.parse(path.read_text()))
-    assert doc is not None
-    assert len(doc.splitlines()) <= 10 or place(path) == "errors.py"
+def test_every_module_says_what_it_is(room: list[Path]) -> None:
+    for path in room:
+        doc = ast.get_docstring(tree(path))
+        assert doc is not None, path
+        assert len(doc.splitlines()) <= 10 or place(path) == "errors.py", path

@@ -14,6 +14,7 @@ from bench_runs import MODEL, SEA, SKY, judged, run_of, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.bench.against import compare, interval
 from trunkline.bench.figures import figures, quantile
 from trunkline.bench.measured import measured
@@ -29,7 +30,7 @@ def test_a_quantile_lies_between_two_values_where_it_falls_between() -> None:
     assert quantile(list(range(101)), 0.95) == 95
 
 
-@settings(max_examples=20)
+@settings(max_examples=often(20))
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0, 1))
 def test_a_quantile_is_within_its_values(values: list[float], part: float) -> None:
     assert min(values) <= quantile(values, part) <= max(values) + 1e-6
@@ -108,7 +109,7 @@ def test_the_same_two_runs_give_the_same_intervals() -> None:
     assert compare(one, other) == compare(one, other)
 
 
-@settings(max_examples=8)
+@settings(max_examples=often(8))
 @given(st.lists(st.floats(0, 100), min_size=4, max_size=20))
 def test_a_run_against_itself_is_within_noise(values: list[float]) -> None:
     low, high = interval(values, values, median, random.Random(1))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.bench.judging import normal, same, similarity, wrong_with
 from trunkline.bench.prompts import Expect
 from trunkline.bench.values import Answer, Call
@@ -90,7 +91,7 @@ def test_very_long_texts_are_compared_by_the_words_they_share() -> None:
     assert similarity(Answer(long), Answer("x " * 5_000)) == 0.0
 
 
-@settings(max_examples=20)
+@settings(max_examples=often(20))
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_similarity_lies_between_0_and_1_and_is_1_for_the_same(one: str, other: str) -> None:
     first, second = Answer(one), Answer(other)

@@ -12,6 +12,7 @@ from bench_runs import SEA, SKY, judged, run_of, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.bench.against import compare
 from trunkline.bench.page import page
 from trunkline.bench.svg import Axis, Dot, Strip, matrix, scatter, strips
@@ -80,7 +81,7 @@ def test_whatever_a_model_says_is_text() -> None:
     assert parser.tags & {"script", "img"} == set()
 
 
-@settings(max_examples=8)
+@settings(max_examples=often(8))
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_leaves_the_page_whole(name: str, said: str) -> None:
     parser = read(page(run_of([sample(name, said, said), sample("b", said, SKY)])))
@@ -174,7 +175,7 @@ def test_an_axis_holds_all_its_values(values: list[float]) -> None:
     assert axis.ticks == sorted(axis.ticks)
 
 
-@settings(max_examples=25)
+@settings(max_examples=often(25))
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=20))
 def test_an_axis_keeps_the_order_of_values(values: list[float]) -> None:
     axis = Axis(values, 0, 100)

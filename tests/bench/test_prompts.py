@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.bench.canaries import built_in, canaries, needle
 from trunkline.bench.prompts import Expect, prompt_of, read_prompts
 from trunkline.errors import InvalidInputError
@@ -78,7 +79,7 @@ def test_a_file_that_is_none_is_refused(data: bytes, name: str, said: str) -> No
         read_prompts(data, name)
 
 
-@settings(max_examples=30)
+@settings(max_examples=often(30))
 @given(st.binary(max_size=200), st.sampled_from(["p.txt", "p.jsonl"]))
 def test_any_bytes_are_prompts_or_refused(data: bytes, name: str) -> None:
     try:

@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from trials import often
 from trunkline.bench.canaries import built_in
 from trunkline.bench.prompts import Prompt
 from trunkline.bench.spending import Bounds, Purse, bounds, pricing_of, total
@@ -100,4 +101,4 @@ class Spending(RuleBasedStateMachine):
 
 
 TestSpending = Spending.TestCase
-TestSpending.settings = settings(max_examples=15, stateful_step_count=15)
+TestSpending.settings = settings(max_examples=often(15), stateful_step_count=15)

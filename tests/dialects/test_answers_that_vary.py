@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.dialects.openai_videos import VIDEO
 from trunkline.dialects.shape import Reading, Shape, Wish
 from trunkline.errors import (
@@ -162,7 +163,7 @@ def test_every_route_reads_one_of_the_usual_answers() -> None:
 
 @pytest.mark.slow
 @given(mutated())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=often(1500), deadline=None)
 def test_what_is_nearly_an_answer_is_read_or_refused(changed: tuple[str, Any]) -> None:
     route, answer = changed
     before = copy.deepcopy(answer)
@@ -178,7 +179,7 @@ def test_what_is_nearly_an_answer_is_read_or_refused(changed: tuple[str, Any]) -
 
 
 @given(st.sampled_from(sorted(ROUTES)), st.binary(max_size=40), st.sampled_from(USUAL))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=often(400), deadline=None)
 def test_bytes_of_any_kind_are_a_file_or_refused(route: str, junk: bytes, answer: Any) -> None:
     text = json.dumps(answer).encode()
     for body in (junk, text[: len(junk)], junk + text):

@@ -22,6 +22,7 @@ from anthropic_requests import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.dialects.anthropic_server import RequestError, read_request
 
 
@@ -332,7 +333,7 @@ FIELD_NAMES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=often(400), deadline=None)
 @given(st.dictionaries(FIELD_NAMES, ANY, max_size=4), st.lists(ANY, max_size=3) | ANY)
 def test_whatever_is_sent_is_read_or_refused_by_its_place(
     fields: dict[str, Any], messages: Any
@@ -356,7 +357,7 @@ BLOCKS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant"]), BLOCKS), min_size=1, max_size=6))
 def test_every_text_of_a_conversation_is_sent_in_its_order(
     spoken: list[tuple[str, list[dict[str, str]]]],

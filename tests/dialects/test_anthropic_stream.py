@@ -11,6 +11,7 @@ from anthropic.lib.streaming._messages import accumulate_event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.dialects.anthropic_answer import Told, message_body
 from trunkline.dialects.anthropic_events import MessageReader
 from trunkline.dialects.anthropic_stream import MessageWriter
@@ -423,7 +424,7 @@ def plain(text: str) -> bool:
     return "<" not in text
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=often(150), deadline=None)
 @given(chats())
 def test_events_add_up_to_the_whole_answer(drawn: tuple[list[bytes], Completion]) -> None:
     chunks, whole = drawn
@@ -431,7 +432,7 @@ def test_events_add_up_to_the_whole_answer(drawn: tuple[list[bytes], Completion]
         assert folded(written(*chunks)) == {**message_body(whole, TOLD), "stop_details": None}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=often(150), deadline=None)
 @given(chats())
 def test_our_own_reader_reads_the_same_message(drawn: tuple[list[bytes], Completion]) -> None:
     chunks, _ = drawn
@@ -450,7 +451,7 @@ def test_our_own_reader_reads_the_same_message(drawn: tuple[list[bytes], Complet
     assert reader.whole().text == "".join(b.get("text", "") for b in expected["content"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 @given(chats(), st.data())
 def test_any_split_of_a_streams_bytes_gives_the_same_events(
     drawn: tuple[list[bytes], Completion], data: st.DataObject

@@ -23,6 +23,7 @@ from streams import (
     split,
 )
 
+from trials import often
 from trunkline import errors
 from trunkline.dialects.openai_chat import ChunkReader
 from trunkline.errors import APIConnectionError, InvalidResponseError, StreamTruncated
@@ -348,7 +349,7 @@ ENDS = st.sampled_from([b"\n\n", b"\r\n\r\n", b"\r\r", b"\n\r\n"])
 
 
 @given(bodies=BODIES, end=ENDS, cuts=CUTS, think=st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 def test_any_split_of_a_stream_gives_the_same_chunks_and_the_same_end(
     bodies: list[Any], end: bytes, cuts: list[int], think: bool
 ) -> None:
@@ -363,7 +364,7 @@ def test_any_split_of_a_stream_gives_the_same_chunks_and_the_same_end(
 
 
 @given(st.lists(st.binary(max_size=40) | st.binary(max_size=30).map(event), max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 def test_arbitrary_bytes_end_in_a_failure_of_ours(pieces: list[bytes]) -> None:
     reader = read(*pieces)
     assert isinstance(reader.failure, errors.APIError)
@@ -381,7 +382,7 @@ JSON = st.recursive(
 
 
 @given(st.lists(JSON, max_size=4), st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=often(400), deadline=None)
 def test_arbitrary_json_gives_chunks_or_a_failure_of_ours(bodies: list[Any], think: bool) -> None:
     reader = ChunkReader(think_tags=think)
     choices = [{"choices": [body]} for body in bodies] + [

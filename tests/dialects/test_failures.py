@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline import errors
 from trunkline.dialects.failures import (
     MAX_MESSAGE,
@@ -378,7 +379,7 @@ HEADERS = st.dictionaries(
 
 
 @given(st.integers(400, 599), HEADERS, JSON.map(data_of) | st.binary(max_size=60))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=often(400), deadline=None)
 def test_any_answer_becomes_an_error_with_something_to_say(
     status: int, headers: dict[str, str], data: bytes
 ) -> None:

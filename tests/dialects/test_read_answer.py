@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline import errors
 from trunkline.dialects.openai_chat import is_event_stream, read_answer, refuse_unstreamed
 from trunkline.errors import InvalidResponseError
@@ -190,7 +191,7 @@ JSON = st.recursive(
 
 
 @given(JSON, st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=often(400), deadline=None)
 def test_arbitrary_json_is_an_answer_or_an_error_of_ours(value: Any, think: bool) -> None:
     for told in (value, {"choices": [value]}, {"choices": [{"message": value}]}):
         try:

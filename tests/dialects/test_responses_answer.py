@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from pydantic import TypeAdapter
 
+from trials import often
 from trunkline.dialects.openai_read import read_completion
 from trunkline.dialects.response_events import ResponseReader
 from trunkline.dialects.responses_answer import Envelope, answer_body
@@ -293,7 +294,7 @@ def test_of_several_choices_the_first_is_told_and_what_is_odd_is_read() -> None:
     assert last["service_tier"] == "flex"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=often(150), deadline=None)
 @given(conversations())
 def test_a_stream_spells_out_what_the_whole_answer_says(chat: tuple[list[Body], bytes]) -> None:
     chunks, data = chat
@@ -307,7 +308,7 @@ def test_a_stream_spells_out_what_the_whole_answer_says(chat: tuple[list[Body], 
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=often(150), deadline=None)
 @given(conversations())
 def test_the_clients_own_accumulator_makes_the_same_of_it(chat: tuple[list[Body], bytes]) -> None:
     events = streamed(*chat[0])
@@ -323,7 +324,7 @@ def test_the_clients_own_accumulator_makes_the_same_of_it(chat: tuple[list[Body]
         assert output == events[-1]["response"]["output"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=often(150), deadline=None)
 @given(conversations(), st.lists(st.integers(0, 5000), max_size=8))
 def test_however_whole_events_arrive_together_the_events_are_the_same(
     chat: tuple[list[Body], bytes], cuts: list[int]

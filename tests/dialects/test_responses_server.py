@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.dialects.openai_server import RequestError, read_chat
 from trunkline.dialects.responses_input import LARGEST_IMAGE, MOST_IMAGES, MOST_ITEMS
 from trunkline.dialects.responses_server import read_request
@@ -386,7 +387,7 @@ ITEMS = st.dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=often(400), deadline=None)
 @given(st.dictionaries(NAMES, JSON | st.lists(ITEMS, max_size=3), max_size=4))
 def test_whatever_is_asked_is_a_chat_or_an_error_that_names_a_place(body: dict[str, Any]) -> None:
     try:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import DONE, END, answer, delta, event, events, failure
 
+from trials import often
 from trunkline.errors import InvalidResponseError, StreamTruncated
 
 Fragment = dict[str, Any]
@@ -147,7 +148,7 @@ CALLS = st.lists(
 
 
 @given(calls=CALLS, size=st.integers(1, 7), random=st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=often(150), deadline=None)
 def test_calls_survive_any_cut_of_their_arguments_in_any_order(
     calls: list[tuple[str, dict[str, Any]]], size: int, random: Any
 ) -> None:

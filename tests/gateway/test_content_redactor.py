@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.errors import ConfigurationError
 from trunkline.gateway.config import ContentConfig
 from trunkline.gateway.operator_patterns import MOST_STEPS, OperatorPattern
@@ -200,7 +201,7 @@ def test_usual_patterns_are_let_in_and_take_out_what_they_name(pattern, secret):
     assert OperatorPattern(pattern).replace(f"see {secret}, please", "[x]") == "see [x], please"
 
 
-@settings(max_examples=30)
+@settings(max_examples=often(30))
 @given(
     st.recursive(
         st.sampled_from(["a", "[ab]", ".", r"\w", "b"]),

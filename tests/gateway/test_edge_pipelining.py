@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from raw import CHATS, Wire, chat, chunks, eventually, get, head, post
 from running import Gateway
 
+from trials import often
 from trunkline.sandbox.server import SandboxServer
 
 
@@ -160,7 +161,9 @@ KINDS = ("chat", "stream", "live", "head", "wrong", "chunked", "nothing")
     sizes=st.lists(st.integers(0, 300), min_size=8, max_size=8),
 )
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=often(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_row_of_requests_cut_anywhere_is_answered_in_its_order(
     gateway: Gateway, key: str, kinds: list[str], cuts: list[int], sizes: list[int]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.gateway.config import Edge as Limits
 from trunkline.gateway.connection import Connection
 from trunkline.gateway.edge import Edge
@@ -193,7 +194,7 @@ REQUESTS = st.one_of(
     cuts=st.lists(st.tuples(st.integers(0, 19), st.integers(0, 400)), max_size=4),
     slow=st.sets(st.integers(0, 19), max_size=3),
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=often(500), deadline=None)
 def test_a_connection_is_understood_alike_with_and_without_recognising(
     rows: list[tuple[bytes, int]], joined: list[bool], cuts: list[tuple[int, int]], slow: set[int]
 ) -> None:
@@ -217,7 +218,7 @@ def test_a_connection_is_understood_alike_with_and_without_recognising(
     byte=st.integers(0, 255),
     body=st.sampled_from(BODIES),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=often(400), deadline=None)
 def test_a_head_that_differs_by_a_byte_is_read_anew(
     first: tuple[bytes, list[bytes]], place: int, byte: int, body: bytes
 ) -> None:
@@ -287,7 +288,7 @@ def test_only_a_whole_request_with_a_length_is_remembered() -> None:
     segments=st.lists(st.binary(max_size=80) | REQUESTS, max_size=5),
     spoilt=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 200), st.binary(max_size=4))),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=often(400), deadline=None)
 def test_arbitrary_bytes_are_read_or_refused(
     segments: list[bytes], spoilt: list[tuple[int, int, bytes]]
 ) -> None:

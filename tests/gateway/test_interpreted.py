@@ -16,6 +16,7 @@ from raw import Answer, Wire, ask, post
 from running import Gateway, running
 
 from loopback import LAST, STREAM_HEAD, Upstream, Visit, completion, event, whole
+from trials import often
 from trunkline.dialects.responses_answer import Envelope
 from trunkline.errors import InvalidResponseError
 from trunkline.gateway.refusals import Fault
@@ -160,7 +161,7 @@ def test_a_stream_whose_end_cannot_be_told_is_settled_as_one_that_broke_off(
         two.close()
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=often(250), deadline=None)
 @given(streams(), st.lists(st.integers(0, 3000), max_size=10))
 def test_of_the_oddest_stream_every_event_counts_and_can_be_read(
     stream: bytes, cuts: list[int]

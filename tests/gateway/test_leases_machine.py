@@ -6,10 +6,7 @@ quiet, whoever asks can spend all that is left.
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 from lease_side import NOON, Process, SimCall, World
 
+from trials import new_folder, often
 from trunkline.gateway.guard import PERIODS, period_of
 from trunkline.store.records import Batch, Budget, Entry, Key
 from trunkline.store.sums import spend_of
@@ -30,7 +28,7 @@ BUDGETS = st.lists(
     unique_by=lambda budget: budget.period,
 ).map(tuple)
 UNLIMITED = 10**9
-EXAMPLES = int(os.environ.get("TRUNKLINE_MACHINE_EXAMPLES", "100"))
+EXAMPLES = often(100)
 
 
 class LeaseMachine(RuleBasedStateMachine):
@@ -40,7 +38,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @initialize(limit=st.integers(0, 60), budgets=st.tuples(BUDGETS, BUDGETS, BUDGETS))
     def begin(self, limit, budgets) -> None:
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = new_folder()
         self.world = World(self.folder, wall=NOON - 86400)
         self.started = 0
         self.allowed: dict[tuple[str, str, str, float], int] = {}

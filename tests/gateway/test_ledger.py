@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_side import BadStore, Caller, check_books, ended, new_store, run, sent, settle, until
 
+from trials import often
 from trunkline.gateway.booking import as_sent, book, grouped
 from trunkline.gateway.journal import Journal, Written
 from trunkline.gateway.journal_files import Frame, Segment, segments
@@ -166,7 +167,7 @@ def poisoned(tmp_path: Path, numbers: set[int], count: int = 9) -> list[Written]
     return told
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=often(30))
 @given(
     st.sets(st.integers(0, 8)),
     st.booleans(),

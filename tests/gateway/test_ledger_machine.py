@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import tempfile
-from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from ledger_side import BadStore, Caller, check_books, new_store, sent, settle, small_files
 
+from trials import new_folder, often
 from trunkline.gateway.journal import Journal, Written
 from trunkline.gateway.journal_files import segments
 from trunkline.gateway.ledger import Ledger
@@ -30,7 +29,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = new_folder()
         self.runner = asyncio.Runner()
         self.bad = BadStore(new_store(self.folder))
         self.boots = self.calls = 0
@@ -154,4 +153,4 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
+TestLedgerMachine.settings = settings(deadline=None, max_examples=often(60), stateful_step_count=40)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.dialects import failures
 from trunkline.errors import ServiceUnavailableError
 from trunkline.gateway.messages_tap import MessageTap, read_message
@@ -68,7 +69,7 @@ def test_other_line_ends_are_read_and_written_anew() -> None:
     assert tap.whole
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=often(100), deadline=None)
 @given(st.sets(st.integers(0, len(sse(*ALL))), max_size=10))
 def test_any_split_of_the_bytes_is_read_the_same(cuts: set[int]) -> None:
     data, tap, out = sse(*ALL), MessageTap(), b""

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from trials import often
 from trunkline.dialects.openai_server import RequestError
 from trunkline.gateway.queue import REMEMBERED, Queue, Ticket
 from trunkline.gateway.urgency import patience, read_urgency
@@ -104,7 +105,7 @@ def claim(one: Ticket[int]) -> tuple[bool, float]:
     return one.kind == "batch", one.since if one.kind == "batch" else -one.since
 
 
-Line.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Line.TestCase.settings = settings(max_examples=often(60), stateful_step_count=30, deadline=None)
 TestLine = Line.TestCase
 
 

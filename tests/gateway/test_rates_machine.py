@@ -7,9 +7,7 @@ are not, each process has its share beside.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -17,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 from lease_side import Process, SimCall, World
 
+from trials import new_folder, often
 from trunkline.store.records import Limits
 
 
@@ -31,7 +30,7 @@ class RatesMachine(RuleBasedStateMachine):
         concurrency=st.none() | st.integers(1, 9),
     )
     def begin(self, requests, tokens, concurrency) -> None:
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = new_folder()
         self.world = World(self.folder, "one", "two", "three")
         self.limits = Limits(requests, tokens, concurrency)
         self.world.key(limits=self.limits)
@@ -148,4 +147,4 @@ class RatesMachine(RuleBasedStateMachine):
 
 
 TestRatesMachine = pytest.mark.timeout(300)(RatesMachine.TestCase)
-TestRatesMachine.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
+TestRatesMachine.settings = settings(deadline=None, max_examples=often(60), stateful_step_count=40)

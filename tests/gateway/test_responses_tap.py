@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.dialects import failures
 from trunkline.errors import RateLimitError
 from trunkline.gateway.responses_tap import ResponseTap, read_response
@@ -153,7 +154,7 @@ def test_a_last_event_may_be_larger_than_a_chats() -> None:
     assert tap.tokens == Tokens(7, 5, 3)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=often(150), deadline=None)
 @given(
     st.lists(st.sampled_from([HEL, LO, PART, CREATED]), max_size=6),
     st.sampled_from([DONE, CUT, None]),

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from odd_streams import CALL, USAGE, choice, streams, usage_frame
 
+from trials import often
 from trunkline import errors
 from trunkline.dialects import failures
 from trunkline.dialects.openai_chat import ChunkReader
@@ -70,7 +71,7 @@ class Followed:
         return tap.whole, tap.done, tap.failure, tap.unreadable, counts, said, self.events
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 @given(streams(ALL), CUTS, st.booleans())
 def test_no_split_of_the_bytes_matters(stream: bytes, cuts: list[int], hide: bool) -> None:
     whole = Followed(stream, hide=hide)
@@ -78,7 +79,7 @@ def test_no_split_of_the_bytes_matters(stream: bytes, cuts: list[int], hide: boo
     assert Followed(*[stream[i : i + 1] for i in range(len(stream))], hide=hide).told == whole.told
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 @given(streams(ALL), CUTS)
 @example(b"data: 5", [])
 @example(HELLO + STOP + b"data: {", [])
@@ -105,7 +106,7 @@ def test_a_tap_says_of_a_stream_what_the_client_library_says(
     assert tokens.told == (usage is not None)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 @given(streams(("error", "named error", "broken")), st.booleans())
 def test_what_goes_on_are_the_events_up_to_the_end_or_an_error(stream: bytes, hide: bool) -> None:
     reader = EventReader()

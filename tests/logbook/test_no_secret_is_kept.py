@@ -9,6 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.catalog.kept import shipped
 from trunkline.logbook.notes import Ended, Trouble
 from trunkline.logbook.rows import Rows
@@ -45,7 +46,7 @@ def ended(secret: str, text: str) -> Ended:
     )  # fmt: skip
 
 
-@settings(max_examples=60)
+@settings(max_examples=often(60))
 @given(secret=SECRETS, before=AROUND, after=AROUND)
 def test_no_text_of_a_row_has_the_calls_secret(secret: str, before: str, after: str) -> None:
     made = Rows(shipped)(ended(secret, f"{before}{secret}{after}"))

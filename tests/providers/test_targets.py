@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.errors import AuthenticationError, InvalidInputError
 from trunkline.model_id import parse, parse_served
 from trunkline.providers.spec import Target
@@ -55,7 +56,7 @@ def test_an_address_is_completed_as_hugging_faces_clients_do(base: str, url: str
 
 
 @given(st.from_regex(r"\A(/[a-z0-9]{1,4}){0,3}/?(\?[a-z=]{0,5})?\Z"))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=often(100), deadline=None)
 def test_a_completed_address_stays_as_it_is(path: str) -> None:
     url = chat_url(f"https://h{path}")
     assert url.target.partition("?")[0].endswith("/chat/completions")

@@ -9,6 +9,7 @@ from hand import OK, START, Hand, journey, target
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.errors import APIConnectionError, APIError, Timeout
 from trunkline.routing.flow import chat_flow
 from trunkline.routing.needs import Reply, Send
@@ -53,7 +54,7 @@ def outcome(ending: tuple[str, Any, Any], takes: float) -> Any:
     direct=st.booleans(),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=often(400), deadline=None)
 def test_a_call_never_outlives_its_deadline(
     endings: list[Any], deadline: float, retries: int, direct: bool, seed: int
 ) -> None:
@@ -75,7 +76,7 @@ def test_a_call_never_outlives_its_deadline(
     endings=st.lists(st.tuples(ENDINGS, st.floats(0, 40)), min_size=12, max_size=12),
     retries=st.integers(0, 8),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 def test_nothing_is_sent_again_after_a_byte_of_an_answer(endings: list[Any], retries: int) -> None:
     hand = Hand(*(outcome(*ending) for ending in endings))
     try:

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from trials import often
 from trunkline.routing.health import (
     ENOUGH,
     HALF_LIFE,
@@ -185,10 +186,10 @@ class HealthMachine(RuleBasedStateMachine):
 
 
 TestHealth = HealthMachine.TestCase
-TestHealth.settings = settings(max_examples=60, stateful_step_count=40)
+TestHealth.settings = settings(max_examples=often(60), stateful_step_count=40)
 
 
-@settings(max_examples=120)
+@settings(max_examples=often(120))
 @given(
     gaps=st.lists(st.floats(0.01, 3.0), min_size=1, max_size=30),
     lasts=st.lists(st.floats(0.0, SILENCE), min_size=1, max_size=30),

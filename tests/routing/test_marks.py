@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.errors import InvalidResponseError
 from trunkline.marked import change_marks, load_marks, marks_file, save_marks
 from trunkline.routing.marks import (
@@ -62,7 +63,7 @@ def test_a_mark_that_is_set_again_keeps_since_when_it_is() -> None:
     assert both[0].until == later.until
 
 
-@settings(max_examples=10)
+@settings(max_examples=often(10))
 @given(
     st.lists(
         st.builds(

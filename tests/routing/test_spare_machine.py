@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from trials import often
 from trunkline.routing.spare import Spare, hedges, retries
 
 SECONDS = 10
@@ -75,10 +76,10 @@ class SpareMachine(RuleBasedStateMachine):
 
 
 TestSpare = SpareMachine.TestCase
-TestSpare.settings = settings(max_examples=60, stateful_step_count=30)
+TestSpare.settings = settings(max_examples=often(60), stateful_step_count=30)
 
 
-@settings(max_examples=40)
+@settings(max_examples=often(40))
 @given(
     rates=st.lists(st.integers(60, 300), min_size=1, max_size=25),
     wanted=st.integers(1, 3),

@@ -14,6 +14,7 @@ from job_hand import FORMS, carry
 from task_hand import HUB, KEY, carry_task, task_ask
 
 from job_forms import Form
+from trials import often
 from trunkline.errors import APIConnectionError, APIError, DeadlineExceeded, Timeout
 from trunkline.providers.engines import Engines, Seekers
 from trunkline.routing.needs import Reply, Send
@@ -126,7 +127,7 @@ CALLS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", CALLS)
 @given(seed=st.integers(0, 1 << 32), deadline=st.floats(0.1, 100), retries=st.integers(0, 4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=often(100), deadline=None)
 def test_a_call_of_a_task_never_outlives_its_deadline(
     name: str, seed: int, deadline: float, retries: int
 ) -> None:
@@ -143,7 +144,7 @@ def test_a_call_of_a_task_never_outlives_its_deadline(
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.provider}-{form.task}")
 @given(seed=st.integers(0, 1 << 32), deadline=st.floats(0.1, 100))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=often(25), deadline=None)
 def test_a_job_of_any_provider_is_not_followed_past_the_deadline(
     form: Form, seed: int, deadline: float
 ) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from store_samples import ANEW, NOON, Clock, a_replica, an_entry
 
+from trials import often
 from trunkline.store.records import Batch, Budget, Entry, MoneyWish
 from trunkline.store.seam import SharedStore, StoreLostError
 from trunkline.store.sums import day_of, spend_of
@@ -279,7 +280,7 @@ def test_leases_never_let_a_budget_be_passed_and_sums_stay_exact(
         lambda: LeaseMachine(next(place), clock),
         settings=settings(
             deadline=None,
-            max_examples=150 if kind == "sqlite" else 20,
+            max_examples=often(150 if kind == "sqlite" else 20),
             stateful_step_count=50,
             suppress_health_check=list(HealthCheck),
         ),

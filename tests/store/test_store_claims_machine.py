@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_samples import Clock
 
+from trials import often
 from trunkline.store.claims import Claim
 
 NAMES = 3
@@ -62,7 +63,9 @@ def test_claims_are_as_a_model_has_them(store: Any, clock: Clock):
     numbers = itertools.count()
 
     @settings(
-        max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=often(60),
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
     @given(st.lists(EVENTS, max_size=25))
     def check(events: list[tuple[str, int, int]]) -> None:

@@ -22,6 +22,7 @@ from store_samples import (
     ended,
 )
 
+from trials import often
 from trunkline.store.records import Account, Batch, Budget, Entry, Limits, Scope, Spend
 from trunkline.store.seam import (
     SharedStore,
@@ -301,7 +302,9 @@ def test_each_journal_has_a_position_of_its_own(store: Store, reopen: Reopen):
 
 
 ANY_STORE = settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=often(25),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.testing import LeftOverError, NoMatchError
 from trunkline.testing.deck import CassetteDeck
 from trunkline.testing.interactions import Answer, Interaction, written_request
@@ -46,7 +47,7 @@ MANY = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 1)), max_size=6)
 
 
 @given(recorded=MANY, asked=MANY)
-@settings(max_examples=60)
+@settings(max_examples=often(60))
 def test_strict_answers_as_long_as_the_next_is_asked_for(recorded, asked) -> None:
     cards = deck(recorded, "strict")
     at = 0
@@ -63,7 +64,7 @@ def test_strict_answers_as_long_as_the_next_is_asked_for(recorded, asked) -> Non
 
 
 @given(recorded=MANY, asked=MANY)
-@settings(max_examples=60)
+@settings(max_examples=often(60))
 def test_lenient_answers_all_whose_model_was_recorded_the_same_first(recorded, asked) -> None:
     cards = deck(recorded, "lenient")
     used: set[int] = set()
@@ -84,7 +85,7 @@ def test_lenient_answers_all_whose_model_was_recorded_the_same_first(recorded, a
 
 
 @given(recorded=MANY, asked=MANY)
-@settings(max_examples=60)
+@settings(max_examples=often(60))
 def test_what_may_be_added_is_let_through_and_the_rest_answered_once(recorded, asked) -> None:
     cards = deck(recorded, "strict", adds=True)
     left = list(enumerate(recorded))

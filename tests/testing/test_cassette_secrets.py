@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline import Client
 from trunkline.errors import APIError
 from trunkline.settings import read_settings
@@ -86,7 +87,7 @@ def cut_into(data: bytes, cuts: list[int]) -> list[bytes]:
 @given(
     secret=OWN | SHAPED, before=TEXT, after=TEXT, cuts=st.lists(st.integers(0, 5000), max_size=6)
 )
-@settings(max_examples=40)
+@settings(max_examples=often(40))
 def test_the_credential_of_a_call_is_nowhere_in_the_file(secret, before, after, cuts) -> None:
     around = f"{before} {secret} {after}"
     body = {"prompt": around, "deep": [{"x": around, secret: 1}], "list": [secret, 1.5, None]}
@@ -114,7 +115,7 @@ def test_the_credential_of_a_call_is_nowhere_in_the_file(secret, before, after, 
     reads=st.lists(st.integers(0, 5000), max_size=8),
     end=st.sampled_from(["\n\n", "\r\n\r\n", "\r\r"]),
 )
-@settings(max_examples=40)
+@settings(max_examples=often(40))
 def test_a_key_that_a_model_spells_out_is_not_in_the_pieces(secret, cuts, reads, end) -> None:
     pieces = [p.decode() for p in cut_into(f"Your key: {secret}, is it?".encode(), cuts)]
     events = [
@@ -135,7 +136,7 @@ def test_a_key_that_a_model_spells_out_is_not_in_the_pieces(secret, cuts, reads,
 
 
 @given(secret=SHAPED, around=TEXT)
-@settings(max_examples=40)
+@settings(max_examples=often(40))
 def test_what_looks_like_a_key_goes_though_no_call_used_it(secret, around) -> None:
     body = json.dumps({"prompt": f"{around} {secret} {around}"}).encode()
     told = Told(b"plain " + secret.encode(), content_type="text/plain")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.errors import APIConnectionError, InvalidResponseError, Timeout
 from trunkline.testing.exact_json import NOT_JSON, pretty, read_exact
 from trunkline.testing.interactions import (
@@ -38,7 +39,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-@settings(max_examples=40)
+@settings(max_examples=often(40))
 def test_what_is_written_reads_the_same(value) -> None:
     assert read_exact(pretty(value)) == value
     assert read_exact(json.dumps(value)) == value
@@ -85,7 +86,7 @@ def test_a_body_comes_back_to_the_byte_unless_it_is_json(pieces, kind) -> None:
 
 
 @given(JSON)
-@settings(max_examples=40)
+@settings(max_examples=often(40))
 def test_a_json_body_comes_back_by_its_value(value) -> None:
     answer = Answer(200, {"content-type": "application/json"}, pieces=(json.dumps(value).encode(),))
     assert json.loads(b"".join(there_and_back(answer).pieces) or b"null") == value

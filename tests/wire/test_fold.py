@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.types import (
     Chunk,
     ChunkChoice,
@@ -88,7 +89,7 @@ CHUNKS = st.lists(
 
 
 @given(CHUNKS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 def test_each_choice_is_the_sum_of_its_own_chunks(chunks: list[Chunk]) -> None:
     whole = folded(*chunks).completion()
     for choice in whole.choices:
@@ -99,7 +100,7 @@ def test_each_choice_is_the_sum_of_its_own_chunks(chunks: list[Chunk]) -> None:
 
 
 @given(CHUNKS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=often(100), deadline=None)
 def test_the_order_of_choices_among_each_other_does_not_matter(chunks: list[Chunk]) -> None:
     regrouped = sorted(chunks, key=lambda chunk: chunk.choices[0].index)
     assert folded(*regrouped).completion() == folded(*chunks).completion()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.errors import InvalidInputError
 from trunkline.wire.http1 import check_header, write_chunk, write_head, write_request
 from trunkline.wire.http1_read import HttpError, HttpLimits, RequestReader
@@ -96,7 +97,7 @@ WHOLE: dict[str, tuple[bytes, bytes]] = {
 
 @pytest.mark.parametrize("name", WHOLE)
 @given(cuts=CUTS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=often(40), deadline=None)
 def test_a_request_is_the_same_however_it_is_cut(name: str, cuts: list[int]) -> None:
     data, body = WHOLE[name]
     reader, got = read(split(data, cuts))
@@ -146,7 +147,7 @@ def test_a_request_beyond_the_limits_is_refused_with_its_status(data: bytes, sta
 
 
 @given(st.binary(max_size=200), CUTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 def test_arbitrary_bytes_are_read_or_refused(data: bytes, cuts: list[int]) -> None:
     for start in (b"", POST, CHUNKED):
         try:
@@ -225,7 +226,7 @@ def test_an_empty_post_says_so() -> None:
     body=st.binary(max_size=60),
     cuts=CUTS,
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=often(150), deadline=None)
 def test_a_written_request_reads_back(
     target: str, headers: dict[str, str], body: bytes, cuts: list[int]
 ) -> None:

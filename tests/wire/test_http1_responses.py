@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.wire.http1 import LAST_CHUNK, write_chunk, write_head
 from trunkline.wire.http1_read import HttpError, HttpLimits, ResponseReader
 
@@ -104,7 +105,7 @@ def test_a_response_is_the_same_however_it_is_cut(stream: str) -> None:
 
 @pytest.mark.parametrize("stream", UNTIL_CLOSE)
 @given(cuts=CUTS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=often(30), deadline=None)
 def test_a_body_without_a_length_ends_with_the_connection(stream: str, cuts: list[int]) -> None:
     reader, body = read(split(UNTIL_CLOSE[stream], cuts))
     assert body == BODY
@@ -115,7 +116,7 @@ def test_a_body_without_a_length_ends_with_the_connection(stream: str, cuts: lis
 
 
 @given(name=st.sampled_from(sorted(WHOLE)), cuts=CUTS, end=st.integers(min_value=0, max_value=400))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 def test_a_response_that_is_cut_off_is_never_complete(name: str, cuts: list[int], end: int) -> None:
     data = WHOLE[name][0]
     begun = data[: end % len(data)]
@@ -292,7 +293,7 @@ def test_what_else_comes_out_of_the_parser_is_not_called_the_peers_mistake() -> 
 
 
 @given(st.binary(max_size=200), CUTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 def test_arbitrary_bytes_are_read_or_refused(data: bytes, cuts: list[int]) -> None:
     for start in (b"", OK, OK + b"transfer-encoding: chunked\r\n\r\n"):
         try:
@@ -310,7 +311,7 @@ def test_arbitrary_bytes_are_read_or_refused(data: bytes, cuts: list[int]) -> No
     parts=st.lists(st.binary(min_size=1, max_size=50), max_size=5),
     cuts=CUTS,
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=often(100), deadline=None)
 def test_a_written_response_reads_back(
     headers: dict[str, str], parts: list[bytes], cuts: list[int]
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from json_texts import json_texts, pair, spaced, spelled
 
+from trials import often
 from trunkline.wire.json_splice import span_of, splice
 from trunkline.wire.strict_json import JsonError
 
@@ -47,7 +48,7 @@ def spans(text: str) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.slow
 @given(objects())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=often(250), deadline=None)
 @example('{"a":{"model":1},"stream":{}}')
 @example('{"a":[{"model":1}]}')
 @example('{"a":"model","model":"b"}')
@@ -65,7 +66,7 @@ def test_a_span_is_where_pythons_decoder_finds_it(text: str) -> None:
 
 @pytest.mark.slow
 @given(objects(), st.dictionaries(st.sampled_from(NAMES), st.none() | NEW, max_size=4))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=often(250), deadline=None)
 def test_what_comes_is_the_object_with_its_changes(
     text: str, changes: dict[str, bytes | None]
 ) -> None:
@@ -86,7 +87,7 @@ def test_what_comes_is_the_object_with_its_changes(
 
 @pytest.mark.slow
 @given(objects(), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 def test_every_byte_beside_the_values_stays(text: str, data: st.DataObject) -> None:
     body = text.encode()
     known = spans(text)

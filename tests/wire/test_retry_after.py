@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.wire.retry_after import read_retry_after
 
 DATE = "Tue, 06 Oct 2026 10:00:00 GMT"
@@ -115,7 +116,7 @@ def test_the_family_of_headers_is_read_in_order(
         | st.datetimes().map(lambda moment: moment.isoformat()),
     )
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=often(500), deadline=None)
 def test_any_headers_give_a_wait_that_is_not_negative_or_none(headers: dict[str, str]) -> None:
     seconds = read_retry_after(headers)
     assert seconds is None or seconds >= 0.0

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trials import often
 from trunkline.wire.sse import Event, EventReader, EventTooLargeError, write_event
 
-QUICK = settings(max_examples=400, deadline=None)
+QUICK = settings(max_examples=often(400), deadline=None)
 
 Events = list[tuple[str, str]]
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from json_texts import json_texts
 
+from trials import often
 from trunkline.wire.strict_json import (
     MAX_DEPTH,
     JsonError,
@@ -29,7 +30,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 def test_what_is_written_reads_back(value: Any) -> None:
     assert decode(encode(value)) == value
     assert decode_strict(encode(value)) == value
@@ -95,7 +96,7 @@ def test_what_is_no_json_is_an_error_of_one_kind(text: bytes) -> None:
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 def test_arbitrary_bytes_decode_or_raise_jsonerror(data: bytes) -> None:
     for read in (decode, decode_repaired, decode_strict):
         try:
@@ -193,7 +194,7 @@ def has_twins(text: str) -> bool:
 
 
 @given(json_texts(st.text(st.sampled_from(':a"\\/\n{[,é€😀'), max_size=4)))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=often(500), deadline=None)
 def test_a_key_that_is_there_twice_is_found_and_no_other(text: str) -> None:
     if has_twins(text):
         with pytest.raises(JsonError, match="is there twice"):
@@ -210,7 +211,7 @@ def depth(value: Any) -> int:
 
 
 @given(JSON, st.integers(0, 4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 def test_brackets_are_taken_as_deep_as_was_said_and_no_deeper(value: Any, most: int) -> None:
     if depth(value) > most:
         with pytest.raises(JsonError, match=f"deeper than {most}"):
