@@ -254,7 +254,7 @@ def _choice(value: Any, tools: list[dict[str, Any]]) -> dict[str, Any]:
         if name not in [tool["function"]["name"] for tool in tools]:
             raise wrong("tool_choice.name", f"{str(name)[:200]!r} is not among the tools.")
         written["tool_choice"] = {"type": "function", "function": {"name": name}}
-    elif kind not in _CHOICES:
+    elif not isinstance(kind, str) or kind not in _CHOICES:
         raise wrong("tool_choice.type", "must be auto, any, tool or none.")
     elif kind == "any" and not tools:
         raise wrong("tool_choice", "there are no tools to choose from.")
@@ -277,7 +277,7 @@ def _effort(body: dict[str, Any]) -> dict[str, Any]:
     _only("thinking", thinking, _THINKING_FIELDS)
     output = body.get("output_config")
     effort = output.get("effort") if isinstance(output, dict) else None
-    if effort is not None and effort not in _EFFORTS:
+    if effort is not None and (not isinstance(effort, str) or effort not in _EFFORTS):
         raise wrong("output_config.effort", f"must be one of {', '.join(_EFFORTS)}.")
     if kind in (None, "disabled"):
         return {}

@@ -44,7 +44,7 @@ __all__ = [
     "wants_usage",
 ]
 
-_ROLES = frozenset({"assistant", "developer", "function", "system", "tool", "user"})
+_ROLES = ("assistant", "developer", "function", "system", "tool", "user")
 
 
 def read_chat(data: bytes) -> Chat:
@@ -88,9 +88,7 @@ def _check_message(message: Any, at: str) -> None:
         raise RequestError(f"'{at}' must be an object.", param=at)
     role = message.get("role")
     if role not in _ROLES:
-        raise RequestError(
-            f"'{at}.role' must be one of {', '.join(sorted(_ROLES))}.", param=f"{at}.role"
-        )
+        raise RequestError(f"'{at}.role' must be one of {', '.join(_ROLES)}.", param=f"{at}.role")
     content = message.get("content")
     if content is None and role != "assistant":
         raise RequestError(f"'{at}.content' is missing.", param=f"{at}.content")

@@ -17,7 +17,7 @@ _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "develop
 """The roles of messages, and what chats call them: not every server knows `developer`."""
 _TEXTS = frozenset({"input_text", "output_text"})
 _URL = re.compile(r"https?://|data:image/[a-z0-9.+-]+;base64,", re.IGNORECASE)
-_DETAILS = frozenset({"auto", "low", "high"})
+_DETAILS = ("auto", "high", "low")
 MOST_ITEMS = 20_000
 """Items and parts of one request."""
 MOST_IMAGES = 500
@@ -202,7 +202,7 @@ class _Reader:
                 "image_too_large",
             )
         if detail is not None and detail not in _DETAILS:
-            raise wrong(f"{at}.detail", f"must be one of {', '.join(sorted(_DETAILS))}.")
+            raise wrong(f"{at}.detail", f"must be one of {', '.join(_DETAILS)}.")
         image = {"url": url} if detail in (None, "auto") else {"url": url, "detail": detail}
         return {"type": "image_url", "image_url": image}
 

@@ -143,7 +143,7 @@ def _more_than_custom(tools: Any) -> bool:
     )
 
 
-_WORDS = frozenset({"text", "thinking", "tool_result", "tool_use"})
+_WORDS = ("text", "thinking", "tool_result", "tool_use")
 
 
 def _words_alone(content: Any) -> bool:
@@ -158,7 +158,7 @@ def _words_alone(content: Any) -> bool:
     return True
 
 
-_SAID = frozenset({"input_text", "output_text", "refusal"})
+_SAID = ("input_text", "output_text", "refusal")
 _ELSEWHERE = ("conversation", "previous_response_id", "prompt")
 """What names a prompt that is kept where the response is made."""
 
