@@ -139,6 +139,7 @@ def test_no_json_without_repeated_keys_is_taken_for_one_with_them(value: Any) ->
         ({"n": 129}, "n"),
         ({"stop": ["a"] * 5}, "stop"),
         ({"tools": [{"type": "function"}]}, "tools"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]}, "tools"),
         ({"tools": [{"type": "web", "function": {"name": "f"}}]}, "tools"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tools": [TOOL], "tool_choice": "sometimes"}, "tool_choice"),

@@ -139,7 +139,11 @@ def _check_named_tool(given: dict[str, Any]) -> None:
 
 
 def _is_tool(value: Any) -> bool:
-    return _is_call(value) and value.get("type", "function") == "function"
+    return (
+        _is_call(value)
+        and value.get("type", "function") == "function"
+        and isinstance(value["function"].get("parameters"), (dict, type(None)))
+    )
 
 
 def _is_format(value: Any) -> bool:
@@ -186,7 +190,7 @@ _PARAMETERS: dict[str, Rule] = {
     ),
     "tools": (
         lambda v: isinstance(v, list) and all(map(_is_tool, v)),
-        "a list of functions, each with a name",
+        "a list of functions, each with a name, and a schema that is an object",
     ),
     "top_logprobs": count(0, 20),
     "top_p": number(0, 1),
