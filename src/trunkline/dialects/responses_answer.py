@@ -121,14 +121,19 @@ def call_item(item_id: str, call: str, name: str, arguments: str, status: str) -
 def read_logprobs(told: Any) -> list[Body]:
     """Return log-probabilities as responses have them, of a chat's choice."""
     content = told.get("content") if isinstance(told, dict) else None
-    return [_token(row) for row in content or () if isinstance(row, dict)]
+    return [_token(row) for row in _rows(content)]
 
 
 def _token(row: Body) -> Body:
     """Return one token; bytes that were not told are an empty list, as the clients' types want one."""
     others = row.get("top_logprobs")
-    tops = [_bare(top) for top in others or () if isinstance(top, dict)]
+    tops = [_bare(top) for top in _rows(others)]
     return {**_bare(row), "top_logprobs": tops}
+
+
+def _rows(value: Any) -> list[Body]:
+    """Return the objects of a list; servers say here what they like."""
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 def _bare(row: Body) -> Body:

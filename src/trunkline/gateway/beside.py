@@ -9,7 +9,8 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from trunkline.gateway import verdicts
-from trunkline.gateway.upstream import Receiver, UpstreamConnection
+from trunkline.gateway.receiving import Receiver
+from trunkline.gateway.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
     from trunkline.errors import APIError

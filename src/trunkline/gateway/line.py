@@ -13,9 +13,10 @@ from trunkline.gateway import quote, verdicts
 from trunkline.gateway.call import FREE, Call
 from trunkline.gateway.plans import Target
 from trunkline.gateway.quote import Tariff
+from trunkline.gateway.receiving import Receiver
 from trunkline.gateway.refusals import tell
 from trunkline.gateway.tokens import Tokens
-from trunkline.gateway.upstream import Receiver, UpstreamConnection
+from trunkline.gateway.upstream import UpstreamConnection
 from trunkline.gateway.verdicts import may_have_run
 
 

@@ -111,6 +111,8 @@ class Mender:
         """Return fragments that are of an odd kind, each with an index and with text as arguments."""
         items = strict_json.decode_sent(raw)
         found: list[Any] = []
+        if not isinstance(items, list | dict):
+            raise InvalidResponseError("A chunk's tool calls are no list.")
         for item in [items] if isinstance(items, dict) else items:
             if not isinstance(item, dict):
                 raise InvalidResponseError("A tool call's fragment is no object.")

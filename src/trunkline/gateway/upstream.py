@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import httptools
 
-from trunkline.errors import APIConnectionError, APIError, ServiceUnavailableError
+from trunkline.errors import APIConnectionError, ServiceUnavailableError
 from trunkline.gateway.outbox import Outbox
+from trunkline.gateway.receiving import Receiver, at_fault, end
 from trunkline.transport.aio import AioTransport
 from trunkline.transport.trouble import Step, closed_early, trouble
 from trunkline.types import Timeouts
@@ -24,30 +25,6 @@ from trunkline.wire.message import Url
 _ENCODING, _ENCODING_TITLED = b"content-encoding", b"Content-Encoding"
 _PARTING = 1.0
 """Seconds that an upstream has to end a body whose end it has marked."""
-
-
-class Receiver(Protocol):
-    """What an upstream's answer is handed to, as it arrives."""
-
-    def connected(self, connection: UpstreamConnection) -> None:
-        """Take a connection that is ready for a request."""
-        ...
-
-    def head(self, status: int, headers: dict[bytes, bytes]) -> None:
-        """Take the head of an answer whose body is still coming; names are spelt as they came."""
-        ...
-
-    def piece(self, data: bytes) -> None:
-        """Take a piece of its body."""
-        ...
-
-    def ended(self, status: int, headers: dict[bytes, bytes], rest: bytes) -> None:
-        """Take the rest of an answer that is whole now; `head` may not have been called."""
-        ...
-
-    def broken(self, error: APIError) -> None:
-        """Take note that there will be no whole answer, and why."""
-        ...
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -189,14 +166,18 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _hand_over(self, receiver: Receiver) -> None:
         """Hand over what a read has brought of an answer that goes on."""
-        if not self._told:
-            self._told = True
-            receiver.head(self._status, self._headers)
-        pieces = self._pieces
-        if pieces:
-            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            pieces.clear()
-            receiver.piece(data)
+        try:
+            if not self._told:
+                self._told = True
+                receiver.head(self._status, self._headers)
+            pieces = self._pieces
+            if pieces:
+                data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                pieces.clear()
+                receiver.piece(data)
+        except Exception as error:
+            self.hang_up()
+            at_fault(receiver, error)
 
     def _end(self, receiver: Receiver | None, *, keep: bool = True) -> None:
         """Hand over the last of an answer, and become idle: first, so that it can be used again."""
@@ -219,7 +200,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self.hang_up()
         if receiver is not None:
-            receiver.ended(status, headers, data)
+            end(receiver, status, headers, data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         receiver, self._receiver = self._receiver, None
@@ -234,7 +215,7 @@ class UpstreamConnection(asyncio.Protocol):
             except HttpError as error:
                 receiver.broken(trouble(error, url, "body", received=True))
             else:
-                receiver.ended(status, self._headers, b"".join(self._pieces))
+                end(receiver, status, self._headers, b"".join(self._pieces))
             return
         step: Step = "body" if status else "head"
         if exc is not None:
@@ -386,7 +367,11 @@ class Upstream:
             self.opened -= 1
             receiver.broken(APIConnectionError(f"No connection: {type(error).__name__}."))
             raise
-        receiver.connected(connection)
+        try:
+            receiver.connected(connection)
+        except Exception as error:
+            connection.hang_up()
+            at_fault(receiver, error)
 
 
 def _crowded(url: Url, most: int) -> ServiceUnavailableError:
