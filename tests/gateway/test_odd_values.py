@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from odd_values import ODD, places, with_another
 
 from trunkline.dialects import (
     anthropic_server,
@@ -22,10 +22,6 @@ from trunkline.dialects import (
 from trunkline.dialects.openai_rules import RequestError
 from trunkline.gateway.asked import read_asked
 
-ODD: tuple[Any, ...] = (
-    *([], {}, [[]], [{}], {"type": []}, {"type": {}}, {"a": {}}, [None]),
-    *(0, -1, 1e300, "", "x", True, None, "\ud800"),
-)
 URL = "data:image/png;base64,aaaa"
 FUNCTION = {"name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True}
 SCHEMA = {"name": "n", "schema": {}, "strict": True}
@@ -228,22 +224,6 @@ CASES: dict[str, tuple[dict[str, Any], Read]] = {
     "a video": (VIDEO, lambda body: openai_videos_server.read_video(body, most=1000)),
     "ranks": (RERANK, rerank_server.read_rerank),
 }
-
-
-def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Give the ways to all values within a value."""
-    if way:
-        yield way
-    for key in value if isinstance(value, dict) else range(isinstance(value, list) and len(value)):
-        yield from places(value[key], (*way, key))
-
-
-def with_another(body: dict[str, Any], way: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    changed = place = copy.deepcopy(body)
-    for key in way[:-1]:
-        place = place[key]
-    place[way[-1]] = value
-    return changed
 
 
 @pytest.mark.parametrize(("body", "read"), CASES.values(), ids=CASES)

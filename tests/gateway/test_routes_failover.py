@@ -177,7 +177,9 @@ def test_what_a_failing_upstream_costs_is_bounded_and_it_is_used_again_once_it_i
 def test_tries_survive_the_process(tmp_path: Path) -> None:
     with routed(tmp_path, "", turning(500), answering()) as scene:
         answer = scene.ask()
-        scene.row(answer)  # it is on record: what a process that is killed had not written is unknown
+        scene.row(
+            answer
+        )  # it is on record: what a process that is killed had not written is unknown
         scene.gateway.kill()
         scene.gateway.start()
         row = scene.row(answer)

@@ -34,7 +34,13 @@ from loopback import (
 from loopback import (
     Upstream as Server,
 )
-from trunkline.errors import APIConnectionError, APIError, ServiceUnavailableError, Timeout
+from trunkline.errors import (
+    APIConnectionError,
+    APIError,
+    InvalidResponseError,
+    ServiceUnavailableError,
+    Timeout,
+)
 from trunkline.gateway.upstream import Upstream, UpstreamConnection
 from trunkline.transport.aio import AioTransport
 from trunkline.wire.http1_read import HttpLimits
@@ -666,3 +672,29 @@ def test_a_request_that_is_large_arrives_whole(serve: Any, asker: Any) -> None:
 
     assert one.run(send()).body == BODY
     assert server.requests[0].body == body
+
+
+@pytest.mark.parametrize("at", ["connected", "head", "piece", "ended"])
+def test_a_taker_that_fails_at_an_answer_is_told_that_there_is_none(
+    asker: Callable[..., Asker], serve: Any, caplog: pytest.LogCaptureFixture, at: str
+) -> None:
+    def fail(*given: Any) -> None:
+        raise KeyError("choices")
+
+    goes_on = then_waits(STREAM_HEAD + chunk(HELLO[0]))
+    made = asker(serve(goes_on if at in ("head", "piece") else answers))
+
+    async def ask() -> Taker:
+        taker = Taker()
+        setattr(taker, at, fail)
+        made.pool.open(taker)
+        await taker.over.wait()
+        return taker
+
+    taker = made.run(ask())
+    assert isinstance(taker.error, InvalidResponseError)
+    assert "KeyError" in str(taker.error)
+    assert "could not be dealt with" in caplog.text
+    assert taker.told.count("broken") == 1
+    if at != "ended":
+        made.until(lambda: not made.pool.opened)
