@@ -55,7 +55,7 @@ def event(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     return {**HEAD, "object": "chat.completion.chunk", "choices": [choice]}
 
 
-STREAM: list[dict[str, Any]] = [
+CHUNKS: list[dict[str, Any]] = [
     event({"role": "assistant", "content": ""}),
     event({"reasoning_content": "r"}),
     event({"content": "hel"}),
@@ -64,6 +64,76 @@ STREAM: list[dict[str, Any]] = [
     event({}, "tool_calls"),
     {**HEAD, "object": "chat.completion.chunk", "choices": [], "usage": USAGE},
 ]
+COUNTED = {"input_tokens": 5, "output_tokens": 3, "cache_read_input_tokens": 1}
+CREATED: dict[str, Any] = {
+    "id": "m",
+    "type": "message",
+    "role": "assistant",
+    "model": "m",
+    "content": [],
+    "stop_reason": None,
+    "stop_sequence": None,
+    "usage": COUNTED,
+}
+BLOCKS: list[dict[str, Any]] = [
+    {"type": "thinking", "thinking": "t", "signature": "s"},
+    {"type": "text", "text": "hello"},
+    {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}},
+]
+DELTAS: list[dict[str, Any]] = [
+    {"type": "thinking_delta", "thinking": "t"},
+    {"type": "text_delta", "text": "hello"},
+    {"type": "input_json_delta", "partial_json": "{}"},
+]
+MESSAGE_EVENTS: list[dict[str, Any]] = [
+    {"type": "message_start", "message": CREATED},
+    *(
+        event
+        for at, (block, delta) in enumerate(zip(BLOCKS, DELTAS, strict=True))
+        for event in (
+            {"type": "content_block_start", "index": at, "content_block": block},
+            {"type": "content_block_delta", "index": at, "delta": delta},
+            {"type": "content_block_stop", "index": at},
+        )
+    ),
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": COUNTED},
+    {"type": "message_stop"},
+]
+TOLD = {"type": "output_text", "text": "hello", "annotations": [], "logprobs": []}
+ITEM = {"id": "i", "type": "message", "role": "assistant", "status": "completed", "content": [TOLD]}
+ENDED: dict[str, Any] = {
+    "id": "r",
+    "object": "response",
+    "status": "completed",
+    "model": "m",
+    "error": None,
+    "output": [ITEM, {"id": "f", "type": "function_call", "call_id": "c", "name": "f"}],
+    "usage": {
+        "input_tokens": 5,
+        "output_tokens": 3,
+        "total_tokens": 8,
+        "output_tokens_details": {"reasoning_tokens": 1},
+    },
+    "incomplete_details": None,
+}
+BEGUN = {**ENDED, "status": "in_progress", "output": [], "usage": None}
+PLACE = {"item_id": "i", "output_index": 0, "content_index": 0}
+RESPONSE_EVENTS: list[dict[str, Any]] = [
+    {"sequence_number": at, **told}
+    for at, told in enumerate(
+        [
+            {"type": "response.created", "response": BEGUN},
+            {"type": "response.output_item.added", "output_index": 0, "item": ITEM},
+            {"type": "response.content_part.added", **PLACE, "part": TOLD},
+            {"type": "response.output_text.delta", **PLACE, "delta": "hello"},
+            {"type": "response.output_text.done", **PLACE, "text": "hello"},
+            {"type": "response.content_part.done", **PLACE, "part": TOLD},
+            {"type": "response.output_item.done", "output_index": 0, "item": ITEM},
+            {"type": "response.completed", "response": ENDED},
+        ]
+    )
+]
+STREAMS = {"chunks": CHUNKS, "messages": MESSAGE_EVENTS, "responses": RESPONSE_EVENTS}
 TEXT = {"index": 0, "text": "hi", "finish_reason": "stop", "logprobs": None}
 WHOLE: dict[str, dict[str, Any]] = {
     "chat": COMPLETION,
@@ -79,6 +149,8 @@ WHOLE: dict[str, dict[str, Any]] = {
         "data": [{"b64_json": "iVBORw0KGgo=", "revised_prompt": "x", "url": None}],
         "usage": {"total_tokens": 1, "input_tokens": 1, "output_tokens": 1},
     },
+    "message": {**CREATED, "content": BLOCKS, "stop_reason": "end_turn"},
+    "response": ENDED,
     "refusal": {
         "error": {"message": "no", "type": "t", "code": "c", "param": "p"},
         "detail": [{"loc": ["body", "a"], "msg": "m"}],
@@ -90,14 +162,25 @@ WHOLE: dict[str, dict[str, Any]] = {
 @cache
 def variants(kind: str) -> list[Any]:
     """Return answers with one odd value each; of a stream, lists of events."""
-    if kind != "stream":
-        whole = WHOLE[kind]
-        return [with_another(whole, way, odd) for way in places(whole) for odd in ODD] + [*ODD]
-    found: list[Any] = []
-    for at, told in enumerate(STREAM):
-        changed = [with_another(told, way, odd) for way in places(told) for odd in ODD] + [*ODD]
-        found += [[*STREAM[:at], each, *STREAM[at + 1 :]] for each in changed]
-    return found
+    if kind in WHOLE:
+        return with_odd_ones(WHOLE[kind])
+    stream = STREAMS[kind]
+    return [
+        [*stream[:at], each, *stream[at + 1 :]]
+        for at, told in enumerate(stream)
+        for each in with_odd_ones(told)
+    ]
+
+
+def with_odd_ones(told: dict[str, Any]) -> list[Any]:
+    return [with_another(told, way, odd) for way in places(told) for odd in ODD] + [*ODD]
+
+
+def sse(told: Any) -> bytes:
+    """Return an event, named as its type says where it has one."""
+    kind = told.get("type") if isinstance(told, dict) else None
+    name = b"event: %b\n" % kind.encode() if isinstance(kind, str) and kind.isprintable() else b""
+    return b"%bdata: %b\n\n" % (name, json.dumps(told).encode())
 
 
 def answer(visit: Visit) -> None:
@@ -109,9 +192,9 @@ def answer(visit: Visit) -> None:
             continue
         kind, _, number = request.json["model"].partition("-")
         told = variants(kind)[int(number)]
-        if kind == "stream":
-            events = b"".join(b"data: %b\n\n" % json.dumps(each).encode() for each in told)
-            visit.send(STREAM_HEAD + chunk(events) + chunk(DONE) + LAST)
+        if kind in STREAMS:
+            done = chunk(DONE) if kind == "chunks" else b""
+            visit.send(STREAM_HEAD + chunk(b"".join(map(sse, told))) + done + LAST)
         else:
             visit.answer(json.dumps(told).encode(), 400 if kind == "refusal" else 200)
 
@@ -119,8 +202,10 @@ def answer(visit: Visit) -> None:
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     server = Upstream(answer)
-    config = f'default_upstream = "u"\n[upstreams.u]\nbase_url = "{server.url}"\n'
-    config += 'prices."*" = { input = 1, output = 2, context = 1000 }\n'
+    config = 'default_upstream = "u"\n'
+    for name, more in (("u", ""), ("n", 'speaks = ["chat", "messages", "responses"]\n')):
+        config += f'[upstreams.{name}]\nbase_url = "{server.url}"\n{more}'
+        config += 'prices."*" = { input = 1, output = 2, context = 1000 }\n'
     folder: Path = tmp_path_factory.mktemp("odd")
     with running(folder, config) as started:
         yield started
@@ -140,7 +225,9 @@ CHATS = ["/v1/chat/completions", "/v1/messages", "/v1/responses"]
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [(path, kind) for kind in ("chat", "stream", "refusal") for path in CHATS]
+    [(path, kind) for kind in ("chat", "chunks", "refusal") for path in CHATS]
+    + [("/v1/messages", kind) for kind in ("message", "messages")]
+    + [("/v1/responses", kind) for kind in ("response", "responses")]
     + [("/v1/completions", "text"), ("/v1/embeddings", "vectors")]
     + [("/v1/images/generations", kind) for kind in ("picture", "refusal")],
 )
@@ -149,16 +236,17 @@ def test_whichever_value_of_an_answer_is_odd_the_call_ends(
 ) -> None:
     key = gateway.new_key()
     line = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    upstream = "n/" if kind.rstrip("s") in path and kind != "chunks" else ""
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     for number in range(len(variants(kind))):
-        body = {**ASKED[path], "model": f"{kind}-{number}", "stream": kind == "stream"}
-        if kind != "stream":
-            del body["stream"]
+        body = {**ASKED[path], "model": f"{upstream}{kind}-{number}"}
+        if kind in STREAMS:
+            body["stream"] = True
         line.request("POST", path, json.dumps(body), headers)
         told = line.getresponse()
         text = told.read().decode()
-        assert told.status in ({400} if kind == "refusal" else {200, 502}), (number, text)
-        if told.status == 200 and kind == "stream":
+        assert told.status in ({400} if kind == "refusal" else {200, 500, 502}), (number, text)
+        if told.status == 200 and kind in STREAMS:
             assert any(
                 end in text[-3000:] for end in ("[DONE]", "message_stop", "response.", '"error"')
             ), (number, text)

@@ -9,6 +9,8 @@ from trunkline.gateway.relay import Relay
 from trunkline.gateway.tokens import Read
 from trunkline.gateway.voices import Untouched
 
+_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
 
 class NativeMessages(Relay):
     """Relays one message of a target that speaks Anthropic's Messages API."""
@@ -19,6 +21,10 @@ class NativeMessages(Relay):
     def _new_tap(self) -> MessageTap:
         self.exchange.voice = _Own()
         return MessageTap()
+
+    def _deliver_end(self, rest: bytes) -> bool:
+        tap = self._tap
+        return super()._deliver_end(rest if tap is None or tap.done else rest + _STOP)
 
     @staticmethod
     def _read_whole(data: bytes) -> Read | None:

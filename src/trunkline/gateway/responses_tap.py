@@ -15,7 +15,7 @@ MOST_EVENT = 64 << 20
 _NO_RAW = msgspec.Raw()
 _ENDS = frozenset({"response.completed", "response.incomplete"})
 _FAILURES = frozenset({"response.failed", "response.cancelled"})
-_DEAD = frozenset({"failed", "cancelled"})
+_DEAD = ("failed", "cancelled")
 
 
 class _Event(msgspec.Struct, gc=False):
