@@ -10,9 +10,19 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from routes_side import answering, refusing, resetting, routed, silent, text_of, turning, until
+from routes_side import (
+    answering,
+    refusing,
+    resetting,
+    routed,
+    said,
+    silent,
+    text_of,
+    turning,
+    until,
+)
 
-from loopback import Visit, completion, whole
+from loopback import DONE, LAST, STREAM_HEAD, Visit, chunk, completion, whole
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +55,32 @@ def test_a_target_that_fails_is_asked_once_more_and_then_the_next_one(
         assert row["charged"] == row["cost"]
         assert row["tries"][0]["moved"].startswith("it answered 500")
         assert [c["name"] for c in row["route"]["candidates"]] == ["a", "b"]
+
+
+def failing_in_its_stream(visit: Visit) -> None:
+    """Begin every stream with an error, and end it, all in one write."""
+    told = chunk(b'data: {"error": {"message": "no", "code": 500}}\n\n')
+    while True:
+        visit.request()
+        visit.send(STREAM_HEAD + told + chunk(DONE) + LAST)
+
+
+def slowly(visit: Visit) -> None:
+    while True:
+        visit.request()
+        visit.send(STREAM_HEAD)
+        for piece in ("one ", "two ", "three ", "four ", "five"):
+            time.sleep(0.1)
+            visit.send(said(piece, finish="stop" if piece == "five" else None))
+        visit.send(chunk(DONE) + LAST)
+
+
+def test_an_error_that_comes_with_the_end_of_its_stream_is_followed_once(tmp_path: Path) -> None:
+    with routed(tmp_path, "", failing_in_its_stream, slowly) as scene:
+        answer = scene.ask(stream=True)
+        assert text_of(answer) == "one two three four five"
+        assert [role[1] for role in roles(scene.row(answer))] == ["first", "retry", "failover"]
+        assert (scene.asked(0), scene.asked(1)) == (2, 1)
 
 
 def test_a_busy_target_is_left_alone_for_as_long_as_it_says(tmp_path: Path) -> None:

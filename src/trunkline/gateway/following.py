@@ -210,6 +210,7 @@ class Following(Delivery):
             self.move(self._at + 1, self._go_on, partial(self._give_up, error))
             return
         self._sent, self._status = False, 0  # nothing is on its way while it waits
+        self._tap = self._parts = None  # nor is there more to be said of what failed
         asyncio.get_running_loop().call_later(move.wait, self._once_more)
 
     def _once_more(self) -> None:
