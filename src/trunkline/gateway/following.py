@@ -155,7 +155,7 @@ class Following(Delivery):
         if at == self._at:
             self._go_on(at)
         else:
-            self.until = float("inf")
+            self._be_between()
             self.move(at, self._go_on, partial(self._break_off, cuts))
         return True
 
@@ -177,7 +177,7 @@ class Following(Delivery):
         if self.course is not None:
             self._follow(self.course, error)
         elif self._at + 1 < len(self.plan.targets) and isinstance(error, MOVING) and self._first:
-            self.until = float("inf")  # a connection that is being opened has its own limit
+            self._be_between()
             self.move(self._at + 1, self._go_on, partial(self._give_up, error))
         else:
             self._give_up(error)
@@ -205,13 +205,17 @@ class Following(Delivery):
         if move.action == "stop":
             self._give_up(error)
             return
-        self.until = float("inf")  # a connection that is being opened has its own limit
+        self._be_between()
         if move.action == "move":
             self.move(self._at + 1, self._go_on, partial(self._give_up, error))
             return
         self._sent, self._status = False, 0  # nothing is on its way while it waits
-        self._tap = self._parts = None  # nor is there more to be said of what failed
         asyncio.get_running_loop().call_later(move.wait, self._once_more)
+
+    def _be_between(self) -> None:
+        """Have nothing more said of what failed: the next target may have to be waited for."""
+        self._tap = self._parts = None
+        self.until = float("inf")  # a connection that is being opened has its own limit
 
     def _once_more(self) -> None:
         """Ask the present target again."""
