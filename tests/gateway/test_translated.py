@@ -162,6 +162,7 @@ def test_a_target_of_hugging_faces_own_comes_last(line: Any) -> None:
         assert row["attempts"] == len(row["tries"]) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 402, 413, 422])
 def test_the_callers_own_error_and_the_bill_go_nowhere_else(line: Any, status: int) -> None:
     with line(failing(status), giving(VECTOR)) as at:
@@ -173,6 +174,7 @@ def test_the_callers_own_error_and_the_bill_go_nowhere_else(line: Any, status: i
         assert at.two.requests == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [

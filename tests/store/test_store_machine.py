@@ -176,7 +176,10 @@ class StoreMachine(RuleBasedStateMachine):
         assert sum(row.cost for row in self.store.spend("", "9", ["model"])) == total
 
 
-@pytest.mark.parametrize("kind", ANEW)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=pytest.mark.slow) if kind == "postgres" else kind for kind in ANEW],
+)
 def test_any_order_of_changes_replays_and_reopenings_is_as_in_the_model(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ):
