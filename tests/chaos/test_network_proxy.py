@@ -38,7 +38,7 @@ class Echo:
     """Sends back what comes, and counts who is there and who left; `!` has it close."""
 
     def __init__(self) -> None:
-        self.open = 0
+        self.open = self.left = 0
         self.got = b""
         self._changed = threading.Condition()
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=100)
@@ -68,11 +68,17 @@ class Echo:
     def _count(self, step: int) -> None:
         with self._changed:
             self.open += step
+            self.left += step < 0
             self._changed.notify_all()
 
     def until_open(self, count: int) -> None:
         with self._changed:
             assert self._changed.wait_for(lambda: self.open == count, PATIENCE), self.open
+
+    def until_left(self) -> None:
+        """Wait for somebody to have come and gone: the client may be told first."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.left, PATIENCE)
 
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
@@ -210,7 +216,7 @@ def test_a_limit_on_the_way_up_lets_no_more_reach_the_server(proxy: Proxy, echo:
     sock.sendall(b"0123456789")
     with suppress(ConnectionResetError):  # what was not read any more
         to_the_end(sock)
-    echo.until_open(0)
+    echo.until_left()
     assert echo.got == b"0123"
 
 
